@@ -1,0 +1,75 @@
+// Pairs of float32 or float64 elements as two doubles: the accumulators of every reduction and norm.
+
+/** Elements p[0], p[1] as f64x2. */
+// @ts-ignore: decorator
+@inline
+export function load2<T>(p: usize): v128 {
+  if (sizeof<T>() == 4) return f64x2.promote_low_f32x4(v128.load64_zero(p));
+  return v128.load(p);
+}
+
+/** Stores f64x2 as two elements, rounded to T. */
+// @ts-ignore: decorator
+@inline
+export function store2<T>(p: usize, v: v128): void {
+  if (sizeof<T>() == 4) v128.store64_lane(p, f32x4.demote_f64x2_zero(v), 0);
+  else v128.store(p, v);
+}
+
+/** Sum of the two lanes, low first. */
+// @ts-ignore: decorator
+@inline
+export function lanes2(v: v128): f64 {
+  return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
+}
+
+/** The first k < 16 / sizeof(T) elements at p, the other lanes from `fill`: a tail that runs the vector code. */
+// @ts-ignore: decorator
+@inline
+export function loadPart<T>(p: usize, k: i32, fill: v128): v128 {
+  let v = fill;
+  if (sizeof<T>() == 4) {
+    if (k > 0) v = v128.load32_lane(p, v, 0);
+    if (k > 1) v = v128.load32_lane(p, v, 1, 4);
+    if (k > 2) v = v128.load32_lane(p, v, 2, 8);
+  } else {
+    if (k > 0) v = v128.load64_lane(p, v, 0);
+  }
+  return v;
+}
+
+/** Stores the first k < 16 / sizeof(T) lanes. */
+// @ts-ignore: decorator
+@inline
+export function storePart<T>(p: usize, k: i32, v: v128): void {
+  if (sizeof<T>() == 4) {
+    if (k > 0) v128.store32_lane(p, v, 0);
+    if (k > 1) v128.store32_lane(p, v, 1, 4);
+    if (k > 2) v128.store32_lane(p, v, 2, 8);
+  } else {
+    if (k > 0) v128.store64_lane(p, v, 0);
+  }
+}
+
+/** The rounding error of t = s + x, lane by lane (Knuth's TwoSum). */
+// @ts-ignore: decorator
+@inline
+export function twoSumError2(s: v128, x: v128, t: v128): v128 {
+  const z = f64x2.sub(t, s);
+  return f64x2.add(f64x2.sub(s, f64x2.sub(t, z)), f64x2.sub(x, z));
+}
+
+/** The rounding error of t = s + x. */
+// @ts-ignore: decorator
+@inline
+export function twoSumError(s: f64, x: f64, t: f64): f64 {
+  const z = t - s;
+  return s - (t - z) + (x - z);
+}
+
+/** s + c, or s alone where an infinity made the error term meaningless. */
+// @ts-ignore: decorator
+@inline
+export function settle(s: f64, c: f64): f64 {
+  return c - c == 0 ? s + c : s;
+}
