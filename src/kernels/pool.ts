@@ -1,0 +1,257 @@
+// The worker pool: independent kernel calls are queued in shared memory, and the calling thread and the
+// workers claim them one by one. Which thread runs a call cannot change its result, and how work is cut into
+// calls depends on its size alone, so results have the same bits for every number of threads.
+
+import { callKernel, type Kernel } from "./call.js";
+import type { KernelName, Kernels } from "./generated/kernels.js";
+import { kernelNames } from "./generated/kernels.js";
+import { workerSource } from "./generated/worker.js";
+import {
+  CALLER_WAITS,
+  COMMAND_WORDS,
+  COMMANDS,
+  COUNT,
+  DONE,
+  EPOCH,
+  ERROR_TEXT,
+  FAILED,
+  MAX_CALLS,
+  MAX_WORKERS,
+  REMAINING,
+  SLEEPERS,
+  SLOTS,
+  STATE_NONE,
+  STATE_QUIT,
+  STATE_READY,
+  STATE_STARTING,
+} from "./layout.js";
+import { kernelIndex, kernelModule, kernels, mem, memory, shared } from "./load.js";
+import { availableParallelism, env, nodeProcess, startWebWorker } from "./platform.js";
+import type { WorkerStart } from "./worker.js";
+
+/** How long a thread looks for work, or for the end of work, before it sleeps. */
+const SPIN_MICROS = 50;
+
+/** Seconds without any call finishing after which a claimed call counts as lost with its worker. */
+const STALL_SECONDS = 120;
+
+/** Most calls that one operation is cut into. */
+export const MAX_CHUNKS = 64;
+
+interface Handle {
+  readonly id: number;
+  quit: boolean;
+}
+
+// The low region never moves: for a shared memory these views outlive every growth, and an unshared memory
+// has no pool.
+const control = new Int32Array(memory.buffer, 0, COMMANDS / 4);
+const commands = new Float64Array(memory.buffer, COMMANDS, MAX_CALLS * COMMAND_WORDS);
+const table = kernelNames.map((name) => kernels[name] as Kernel);
+
+let threads = shared ? initialThreads() : 1;
+let queued = 0;
+const workers: Handle[] = [];
+let startFailed = false;
+
+function initialThreads(): number {
+  const given = env("KINDLING_THREADS");
+  if (given === undefined) return Math.min(availableParallelism(), 8);
+  const n = Number(given);
+  if (Number.isInteger(n) && n >= 1) return Math.min(n, MAX_WORKERS + 1);
+  throw new Error(`[kernels] KINDLING_THREADS: got "${given}", expected a whole number of at least 1`);
+}
+
+/** The number of threads that share a large operation, the calling thread included. */
+export function getNumThreads(): number {
+  return threads;
+}
+
+/**
+ * Sets the number of threads that share a large operation. It changes speed only: results have the same bits
+ * for every number. Without SharedArrayBuffer (a page that is not cross-origin isolated) it stays at 1.
+ */
+export function setNumThreads(n: number): void {
+  if (!Number.isInteger(n) || n < 1) {
+    throw new RangeError(`[setNumThreads] got ${n}, expected a whole number of at least 1`);
+  }
+  threads = shared ? Math.min(n, MAX_WORKERS + 1) : 1;
+  while (workers.length > threads - 1) stopWorker();
+}
+
+/** How many pieces to cut `total` units of work into, each of at least `grain`: 1 when it does not pay. */
+export function split(total: number, grain: number): number {
+  return Math.max(1, Math.min(MAX_CHUNKS, Math.floor(total / grain)));
+}
+
+/** First unit of piece `i` of `pieces`; piece `i` ends where piece `i + 1` starts. */
+export function splitStart(i: number, pieces: number, total: number): number {
+  return Math.floor((i * total) / pieces);
+}
+
+/**
+ * Queues one kernel call for `runAll`. The calls queued together must be independent: none may read what
+ * another writes. With one thread the call runs at once.
+ */
+export function push<K extends KernelName>(name: K, ...args: Parameters<Kernels[K]>): void {
+  if (threads === 1) {
+    (kernels[name] as Kernel)(...args);
+    return;
+  }
+  const at = queued * COMMAND_WORDS;
+  commands[at] = kernelIndex.get(name) as number;
+  for (let i = 0; i < args.length; i++) commands[at + 1 + i] = args[i] as number;
+  if (++queued === MAX_CALLS) runAll();
+}
+
+function runCall(call: number): void {
+  const c = call * COMMAND_WORDS;
+  callKernel(table[commands[c] as number] as Kernel, commands, c);
+}
+
+/** Runs all queued calls, on this thread and the workers, and returns when every one has returned. */
+export function runAll(): void {
+  const count = queued;
+  if (count === 0) return;
+  queued = 0;
+  if (count > 1 && workers.length < threads - 1 && !startFailed) startWorkers();
+  Atomics.store(control, COUNT, count);
+  Atomics.store(control, DONE, 0);
+  Atomics.store(control, REMAINING, count);
+  if (count > 1) {
+    Atomics.add(control, EPOCH, 1);
+    if (Atomics.load(control, SLEEPERS) > 0) Atomics.notify(control, EPOCH, count - 1);
+  }
+  let failure: unknown;
+  for (;;) {
+    const left = Atomics.sub(control, REMAINING, 1);
+    if (left <= 0) break;
+    try {
+      runCall(count - left);
+    } catch (error) {
+      failure ??= error;
+    }
+    Atomics.add(control, DONE, 1);
+  }
+  if (Atomics.load(control, DONE) !== count) waitForWorkers(count);
+  if (failure !== undefined) throw failure;
+  if (Atomics.load(control, FAILED) !== 0) throw workerFailure();
+}
+
+function waitForWorkers(count: number): void {
+  let end = performance.now() + SPIN_MICROS / 1000;
+  do {
+    for (let i = 0; i < 64; i++) if (Atomics.load(control, DONE) === count) return;
+  } while (performance.now() < end);
+  end = performance.now() + STALL_SECONDS * 1000;
+  let stalls = 0;
+  Atomics.store(control, CALLER_WAITS, 1);
+  for (;;) {
+    const done = Atomics.load(control, DONE);
+    if (done === count) break;
+    if (!canSleep) {
+      if (performance.now() > end) throw stallError();
+    } else if (Atomics.wait(control, DONE, done, 1000) !== "timed-out") stalls = 0;
+    else if (++stalls === STALL_SECONDS) throw stallError();
+  }
+  Atomics.store(control, CALLER_WAITS, 0);
+}
+
+/** A browser's main thread must not block, so it spins. */
+const canSleep = (() => {
+  try {
+    Atomics.wait(control, DONE, -1, 0);
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+function callName(call: number): string {
+  return kernelNames[commands[call * COMMAND_WORDS] as number] ?? "unknown";
+}
+
+function workerFailure(): Error {
+  const call = Atomics.exchange(control, FAILED, 0) - 1;
+  const length = control[ERROR_TEXT / 4] as number;
+  const text = String.fromCharCode(...mem.u8.slice(ERROR_TEXT + 4, ERROR_TEXT + 4 + length));
+  return new Error(`[kernels] ${callName(call)} failed in a worker thread: ${text}`);
+}
+
+function stallError(): Error {
+  const running = workers.flatMap(({ id }) => {
+    const call = Atomics.load(control, SLOTS + 2 * id + 1);
+    return call === 0 ? [] : [`worker ${id} in ${callName(call - 1)}`];
+  });
+  return new Error(
+    `[kernels] no call finished for ${STALL_SECONDS} s: ${running.join(", ") || "no worker is running one"}; ` +
+      "a worker thread was killed or is stopped; try KINDLING_THREADS=1",
+  );
+}
+
+function startWorkers(): void {
+  for (let id = 0; id < MAX_WORKERS && workers.length < threads - 1; id++) {
+    if (Atomics.load(control, SLOTS + 2 * id) !== STATE_NONE) continue; // in use, or about to leave
+    const handle: Handle = { id, quit: false };
+    const data: WorkerStart = { module: kernelModule, memory, kernelNames, id, spinMicros: SPIN_MICROS };
+    Atomics.store(control, SLOTS + 2 * id, STATE_STARTING);
+    try {
+      launch(data, (reason) => onGone(handle, reason));
+    } catch (error) {
+      startFailed = true;
+      Atomics.store(control, SLOTS + 2 * id, STATE_NONE);
+      warn(`cannot start a worker thread (${String(error)}): running on ${workers.length + 1} threads`);
+      return;
+    }
+    workers.push(handle);
+  }
+}
+
+/** Starts a thread that never keeps the process alive; it needs no message after its start. */
+function launch(data: WorkerStart, gone: (reason: string) => void): void {
+  const threads = nodeProcess?.getBuiltinModule?.("node:worker_threads");
+  if (threads) {
+    const worker = new threads.Worker(workerSource, {
+      eval: true,
+      workerData: data,
+      name: `kindling-${data.id}`,
+      env: threads.SHARE_ENV,
+      execArgv: [],
+    });
+    let reason = "";
+    worker.on("error", (error) => {
+      reason = String(error);
+    });
+    worker.on("exit", (code) => gone(reason || `exit code ${code}`));
+    worker.unref();
+    return;
+  }
+  startWebWorker(workerSource, data, gone);
+}
+
+function onGone(handle: Handle, reason: string): void {
+  if (handle.quit) return;
+  Atomics.store(control, SLOTS + 2 * handle.id, STATE_NONE);
+  const at = workers.indexOf(handle);
+  if (at >= 0) workers.splice(at, 1);
+  startFailed = true;
+  warn(`worker thread ${handle.id} died (${reason}); going on with ${workers.length + 1} threads`);
+}
+
+function stopWorker(): void {
+  const handle = workers.pop();
+  if (!handle) return;
+  handle.quit = true;
+  Atomics.store(control, SLOTS + 2 * handle.id, STATE_QUIT);
+  Atomics.add(control, EPOCH, 1);
+  Atomics.notify(control, EPOCH);
+}
+
+function warn(text: string): void {
+  console.warn(`[kindling] ${text}`);
+}
+
+/** How many workers are up and looking for work; for tests and benchmarks. */
+export function readyWorkers(): number {
+  return workers.filter(({ id }) => Atomics.load(control, SLOTS + 2 * id) === STATE_READY).length;
+}

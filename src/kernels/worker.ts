@@ -1,0 +1,100 @@
+// The program of a pool worker: claim calls from the command buffer, run them, sleep when there are none.
+// The build bundles this file into a string (generated/worker.ts), with what it imports.
+
+import { callKernel, type Kernel } from "./call.js";
+import {
+  CALLER_WAITS,
+  COMMANDS,
+  COMMAND_WORDS,
+  COUNT,
+  DONE,
+  EPOCH,
+  ERROR_TEXT,
+  ERROR_TEXT_MAX,
+  FAILED,
+  REMAINING,
+  SLEEPERS,
+  SLOTS,
+  STATE_NONE,
+  STATE_QUIT,
+  STATE_READY,
+  STATE_STARTING,
+} from "./layout.js";
+import { nodeProcess, type WasmMemory, type WasmModule, wasm } from "./platform.js";
+
+/** What the pool hands to a worker that it starts. */
+export interface WorkerStart {
+  readonly module: WasmModule;
+  readonly memory: WasmMemory;
+  readonly kernelNames: readonly string[];
+  readonly id: number;
+  readonly spinMicros: number;
+}
+
+function work({ module, memory, kernelNames, id, spinMicros }: WorkerStart): void {
+  const { exports } = new wasm.Instance(module, { env: { memory } });
+  const kernels = kernelNames.map((name) => exports[name] as Kernel);
+  // Growing a shared memory keeps its low bytes in place, so these views stay valid for ever.
+  const control = new Int32Array(memory.buffer, 0, COMMANDS / 4);
+  const bytes = new Uint8Array(memory.buffer, 0, COMMANDS);
+  const commands = new Float64Array(memory.buffer);
+  const state = SLOTS + 2 * id;
+
+  const spinForWork = (): boolean => {
+    const end = performance.now() + spinMicros / 1000;
+    do {
+      for (let i = 0; i < 64; i++) if (Atomics.load(control, REMAINING) > 0) return true;
+    } while (performance.now() < end);
+    return false;
+  };
+
+  const report = (call: number, error: unknown): void => {
+    if (Atomics.compareExchange(control, FAILED, 0, call + 1) !== 0) return;
+    const text = String(error).slice(0, ERROR_TEXT_MAX);
+    control[ERROR_TEXT / 4] = text.length;
+    for (let i = 0; i < text.length; i++) bytes[ERROR_TEXT + 4 + i] = text.charCodeAt(i);
+  };
+
+  // A claim is one subtraction on REMAINING: a worker that comes late finds it at or below zero, and one
+  // that comes so late that the next batch has begun simply claims a call of that batch.
+  const drain = (): void => {
+    for (;;) {
+      const left = Atomics.sub(control, REMAINING, 1);
+      if (left <= 0) return;
+      const call = Atomics.load(control, COUNT) - left;
+      control[state + 1] = call + 1;
+      const c = COMMANDS / 8 + call * COMMAND_WORDS;
+      try {
+        const kernel = kernels[commands[c] as number] as Kernel;
+        callKernel(kernel, commands, c);
+      } catch (error) {
+        report(call, error);
+      }
+      control[state + 1] = 0;
+      Atomics.add(control, DONE, 1);
+      if (Atomics.load(control, CALLER_WAITS) === 1) Atomics.notify(control, DONE);
+    }
+  };
+
+  Atomics.compareExchange(control, state, STATE_STARTING, STATE_READY);
+  while (Atomics.load(control, state) !== STATE_QUIT) {
+    if (spinForWork()) {
+      drain();
+      continue;
+    }
+    Atomics.add(control, SLEEPERS, 1);
+    const epoch = Atomics.load(control, EPOCH);
+    if (Atomics.load(control, REMAINING) <= 0 && Atomics.load(control, state) !== STATE_QUIT) {
+      Atomics.wait(control, EPOCH, epoch);
+    }
+    Atomics.sub(control, SLEEPERS, 1);
+  }
+  Atomics.store(control, state, STATE_NONE);
+}
+
+const nodeThreads = nodeProcess?.getBuiltinModule?.("node:worker_threads");
+if (nodeThreads) work(nodeThreads.workerData as WorkerStart);
+else {
+  const scope = globalThis as unknown as { onmessage: (event: { data: WorkerStart }) => void };
+  scope.onmessage = (event) => work(event.data);
+}
