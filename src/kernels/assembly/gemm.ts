@@ -1,0 +1,247 @@
+// Matrix product C = alpha A B + beta C (+ bias), blocked over K at a fixed size and tiled in registers.
+// Every element is the same chain of operations (k in order, blocks in order) whatever the path, the strides
+// or the part of C that a call covers, so splitting M or N among threads changes no bit.
+import { lanes } from "./simd";
+import { MR, TILE_ROW, rowsOf, sumTile } from "./gemmTile";
+import { packColumns, packRows } from "./gemmPack";
+import { sumDots, sumStrip } from "./gemmVector";
+
+const KC: i32 = 384; // longest sum kept in registers
+const NC: i32 = 256; // columns of B packed at a time
+const MC: i32 = 80; // rows of A packed at a time
+
+const TILE_BYTES: usize = 256; // one stored tile or strip
+
+/** No bias, bias[j] of length N, bias[i] of length M. */
+const BIAS_NONE: i32 = 0;
+const BIAS_N: i32 = 1;
+const BIAS_M: i32 = 2;
+
+/** Length of the K blocks: as few as KC allows, of nearly equal length. */
+// @ts-ignore: decorator
+@inline
+function blockOf(K: i32): i32 {
+  const blocks = (K + KC - 1) / KC;
+  return blocks > 1 ? (K + blocks - 1) / blocks : K;
+}
+
+/**
+ * C[r, l] = alpha t[r, lane + l] + beta C[r, l] + bias; beta 0 leaves C unread.
+ * biasRow and biasLane are the byte steps of bias along r and l.
+ */
+function writeTile<T>(
+  t: usize, tileRow: usize, rows: i32, lane: i32, cols: i32,
+  c: usize, rsC: usize, csC: usize, alpha: T, beta: T, bias: usize, biasRow: usize, biasLane: usize,
+): void {
+  const S = sizeof<T>();
+  const L = lanes<T>();
+  if (csC == S && lane == 0 && cols % L == 0) {
+    const va = v128.splat<T>(alpha);
+    const vb = v128.splat<T>(beta);
+    const end = <usize>cols * S;
+    for (; rows > 0; rows--) {
+      for (let x: usize = 0; x < end; x += 16) {
+        let y = v128.mul<T>(va, v128.load(t + x));
+        if (beta != 0) y = v128.add<T>(y, v128.mul<T>(vb, v128.load(c + x)));
+        if (bias) y = v128.add<T>(y, biasLane ? v128.load(bias + x) : v128.load_splat<T>(bias));
+        v128.store(c + x, y);
+      }
+      t += tileRow;
+      c += rsC;
+      bias += biasRow;
+    }
+    return;
+  }
+  t += <usize>lane * S;
+  for (; rows > 0; rows--) {
+    let p = c;
+    let q = bias;
+    for (let l: usize = 0, end = <usize>cols * S; l < end; l += S) {
+      let y: T = <T>(alpha * load<T>(t + l));
+      if (beta != 0) y = <T>(y + <T>(beta * load<T>(p)));
+      if (bias) y = <T>(y + load<T>(q));
+      store<T>(p, y);
+      p += csC;
+      q += biasLane;
+    }
+    t += tileRow;
+    c += rsC;
+    bias += biasRow;
+  }
+}
+
+/** The product with any strides on all three matrices; the vector runs along N. */
+function product<T>(
+  M: i32, N: i32, K: i32, alpha: T, A: usize, rsA: usize, csA: usize, B: usize, rsB: usize, csB: usize,
+  beta: T, C: usize, rsC: usize, csC: usize, scratch: usize, bias: usize, biasM: usize, biasN: usize,
+): void {
+  const S = sizeof<T>();
+  const L = lanes<T>();
+  const tile = scratch;
+  const packedA = tile + TILE_BYTES;
+  const kb = blockOf(K);
+  const packedB = packedA + <usize>(MC * kb) * S;
+  let k0: i32 = 0;
+  do {
+    const kc = min(kb, K - k0);
+    const b0: T = k0 == 0 ? beta : 1;
+    const bias0: usize = k0 + kc >= K ? bias : 0;
+    const aBlock = A + <usize>k0 * csA;
+    const bBlock = B + <usize>k0 * rsB;
+    if (M == 1 && rsB == S && csB != S) {
+      for (let j: i32 = 0; j < N; j += 2 * L) {
+        const cols = min(2 * L, N - j);
+        sumDots<T>(cols, aBlock, csA, bBlock + <usize>j * csB, csB, kc, tile);
+        const at = bias0 ? bias0 + <usize>j * biasN : 0;
+        writeTile<T>(tile, 0, 1, 0, cols, C + <usize>j * csC, 0, csC, alpha, b0, at, 0, biasN);
+      }
+      k0 += kb;
+      continue;
+    }
+    for (let j0: i32 = 0; j0 < N; j0 += NC) {
+      const nc = min(NC, N - j0);
+      const cBlock = C + <usize>j0 * csC;
+      const biasBlock = bias0 ? bias0 + <usize>j0 * biasN : 0;
+      // Packing B pays once a panel is read by several row tiles and does not sit in the L1 cache anyway.
+      const direct = csB == S && nc >= L && (M <= 2 * MR || <usize>(kc * nc) * S <= 16384);
+      const bFrom = bBlock + <usize>j0 * csB;
+      if (!direct) packColumns<T>(bFrom, rsB, csB, kc, nc, packedB);
+      for (let i0: i32 = 0; i0 < M; i0 += MC) {
+        const mc = min(MC, M - i0);
+        let a = aBlock + <usize>i0 * rsA;
+        let ra = rsA;
+        let as = csA;
+        if (csA != S && nc > 8 * L && kc > 8) {
+          packRows<T>(a, rsA, csA, mc, kc, packedA);
+          a = packedA;
+          ra = <usize>kc * S;
+          as = S;
+        }
+        for (let i: i32 = 0; i < mc; ) {
+          const r = rowsOf(mc - i);
+          const c = cBlock + <usize>(i0 + i) * rsC;
+          const biasRow = biasBlock ? biasBlock + <usize>(i0 + i) * biasM : 0;
+          let p = packedB;
+          for (let j: i32 = 0; j < nc; ) {
+            const left = nc - j;
+            let v = left > L ? 2 : 1;
+            let skip: i32 = 0;
+            let cols = min(left, v * L);
+            let bs = <usize>v * 16;
+            if (direct) {
+              bs = rsB;
+              if (r == 1 && left >= 8 * L) {
+                cols = 8 * L;
+                sumStrip<T>(a, as, bFrom + <usize>j * S, bs, kc, tile);
+                v = 0;
+              } else if (left < v * L) {
+                // Too few columns left: step back over finished ones, or take one vector.
+                if (nc >= v * L) skip = v * L - left;
+                else {
+                  v = 1;
+                  cols = L;
+                }
+              }
+              p = bFrom + <usize>(j - skip) * S;
+            }
+            if (v) sumTile<T>(r, v, a, ra, as, p, bs, kc, tile);
+            const at = biasRow ? biasRow + <usize>j * biasN : 0;
+            writeTile<T>(tile, TILE_ROW, r, skip, cols, c + <usize>j * csC, rsC, csC, alpha, b0, at, biasM, biasN);
+            j += cols;
+            p += <usize>kc * bs;
+          }
+          a += <usize>r * ra;
+          i += r;
+        }
+      }
+    }
+    k0 += kb;
+  } while (k0 < K);
+}
+
+/** Chooses which of C and its transpose to compute: the one with a vector dimension to fill, or less to pack. */
+// @ts-ignore: decorator
+@inline
+function gemm<T>(
+  M: i32, N: i32, K: i32, alpha: T, A: usize, rsA: i32, csA: i32, B: usize, rsB: i32, csB: i32,
+  beta: T, C: usize, rsC: i32, csC: i32, scratch: usize, bias: usize, biasKind: i32,
+): void {
+  const S = sizeof<T>();
+  if (M <= 0 || N <= 0) return;
+  if (biasKind == BIAS_NONE) bias = 0;
+  const biasM: usize = biasKind == BIAS_M ? S : 0;
+  const biasN: usize = biasKind == BIAS_N ? S : 0;
+  const rowsA = <usize>rsA * S, colsA = <usize>csA * S, rowsB = <usize>rsB * S, colsB = <usize>csB * S;
+  const rowsC = <usize>rsC * S, colsC = <usize>csC * S;
+  const narrow = N < 2 * lanes<T>() && M > N;
+  const cheaper = csB != 1 && N >= 4 * lanes<T>() && M >= 2 * lanes<T>() && (rsA == 1 || M * 3 < N);
+  if (narrow || cheaper) {
+    product<T>(N, M, K, alpha, B, colsB, rowsB, A, colsA, rowsA, beta, C, colsC, rowsC, scratch, bias, biasN, biasM);
+  } else {
+    product<T>(M, N, K, alpha, A, rowsA, colsA, B, rowsB, colsB, beta, C, rowsC, colsC, scratch, bias, biasM, biasN);
+  }
+}
+
+function scratchBytes<T>(M: i32, N: i32, K: i32): i32 {
+  const kb = blockOf(K);
+  const panels = (min(max(M, N), NC) + 7) & ~7;
+  return <i32>TILE_BYTES + kb * (MC + panels) * <i32>sizeof<T>();
+}
+
+/** Bytes of scratch that gemm_f32 needs for an M x N x K product or any part of it. */
+export function gemmScratch_f32(M: i32, N: i32, K: i32): i32 {
+  return scratchBytes<f32>(M, N, K);
+}
+
+export function gemmScratch_f64(M: i32, N: i32, K: i32): i32 {
+  return scratchBytes<f64>(M, N, K);
+}
+
+/** C[i, j] = alpha sum_k A[i rsA + k csA] B[k rsB + j csB] + beta C[i ldc + j] + bias (biasKind 1: [j], 2: [i]). */
+export function gemm_f32(
+  M: i32, N: i32, K: i32, alpha: f32, A: usize, rsA: i32, csA: i32, B: usize, rsB: i32, csB: i32,
+  beta: f32, C: usize, ldc: i32, scratch: usize, bias: usize, biasKind: i32,
+): void {
+  gemm<f32>(M, N, K, alpha, A, rsA, csA, B, rsB, csB, beta, C, ldc, 1, scratch, bias, biasKind);
+}
+
+export function gemm_f64(
+  M: i32, N: i32, K: i32, alpha: f64, A: usize, rsA: i32, csA: i32, B: usize, rsB: i32, csB: i32,
+  beta: f64, C: usize, ldc: i32, scratch: usize, bias: usize, biasKind: i32,
+): void {
+  gemm<f64>(M, N, K, alpha, A, rsA, csA, B, rsB, csB, beta, C, ldc, 1, scratch, bias, biasKind);
+}
+
+/**
+ * Products from..to-1 of a batch of n0 x n1. desc holds i32s: M, N, K, rsA, csA, rsB, csB, rsC, csC, n1, then
+ * the batch strides of A, B and C along the outer and the inner batch dimension: a0, a1, b0, b1, c0, c1.
+ */
+// @ts-ignore: decorator
+@inline
+function batched<T>(desc: usize, A: usize, B: usize, C: usize, alpha: T, beta: T, scratch: usize, from: i32, to: i32): void {
+  const S = sizeof<T>();
+  const n1 = load<i32>(desc, 36);
+  for (let n = from; n < to; n++) {
+    const o = <usize>(n / n1);
+    const i = <usize>(n % n1);
+    gemm<T>(
+      load<i32>(desc), load<i32>(desc, 4), load<i32>(desc, 8), alpha,
+      A + (o * load<u32>(desc, 40) + i * load<u32>(desc, 44)) * S, load<i32>(desc, 12), load<i32>(desc, 16),
+      B + (o * load<u32>(desc, 48) + i * load<u32>(desc, 52)) * S, load<i32>(desc, 20), load<i32>(desc, 24),
+      beta, C + (o * load<u32>(desc, 56) + i * load<u32>(desc, 60)) * S, load<i32>(desc, 28), load<i32>(desc, 32),
+      scratch, 0, BIAS_NONE,
+    );
+  }
+}
+
+export function gemmBatched_f32(
+  desc: usize, A: usize, B: usize, C: usize, alpha: f32, beta: f32, scratch: usize, from: i32, to: i32,
+): void {
+  batched<f32>(desc, A, B, C, alpha, beta, scratch, from, to);
+}
+
+export function gemmBatched_f64(
+  desc: usize, A: usize, B: usize, C: usize, alpha: f64, beta: f64, scratch: usize, from: i32, to: i32,
+): void {
+  batched<f64>(desc, A, B, C, alpha, beta, scratch, from, to);
+}
