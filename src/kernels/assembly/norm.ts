@@ -1,0 +1,229 @@
+// Batch norm maps over contiguous [N, C, S]: forward, backward and double backward, one pass each.
+// A small kernel first turns float64 channel statistics into a table of factors in the element type; the maps
+// are elementwise in it, so threads may split [n0, n1) and [c0, c1) anywhere.
+
+const HIGH: usize = 0;
+const LOW: usize = 1;
+const SCALE: usize = 2;
+const OFFSET: usize = 3;
+const SLOPE: usize = 4;
+
+const FORWARD = 0;
+const BACKWARD = 1;
+const BACKWARD_EVAL = 2;
+
+/** Row `r` of a table [rows, C]. */
+// @ts-ignore: decorator
+@inline
+function cell<T>(table: usize, r: usize, C: i32, c: i32): usize {
+  return table + (r * C + c) * sizeof<T>();
+}
+
+// @ts-ignore: decorator
+@inline
+function put<T>(table: usize, r: usize, C: i32, c: i32, value: f64): void {
+  store<T>(cell<T>(table, r, C, c), <T>value);
+}
+
+// @ts-ignore: decorator
+@inline
+function at<T>(p: usize, i: i32): f64 {
+  return <f64>load<T>(p + <usize>i * sizeof<T>());
+}
+
+/** mean = high + low with high = T(mean): (x - high) - low loses nothing at mean 1e6, spread 1e-2. */
+// @ts-ignore: decorator
+@inline
+function putMean<T>(table: usize, C: i32, c: i32, mean: f64): void {
+  put<T>(table, HIGH, C, c, mean);
+  put<T>(table, LOW, C, c, mean - <f64>(<T>mean));
+}
+
+// @ts-ignore: decorator
+@inline
+function scaleOf<T>(invstd: f64, weight: usize, c: i32): f64 {
+  return weight == 0 ? invstd : invstd * at<T>(weight, c);
+}
+
+/** y = (x - mean) * scale + offset. */
+// @ts-ignore: decorator
+@inline
+function forwardFactors<T>(mean: usize, invstd: usize, weight: usize, bias: usize, table: usize, C: i32): void {
+  for (let c = 0; c < C; c++) {
+    putMean<T>(table, C, c, at<f64>(mean, c));
+    put<T>(table, SCALE, C, c, scaleOf<T>(at<f64>(invstd, c), weight, c));
+    put<T>(table, OFFSET, C, c, bias == 0 ? 0 : at<T>(bias, c));
+  }
+}
+
+/** gx = (g - offset - (x - mean) * slope) * scale; offset = mean(g), slope = invstd^2 mean(g (x - mean)). */
+// @ts-ignore: decorator
+@inline
+function backwardFactors<T>(
+  mean: usize, invstd: usize, weight: usize, sumG: usize, sumGU: usize, count: f64, table: usize, C: i32,
+): void {
+  for (let c = 0; c < C; c++) {
+    const r = at<f64>(invstd, c);
+    putMean<T>(table, C, c, at<f64>(mean, c));
+    put<T>(table, SCALE, C, c, scaleOf<T>(r, weight, c));
+    put<T>(table, OFFSET, C, c, at<f64>(sumG, c) / count);
+    put<T>(table, SLOPE, C, c, (at<f64>(sumGU, c) / count) * r * r);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function mapLanes<T>(op: i32, x: usize, g: usize, hi: v128, lo: v128, k: v128, b: v128, q: v128): v128 {
+  if (op == BACKWARD_EVAL) return v128.mul<T>(v128.load(g), k);
+  const d = v128.sub<T>(v128.sub<T>(v128.load(x), hi), lo);
+  if (op == FORWARD) return v128.add<T>(v128.mul<T>(d, k), b);
+  return v128.mul<T>(v128.sub<T>(v128.sub<T>(v128.load(g), b), v128.mul<T>(d, q)), k);
+}
+
+// @ts-ignore: decorator
+@inline
+function mapOne<T>(op: i32, x: usize, g: usize, hi: T, lo: T, k: T, b: T, q: T): T {
+  if (op == BACKWARD_EVAL) return <T>(load<T>(g) * k);
+  const d = <T>(load<T>(x) - hi - lo);
+  if (op == FORWARD) return <T>(d * k + b);
+  return <T>((load<T>(g) - b - d * q) * k);
+}
+
+// @ts-ignore: decorator
+@inline
+function map<T>(
+  op: i32, x: usize, g: usize, y: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
+): void {
+  if (S == 1) {
+    for (let n = n0; n < n1; n++) mapRow<T>(op, x, g, y, table, C, n, c0, c1);
+    return;
+  }
+  const lanes: i32 = 16 / sizeof<T>();
+  for (let n = n0; n < n1; n++) {
+    for (let c = c0; c < c1; c++) {
+      const hi = load<T>(cell<T>(table, HIGH, C, c));
+      const lo = load<T>(cell<T>(table, LOW, C, c));
+      const k = load<T>(cell<T>(table, SCALE, C, c));
+      const b = load<T>(cell<T>(table, OFFSET, C, c));
+      const q = op == BACKWARD ? load<T>(cell<T>(table, SLOPE, C, c)) : <T>0;
+      const his = v128.splat<T>(hi);
+      const los = v128.splat<T>(lo);
+      const ks = v128.splat<T>(k);
+      const bs = v128.splat<T>(b);
+      const qs = v128.splat<T>(q);
+      let o = (<usize>n * C + c) * <usize>S * sizeof<T>();
+      let i = 0;
+      for (; i + 2 * lanes <= S; i += 2 * lanes, o += 32) {
+        const u = mapLanes<T>(op, x + o, g + o, his, los, ks, bs, qs);
+        const v = mapLanes<T>(op, x + o + 16, g + o + 16, his, los, ks, bs, qs);
+        v128.store(y + o, u);
+        v128.store(y + o, v, 16);
+      }
+      for (; i < S; i++, o += sizeof<T>()) store<T>(y + o, mapOne<T>(op, x + o, g + o, hi, lo, k, b, q));
+    }
+  }
+}
+
+/** S = 1: channels side by side. */
+// @ts-ignore: decorator
+@inline
+function mapRow<T>(
+  op: i32, x: usize, g: usize, y: usize, table: usize, C: i32, n: i32, c0: i32, c1: i32,
+): void {
+  const lanes: i32 = 16 / sizeof<T>();
+  const row = <usize>C * sizeof<T>();
+  const low = LOW * row, scale = SCALE * row, offset = OFFSET * row, slope = op == BACKWARD ? SLOPE * row : 0;
+  let o = (<usize>n * C + c0) * sizeof<T>();
+  let t = table + <usize>c0 * sizeof<T>();
+  let c = c0;
+  for (; c + lanes <= c1; c += lanes, o += 16, t += 16) {
+    v128.store(y + o, mapLanes<T>(
+      op, x + o, g + o, v128.load(t), v128.load(t + low), v128.load(t + scale), v128.load(t + offset),
+      v128.load(t + slope),
+    ));
+  }
+  for (; c < c1; c++, o += sizeof<T>(), t += sizeof<T>()) {
+    store<T>(y + o, mapOne<T>(
+      op, x + o, g + o, load<T>(t), load<T>(t + low), load<T>(t + scale), load<T>(t + offset), load<T>(t + slope),
+    ));
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function paramGrads<T>(invstd: usize, sumG: usize, sumGU: usize, gw: usize, gb: usize, C: i32): void {
+  for (let c = 0; c < C; c++) {
+    if (gw != 0) put<T>(gw, 0, C, c, at<f64>(sumGU, c) * at<f64>(invstd, c));
+    if (gb != 0) put<T>(gb, 0, C, c, at<f64>(sumG, c));
+  }
+}
+
+/** table[5, C] for bnForward and bnBackwardEval; weight and bias have the element type and may be null. */
+export function bnForwardFactors_f32(
+  mean: usize, invstd: usize, weight: usize, bias: usize, table: usize, C: i32,
+): void {
+  forwardFactors<f32>(mean, invstd, weight, bias, table, C);
+}
+export function bnForward_f32(
+  x: usize, y: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
+): void {
+  map<f32>(FORWARD, x, x, y, table, N, C, S, n0, n1, c0, c1);
+}
+/** table[5, C] for bnBackward. */
+export function bnBackwardFactors_f32(
+  mean: usize, invstd: usize, weight: usize, sumG: usize, sumGU: usize, count: f64, table: usize, C: i32,
+): void {
+  backwardFactors<f32>(mean, invstd, weight, sumG, sumGU, count, table, C);
+}
+export function bnBackward_f32(
+  x: usize, g: usize, gx: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
+): void {
+  map<f32>(BACKWARD, x, g, gx, table, N, C, S, n0, n1, c0, c1);
+}
+/** gx = g * scale, with the table of bnForwardFactors. */
+export function bnBackwardEval_f32(
+  g: usize, gx: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
+): void {
+  map<f32>(BACKWARD_EVAL, g, g, gx, table, N, C, S, n0, n1, c0, c1);
+}
+/** gw = invstd * sumGU, gb = sumG; either may be null. */
+export function bnParamGrads_f32(
+  invstd: usize, sumG: usize, sumGU: usize, gw: usize, gb: usize, C: i32,
+): void {
+  paramGrads<f32>(invstd, sumG, sumGU, gw, gb, C);
+}
+
+/** table[5, C] for bnForward and bnBackwardEval; weight and bias have the element type and may be null. */
+export function bnForwardFactors_f64(
+  mean: usize, invstd: usize, weight: usize, bias: usize, table: usize, C: i32,
+): void {
+  forwardFactors<f64>(mean, invstd, weight, bias, table, C);
+}
+export function bnForward_f64(
+  x: usize, y: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
+): void {
+  map<f64>(FORWARD, x, x, y, table, N, C, S, n0, n1, c0, c1);
+}
+/** table[5, C] for bnBackward. */
+export function bnBackwardFactors_f64(
+  mean: usize, invstd: usize, weight: usize, sumG: usize, sumGU: usize, count: f64, table: usize, C: i32,
+): void {
+  backwardFactors<f64>(mean, invstd, weight, sumG, sumGU, count, table, C);
+}
+export function bnBackward_f64(
+  x: usize, g: usize, gx: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
+): void {
+  map<f64>(BACKWARD, x, g, gx, table, N, C, S, n0, n1, c0, c1);
+}
+/** gx = g * scale, with the table of bnForwardFactors. */
+export function bnBackwardEval_f64(
+  g: usize, gx: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
+): void {
+  map<f64>(BACKWARD_EVAL, g, g, gx, table, N, C, S, n0, n1, c0, c1);
+}
+/** gw = invstd * sumGU, gb = sumG; either may be null. */
+export function bnParamGrads_f64(
+  invstd: usize, sumG: usize, sumGU: usize, gw: usize, gb: usize, C: i32,
+): void {
+  paramGrads<f64>(invstd, sumG, sumGU, gw, gb, C);
+}

@@ -1,0 +1,267 @@
+// Batch norm statistics of contiguous [N, C, S]: per-channel moments, backward and double-backward sums.
+// mean and all sums are float64 arrays [C]. Channels are independent: threads may split [c0, c1) anywhere.
+import { lanes2, load2 } from "./wide";
+
+const STATISTICS = 0;
+const BACKWARD = 1;
+
+/** First summand: d = x - shift for statistics, g for backward. The second is that times d. */
+// @ts-ignore: decorator
+@inline
+function lead2<T>(op: i32, d: v128, g: usize): v128 {
+  return op == BACKWARD ? load2<T>(g) : d;
+}
+
+/** (sum u, sum u * d) of one channel's slices, u as above: to s[0] and q[0]. */
+// @ts-ignore: decorator
+@inline
+function sumSlices<T>(
+  op: i32, x: usize, g: usize, shift: f64, N: i32, C: i32, S: i32, s: usize, q: usize,
+): void {
+  const size = sizeof<T>();
+  const jump = (<usize>C - 1) * <usize>S * size;
+  const m = f64x2.splat(shift);
+  let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  let q0 = s0, q1 = s0, q2 = s0, q3 = s0;
+  let sum: f64 = 0;
+  let product: f64 = 0;
+  for (let n = 0; n < N; n++, x += jump, g += jump) {
+    let i = 0;
+    for (; i + 8 <= S; i += 8, x += 8 * size, g += 8 * size) {
+      const d0 = f64x2.sub(load2<T>(x), m);
+      const d1 = f64x2.sub(load2<T>(x + 2 * size), m);
+      const d2 = f64x2.sub(load2<T>(x + 4 * size), m);
+      const d3 = f64x2.sub(load2<T>(x + 6 * size), m);
+      const u0 = lead2<T>(op, d0, g);
+      const u1 = lead2<T>(op, d1, g + 2 * size);
+      const u2 = lead2<T>(op, d2, g + 4 * size);
+      const u3 = lead2<T>(op, d3, g + 6 * size);
+      s0 = f64x2.add(s0, u0);
+      s1 = f64x2.add(s1, u1);
+      s2 = f64x2.add(s2, u2);
+      s3 = f64x2.add(s3, u3);
+      q0 = f64x2.add(q0, f64x2.mul(u0, d0));
+      q1 = f64x2.add(q1, f64x2.mul(u1, d1));
+      q2 = f64x2.add(q2, f64x2.mul(u2, d2));
+      q3 = f64x2.add(q3, f64x2.mul(u3, d3));
+    }
+    for (; i + 2 <= S; i += 2, x += 2 * size, g += 2 * size) {
+      const d = f64x2.sub(load2<T>(x), m);
+      const u = lead2<T>(op, d, g);
+      s0 = f64x2.add(s0, u);
+      q0 = f64x2.add(q0, f64x2.mul(u, d));
+    }
+    if (i < S) {
+      const d = <f64>load<T>(x) - shift;
+      const u = op == BACKWARD ? <f64>load<T>(g) : d;
+      sum += u;
+      product += u * d;
+      x += size;
+      g += size;
+    }
+  }
+  store<f64>(s, sum + lanes2(f64x2.add(f64x2.add(s0, s1), f64x2.add(s2, s3))));
+  store<f64>(q, product + lanes2(f64x2.add(f64x2.add(q0, q1), f64x2.add(q2, q3))));
+}
+
+/** The same sums where S = 1: two channels (side by side in memory) down the rows. */
+// @ts-ignore: decorator
+@inline
+function sumColumns2<T>(op: i32, x: usize, g: usize, m: v128, N: i32, C: i32, s: usize, q: usize): void {
+  const step = <usize>C * sizeof<T>();
+  let sum = f64x2.splat(0);
+  let product = sum;
+  for (let n = 0; n < N; n++, x += step, g += step) {
+    const d = f64x2.sub(load2<T>(x), m);
+    const u = lead2<T>(op, d, g);
+    sum = f64x2.add(sum, u);
+    product = f64x2.add(product, f64x2.mul(u, d));
+  }
+  v128.store(s, sum);
+  v128.store(q, product);
+}
+
+/** Eight channels down the rows. */
+// @ts-ignore: decorator
+@inline
+function sumColumns8<T>(op: i32, x: usize, g: usize, m: usize, N: i32, C: i32, s: usize, q: usize): void {
+  const size = sizeof<T>();
+  const step = <usize>C * size;
+  const m0 = v128.load(m), m1 = v128.load(m, 16), m2 = v128.load(m, 32), m3 = v128.load(m, 48);
+  let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  let q0 = s0, q1 = s0, q2 = s0, q3 = s0;
+  for (let n = 0; n < N; n++, x += step, g += step) {
+    const d0 = f64x2.sub(load2<T>(x), m0);
+    const d1 = f64x2.sub(load2<T>(x + 2 * size), m1);
+    const d2 = f64x2.sub(load2<T>(x + 4 * size), m2);
+    const d3 = f64x2.sub(load2<T>(x + 6 * size), m3);
+    const u0 = lead2<T>(op, d0, g);
+    const u1 = lead2<T>(op, d1, g + 2 * size);
+    const u2 = lead2<T>(op, d2, g + 4 * size);
+    const u3 = lead2<T>(op, d3, g + 6 * size);
+    s0 = f64x2.add(s0, u0);
+    s1 = f64x2.add(s1, u1);
+    s2 = f64x2.add(s2, u2);
+    s3 = f64x2.add(s3, u3);
+    q0 = f64x2.add(q0, f64x2.mul(u0, d0));
+    q1 = f64x2.add(q1, f64x2.mul(u1, d1));
+    q2 = f64x2.add(q2, f64x2.mul(u2, d2));
+    q3 = f64x2.add(q3, f64x2.mul(u3, d3));
+  }
+  v128.store(s, s0);
+  v128.store(s, s1, 16);
+  v128.store(s, s2, 32);
+  v128.store(s, s3, 48);
+  v128.store(q, q0);
+  v128.store(q, q1, 16);
+  v128.store(q, q2, 32);
+  v128.store(q, q3, 48);
+}
+
+/** Sums of channels [c0, c1) about shift[C]. */
+// @ts-ignore: decorator
+@inline
+function sums<T>(
+  op: i32, x: usize, g: usize, shift: usize, s: usize, q: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  let c = c0;
+  const plane = <usize>S * sizeof<T>();
+  if (S == 1) {
+    for (; c + 8 <= c1; c += 8) {
+      const o = <usize>c * plane;
+      const b = <usize>c << 3;
+      sumColumns8<T>(op, x + o, g + o, shift + b, N, C, s + b, q + b);
+    }
+    for (; c + 2 <= c1; c += 2) {
+      const o = <usize>c * plane;
+      const b = <usize>c << 3;
+      sumColumns2<T>(op, x + o, g + o, v128.load(shift + b), N, C, s + b, q + b);
+    }
+  }
+  for (; c < c1; c++) {
+    const o = <usize>c * plane;
+    const b = <usize>c << 3;
+    sumSlices<T>(op, x + o, g + o, load<f64>(shift + b), N, C, S, s + b, q + b);
+  }
+}
+
+/**
+ * mean[c] and m2[c] = sum (x - mean)^2. The sums are taken about the channel's first element: a member of the
+ * sample is never further from the mean than sqrt(m2), so float32 data keeps 53 - log2(count) bits in one
+ * pass, and a constant channel gives exactly (x, 0). float64 takes a second pass about that mean.
+ */
+// @ts-ignore: decorator
+@inline
+function statistics<T>(x: usize, mean: usize, m2: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32): void {
+  const count = <f64>N * <f64>S;
+  const plane = <usize>S * sizeof<T>();
+  if (count == 0) {
+    const bytes = <usize>(c1 - c0) << 3;
+    memory.fill(mean + (<usize>c0 << 3), 0, bytes);
+    memory.fill(m2 + (<usize>c0 << 3), 0, bytes);
+    return;
+  }
+  for (let c = c0; c < c1; c++) store<f64>(mean + (<usize>c << 3), <f64>load<T>(x + <usize>c * plane));
+  sums<T>(STATISTICS, x, x, mean, mean, m2, N, C, S, c0, c1);
+  for (let c = c0; c < c1; c++) {
+    const m = mean + (<usize>c << 3);
+    const q = m2 + (<usize>c << 3);
+    const s = load<f64>(m);
+    store<f64>(m, <f64>load<T>(x + <usize>c * plane) + s / count);
+    store<f64>(q, max<f64>(0, load<f64>(q) - (s * s) / count));
+  }
+  if (sizeof<T>() == 8) sums<T>(STATISTICS, x, x, mean, m2, m2, N, C, S, c0, c1);
+}
+
+
+/** Five sums of one channel: g, g u, v, v u, v g with u = x - mean, stored `stride` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function fiveSums<T>(
+  x: usize, g: usize, v: usize, mean: f64, out: usize, stride: usize, N: i32, C: i32, S: i32,
+): void {
+  const size = sizeof<T>();
+  const jump = (<usize>C - 1) * <usize>S * size;
+  const m = f64x2.splat(mean);
+  let a = f64x2.splat(0), b = a, c = a, d = a, e = a;
+  let a1: f64 = 0, b1: f64 = 0, c1: f64 = 0, d1: f64 = 0, e1: f64 = 0;
+  for (let n = 0; n < N; n++, x += jump, g += jump, v += jump) {
+    let i = 0;
+    for (; i + 2 <= S; i += 2, x += 2 * size, g += 2 * size, v += 2 * size) {
+      const u = f64x2.sub(load2<T>(x), m);
+      const gs = load2<T>(g);
+      const vs = load2<T>(v);
+      a = f64x2.add(a, gs);
+      b = f64x2.add(b, f64x2.mul(gs, u));
+      c = f64x2.add(c, vs);
+      d = f64x2.add(d, f64x2.mul(vs, u));
+      e = f64x2.add(e, f64x2.mul(vs, gs));
+    }
+    if (i < S) {
+      const u = <f64>load<T>(x) - mean;
+      const gs = <f64>load<T>(g);
+      const vs = <f64>load<T>(v);
+      a1 += gs;
+      b1 += gs * u;
+      c1 += vs;
+      d1 += vs * u;
+      e1 += vs * gs;
+      x += size;
+      g += size;
+      v += size;
+    }
+  }
+  store<f64>(out, a1 + lanes2(a));
+  store<f64>(out + stride, b1 + lanes2(b));
+  store<f64>(out + 2 * stride, c1 + lanes2(c));
+  store<f64>(out + 3 * stride, d1 + lanes2(d));
+  store<f64>(out + 4 * stride, e1 + lanes2(e));
+}
+
+// @ts-ignore: decorator
+@inline
+function doubleSums<T>(
+  x: usize, g: usize, v: usize, mean: usize, out: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  for (let c = c0; c < c1; c++) {
+    const o = <usize>c * <usize>S * sizeof<T>();
+    const b = <usize>c << 3;
+    fiveSums<T>(x + o, g + o, v + o, load<f64>(mean + b), out + b, <usize>C << 3, N, C, S);
+  }
+}
+
+export function bnStatistics_f32(
+  x: usize, mean: usize, m2: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  statistics<f32>(x, mean, m2, N, C, S, c0, c1);
+}
+/** sumG[c] = sum g, sumGU[c] = sum g (x - mean). */
+export function bnBackwardSums_f32(
+  x: usize, g: usize, mean: usize, sumG: usize, sumGU: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  sums<f32>(BACKWARD, x, g, mean, sumG, sumGU, N, C, S, c0, c1);
+}
+/** sums[5, C]: g, g u, v, v u, v g with u = x - mean. */
+export function bnDoubleSums_f32(
+  x: usize, g: usize, v: usize, mean: usize, sums: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  doubleSums<f32>(x, g, v, mean, sums, N, C, S, c0, c1);
+}
+
+export function bnStatistics_f64(
+  x: usize, mean: usize, m2: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  statistics<f64>(x, mean, m2, N, C, S, c0, c1);
+}
+/** sumG[c] = sum g, sumGU[c] = sum g (x - mean). */
+export function bnBackwardSums_f64(
+  x: usize, g: usize, mean: usize, sumG: usize, sumGU: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  sums<f64>(BACKWARD, x, g, mean, sumG, sumGU, N, C, S, c0, c1);
+}
+/** sums[5, C]: g, g u, v, v u, v g with u = x - mean. */
+export function bnDoubleSums_f64(
+  x: usize, g: usize, v: usize, mean: usize, sums: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  doubleSums<f64>(x, g, v, mean, sums, N, C, S, c0, c1);
+}
