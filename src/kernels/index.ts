@@ -7,6 +7,9 @@ export type { ElementType, KernelVariant, MemoryViews } from "./load.js";
 export { growTo, kernels, maxBytes, mem, memory, putInts, putScalar, shared, variant } from "./load.js";
 export { env, nodeProcess } from "./platform.js";
 export {
+  GRAIN_CHEAP,
+  GRAIN_MATH,
+  GRAIN_MULTIPLY_ADDS,
   getNumThreads,
   MAX_CHUNKS,
   push,
@@ -15,4 +18,5 @@ export {
   setNumThreads,
   split,
   splitStart,
+  WAKE_CALLS,
 } from "./pool.js";

@@ -35,6 +35,24 @@ const SPIN_MICROS = 50;
 /** Seconds without any call finishing after which a claimed call counts as lost with its worker. */
 const STALL_SECONDS = 120;
 
+// Measured on two cores of an x86-64 server, Node 20: queueing and running 2 calls costs 0.3 us over the calls
+// themselves, and 0.06 us for each further one; a spinning worker joins in within 0.5 us. Waking a sleeping one
+// costs this thread 8 us, and it joins in after about 25 us. So a piece of about 10 us is worth cutting off, and
+// a batch is worth a wake-up from about 60 us on: adding 65,536 floats takes 5.4 us alone and 3.5 us shared with
+// a spinning worker, but 13 us if it must be woken; 1,048,576 floats take 117, 57 and 80 us.
+
+/** Calls in a batch from which `runAll` wakes sleeping workers by itself. */
+export const WAKE_CALLS = 6;
+
+/** About 10 us of work: elements of a kernel bound by memory, such as add, copy or relu. */
+export const GRAIN_CHEAP = 65536;
+
+/** About 10 us of work: elements of a kernel with a transcendental function, such as exp or gelu. */
+export const GRAIN_MATH = 16384;
+
+/** About 10 us of work: multiply-adds of a matrix product or convolution. */
+export const GRAIN_MULTIPLY_ADDS = 131072;
+
 /** Most calls that one operation is cut into. */
 export const MAX_CHUNKS = 64;
 
@@ -79,7 +97,10 @@ export function setNumThreads(n: number): void {
   while (workers.length > threads - 1) stopWorker();
 }
 
-/** How many pieces to cut `total` units of work into, each of at least `grain`: 1 when it does not pay. */
+/**
+ * How many pieces to cut `total` units of work into, each of at least `grain` (about 10 us): 1 when it does not
+ * pay. The answer depends on the size alone, never on the number of threads.
+ */
 export function split(total: number, grain: number): number {
   return Math.max(1, Math.min(MAX_CHUNKS, Math.floor(total / grain)));
 }
@@ -109,8 +130,11 @@ function runCall(call: number): void {
   callKernel(table[commands[c] as number] as Kernel, commands, c);
 }
 
-/** Runs all queued calls, on this thread and the workers, and returns when every one has returned. */
-export function runAll(): void {
+/**
+ * Runs all queued calls, on this thread and the workers, and returns when every one has returned. `wake` says
+ * whether the batch is long enough to wake workers that sleep; workers that are awake share any batch.
+ */
+export function runAll(wake = queued >= WAKE_CALLS): void {
   const count = queued;
   if (count === 0) return;
   queued = 0;
@@ -118,7 +142,7 @@ export function runAll(): void {
   Atomics.store(control, COUNT, count);
   Atomics.store(control, DONE, 0);
   Atomics.store(control, REMAINING, count);
-  if (count > 1) {
+  if (wake && count > 1) {
     Atomics.add(control, EPOCH, 1);
     if (Atomics.load(control, SLEEPERS) > 0) Atomics.notify(control, EPOCH, count - 1);
   }
@@ -134,8 +158,8 @@ export function runAll(): void {
     Atomics.add(control, DONE, 1);
   }
   if (Atomics.load(control, DONE) !== count) waitForWorkers(count);
+  if (Atomics.load(control, FAILED) !== 0) failure = workerFailure();
   if (failure !== undefined) throw failure;
-  if (Atomics.load(control, FAILED) !== 0) throw workerFailure();
 }
 
 function waitForWorkers(count: number): void {
