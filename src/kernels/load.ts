@@ -1,10 +1,10 @@
 // Loads the kernels: picks the WebAssembly variant that this engine can run, makes the one memory that holds
 // all tensor data, and instantiates the kernels on it.
 
+import { type Kernels, kernelNames, kernelTable } from "./generated/kernels.js";
 import * as relaxed from "./generated/relaxed.js";
 import * as simd128 from "./generated/simd128.js";
-import { type Kernels, kernelNames, kernelTable } from "./generated/kernels.js";
-import { HEAP_BASE, INTS, SCALARS, SCALAR_BYTES, SCALAR_SLOTS } from "./layout.js";
+import { HEAP_BASE, INTS, SCALAR_BYTES, SCALAR_SLOTS, SCALARS } from "./layout.js";
 import { env, type WasmMemory, type WasmModule, wasm } from "./platform.js";
 
 const PAGE = 65536;
@@ -79,9 +79,7 @@ function compile(): WasmModule {
 export const kernelModule: WasmModule = compile();
 
 /** Every kernel by name, running on the calling thread. A pointer result comes back signed: use `>>> 0`. */
-export const kernels: Kernels = kernelTable(
-  new wasm.Instance(kernelModule, { env: { memory } }).exports,
-);
+export const kernels: Kernels = kernelTable(new wasm.Instance(kernelModule, { env: { memory } }).exports);
 
 /** A kernel's position in `kernelNames`. */
 export const kernelIndex: ReadonlyMap<string, number> = new Map(kernelNames.map((name, i) => [name, i]));

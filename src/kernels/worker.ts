@@ -4,8 +4,8 @@
 import { callKernel, type Kernel } from "./call.js";
 import {
   CALLER_WAITS,
-  COMMANDS,
   COMMAND_WORDS,
+  COMMANDS,
   COUNT,
   DONE,
   EPOCH,

@@ -1,6 +1,17 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { growTo, HEAP_BASE, kernelNames, kernels, maxBytes, mem, memory, putInts, putScalar, shared } from "../../src/kernels/index.js";
+import {
+  growTo,
+  HEAP_BASE,
+  kernelNames,
+  kernels,
+  maxBytes,
+  mem,
+  memory,
+  putInts,
+  putScalar,
+  shared,
+} from "../../src/kernels/index.js";
 import { INTS, SCALARS } from "../../src/kernels/layout.js";
 
 describe("memory", () => {

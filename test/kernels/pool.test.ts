@@ -141,7 +141,12 @@ describe("pool", () => {
 
 describe("split", () => {
   it("never cuts below the grain and covers everything once", () => {
-    expect([split(0, 100), split(199, 100), split(200, 100), split(10 ** 9, 100)]).toEqual([1, 1, 2, MAX_CHUNKS]);
+    expect([split(0, 100), split(199, 100), split(200, 100), split(10 ** 9, 100)]).toEqual([
+      1,
+      1,
+      2,
+      MAX_CHUNKS,
+    ]);
     for (const total of [1, 7, 1000, 2 ** 31 - 1]) {
       for (const pieces of [1, 3, 64]) {
         expect(splitStart(0, pieces, total)).toBe(0);
@@ -196,9 +201,7 @@ describe("process", () => {
 
   it("says what is wrong with KINDLING_THREADS", () => {
     const { stderr } = run(program, { KINDLING_THREADS: "two" });
-    expect(stderr).toContain(
-      '[kernels] KINDLING_THREADS: got "two", expected a whole number of at least 1',
-    );
+    expect(stderr).toContain('[kernels] KINDLING_THREADS: got "two", expected a whole number of at least 1');
   });
 
   it("says so when a worker dies, and goes on", () => {
