@@ -48,7 +48,9 @@ function scaleOf<T>(invstd: f64, weight: usize, c: i32): f64 {
 /** y = (x - mean) * scale + offset. */
 // @ts-ignore: decorator
 @inline
-function forwardFactors<T>(mean: usize, invstd: usize, weight: usize, bias: usize, table: usize, C: i32): void {
+function forwardFactors<T>(
+  mean: usize, invstd: usize, weight: usize, bias: usize, table: usize, C: i32,
+): void {
   for (let c = 0; c < C; c++) {
     putMean<T>(table, C, c, at<f64>(mean, c));
     put<T>(table, SCALE, C, c, scaleOf<T>(at<f64>(invstd, c), weight, c));

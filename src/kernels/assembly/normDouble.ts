@@ -1,6 +1,6 @@
 // Double backward of batch norm over contiguous [N, C, S], by hand.
 //
-// With u = x - mean, r = invstd, m values a channel, and the means a = E[g], b = E[g u], P = E[v], Q = E[v u],
+// With u = x - mean, r = invstd, m values a channel, the means a = E[g], b = E[g u], P = E[v], Q = E[v u],
 // R = E[v g] (v, vw, vb: cotangents of gx, gw, gb), the scalar differentiated is
 //   F = w r m (R - a P - r^2 b Q) + vw r m b + vb m a.
 // du_i = dx_i - E[dx], dr/dx_i = -r^3 u_i / m, hence

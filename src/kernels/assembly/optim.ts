@@ -1,0 +1,258 @@
+// SGD and the Adam family, one pass over each parameter: PyTorch's single-tensor formulas.
+// p parameter, g gradient, n elements; state arrays follow. Scalars are rounded to the element type once.
+// flags: 1 maximize, then per optimizer. Elementwise, so threads may split anywhere.
+import { lanes } from "./lanes";
+import { addDiv, gradient, mix, mixSquare, splat } from "./optimTerms";
+import { loadSome, storeSome } from "./wide";
+
+type P = usize;
+type I = i32;
+
+/** buf may be null when momentum is 0. flags: 2 nesterov, 4 first step (buf = gradient). */
+// @ts-ignore: decorator
+@inline
+function sgdStep<T>(
+  p: P, g: P, buf: P, k: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
+): void {
+  const w = loadSome<T>(p, k);
+  let d = gradient<T>(g, w, k, decay, flags);
+  if (momentum != 0) {
+    const b = flags & 4 ? d : mix<T>(momentum, loadSome<T>(buf, k), 1 - dampening, d);
+    storeSome<T>(buf, b, k);
+    d = flags & 2 ? v128.add<T>(d, v128.mul<T>(splat<T>(momentum), b)) : b;
+  }
+  storeSome<T>(p, v128.add<T>(w, v128.mul<T>(splat<T>(-lr), d)), k);
+}
+
+// @ts-ignore: decorator
+@inline
+function sgd<T>(
+  p: P, g: P, buf: P, n: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
+): void {
+  let i = 0;
+  let o: P = 0;
+  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
+    sgdStep<T>(p + o, g + o, buf == 0 ? 0 : buf + o, lanes<T>(), lr, momentum, dampening, decay, flags);
+  }
+  if (i < n) sgdStep<T>(p + o, g + o, buf == 0 ? 0 : buf + o, n - i, lr, momentum, dampening, decay, flags);
+}
+export function sgd_f32(
+  p: P, g: P, buf: P, n: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
+): void {
+  sgd<f32>(p, g, buf, n, lr, momentum, dampening, decay, flags);
+}
+export function sgd_f64(
+  p: P, g: P, buf: P, n: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
+): void {
+  sgd<f64>(p, g, buf, n, lr, momentum, dampening, decay, flags);
+}
+
+/**
+ * m, v moments, top the maximum of v (null without amsgrad); stepSize = lr / (1 - beta1^t),
+ * root2 = sqrt(1 - beta2^t).
+ * flags: 2 decoupled decay (AdamW: p *= 1 - lr decay).
+ */
+// @ts-ignore: decorator
+@inline
+function adamStep<T>(
+  p: P, g: P, m: P, v: P, top: P, k: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64,
+  stepSize: f64, root2: f64, flags: I,
+): void {
+  let w = loadSome<T>(p, k);
+  const d = gradient<T>(g, w, k, flags & 2 ? 0 : decay, flags);
+  if (flags & 2) w = v128.mul<T>(w, splat<T>(1 - lr * decay));
+  const first = mix<T>(beta1, loadSome<T>(m, k), 1 - beta1, d);
+  let second = mixSquare<T>(beta2, loadSome<T>(v, k), 1 - beta2, d);
+  storeSome<T>(m, first, k);
+  storeSome<T>(v, second, k);
+  if (top != 0) {
+    second = v128.max<T>(loadSome<T>(top, k), second);
+    storeSome<T>(top, second, k);
+  }
+  const below = v128.add<T>(v128.div<T>(v128.sqrt<T>(second), splat<T>(root2)), splat<T>(eps));
+  storeSome<T>(p, addDiv<T>(w, -stepSize, first, below), k);
+}
+
+// @ts-ignore: decorator
+@inline
+function adam<T>(
+  p: P, g: P, m: P, v: P, top: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64,
+  stepSize: f64, root2: f64, flags: I,
+): void {
+  let i = 0;
+  let o: P = 0;
+  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
+    adamStep<T>(
+      p + o, g + o, m + o, v + o, top == 0 ? 0 : top + o, lanes<T>(), lr, beta1, beta2, eps, decay, stepSize,
+      root2, flags,
+    );
+  }
+  if (i < n) {
+    adamStep<T>(
+      p + o, g + o, m + o, v + o, top == 0 ? 0 : top + o, n - i, lr, beta1, beta2, eps, decay, stepSize,
+      root2, flags,
+    );
+  }
+}
+export function adam_f32(
+  p: P, g: P, m: P, v: P, top: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64,
+  stepSize: f64, root2: f64, flags: I,
+): void {
+  adam<f32>(p, g, m, v, top, n, lr, beta1, beta2, eps, decay, stepSize, root2, flags);
+}
+export function adam_f64(
+  p: P, g: P, m: P, v: P, top: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64,
+  stepSize: f64, root2: f64, flags: I,
+): void {
+  adam<f64>(p, g, m, v, top, n, lr, beta1, beta2, eps, decay, stepSize, root2, flags);
+}
+
+/** u: the weighted infinity norm; stepSize = lr / (1 - beta1^t). */
+// @ts-ignore: decorator
+@inline
+function adamaxStep<T>(
+  p: P, g: P, m: P, u: P, k: I, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64, flags: I,
+): void {
+  const w = loadSome<T>(p, k);
+  const d = gradient<T>(g, w, k, decay, flags);
+  const first = mix<T>(beta1, loadSome<T>(m, k), 1 - beta1, d);
+  const norm = v128.max<T>(
+    v128.mul<T>(loadSome<T>(u, k), splat<T>(beta2)), v128.add<T>(v128.abs<T>(d), splat<T>(eps)),
+  );
+  storeSome<T>(m, first, k);
+  storeSome<T>(u, norm, k);
+  storeSome<T>(p, addDiv<T>(w, -stepSize, first, norm), k);
+}
+
+// @ts-ignore: decorator
+@inline
+function adamax<T>(
+  p: P, g: P, m: P, u: P, n: I, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64, flags: I,
+): void {
+  let i = 0;
+  let o: P = 0;
+  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
+    adamaxStep<T>(p + o, g + o, m + o, u + o, lanes<T>(), beta1, beta2, eps, decay, stepSize, flags);
+  }
+  if (i < n) adamaxStep<T>(p + o, g + o, m + o, u + o, n - i, beta1, beta2, eps, decay, stepSize, flags);
+}
+export function adamax_f32(
+  p: P, g: P, m: P, u: P, n: I, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64, flags: I,
+): void {
+  adamax<f32>(p, g, m, u, n, beta1, beta2, eps, decay, stepSize, flags);
+}
+export function adamax_f64(
+  p: P, g: P, m: P, u: P, n: I, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64, flags: I,
+): void {
+  adamax<f64>(p, g, m, u, n, beta1, beta2, eps, decay, stepSize, flags);
+}
+
+/**
+ * gStep = -lr (1 - mu) / (1 - prod mu), mStep = -lr muNext / (1 - prod mu muNext), correction2 = 1 - beta2^t.
+ * flags: 2 decoupled decay (p *= 1 - lr decay).
+ */
+// @ts-ignore: decorator
+@inline
+function nadamStep<T>(
+  p: P, g: P, m: P, v: P, k: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction2: f64,
+  gStep: f64, mStep: f64, flags: I,
+): void {
+  let w = loadSome<T>(p, k);
+  const d = gradient<T>(g, w, k, flags & 2 ? 0 : decay, flags);
+  if (flags & 2) w = v128.mul<T>(w, splat<T>(1 - lr * decay));
+  const first = mix<T>(beta1, loadSome<T>(m, k), 1 - beta1, d);
+  const second = mixSquare<T>(beta2, loadSome<T>(v, k), 1 - beta2, d);
+  storeSome<T>(m, first, k);
+  storeSome<T>(v, second, k);
+  const below = v128.add<T>(v128.sqrt<T>(v128.div<T>(second, splat<T>(correction2))), splat<T>(eps));
+  storeSome<T>(p, addDiv<T>(addDiv<T>(w, gStep, d, below), mStep, first, below), k);
+}
+
+// @ts-ignore: decorator
+@inline
+function nadam<T>(
+  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction2: f64,
+  gStep: f64, mStep: f64, flags: I,
+): void {
+  let i = 0;
+  let o: P = 0;
+  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
+    nadamStep<T>(
+      p + o, g + o, m + o, v + o, lanes<T>(), lr, beta1, beta2, eps, decay, correction2, gStep, mStep, flags,
+    );
+  }
+  if (i < n) {
+    nadamStep<T>(
+      p + o, g + o, m + o, v + o, n - i, lr, beta1, beta2, eps, decay, correction2, gStep, mStep, flags,
+    );
+  }
+}
+export function nadam_f32(
+  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction2: f64,
+  gStep: f64, mStep: f64, flags: I,
+): void {
+  nadam<f32>(p, g, m, v, n, lr, beta1, beta2, eps, decay, correction2, gStep, mStep, flags);
+}
+export function nadam_f64(
+  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction2: f64,
+  gStep: f64, mStep: f64, flags: I,
+): void {
+  nadam<f64>(p, g, m, v, n, lr, beta1, beta2, eps, decay, correction2, gStep, mStep, flags);
+}
+
+/**
+ * correction1 = 1 - beta1^t, root2 = sqrt(1 - beta2^t), rect: the rectification, 0 while rho <= 5.
+ * flags: 2 decoupled decay (p *= 1 - lr decay).
+ */
+// @ts-ignore: decorator
+@inline
+function radamStep<T>(
+  p: P, g: P, m: P, v: P, k: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction1: f64,
+  root2: f64, rect: f64, flags: I,
+): void {
+  let w = loadSome<T>(p, k);
+  const d = gradient<T>(g, w, k, flags & 2 ? 0 : decay, flags);
+  if (flags & 2) w = v128.mul<T>(w, splat<T>(1 - lr * decay));
+  const first = mix<T>(beta1, loadSome<T>(m, k), 1 - beta1, d);
+  const second = mixSquare<T>(beta2, loadSome<T>(v, k), 1 - beta2, d);
+  storeSome<T>(m, first, k);
+  storeSome<T>(v, second, k);
+  let step = v128.mul<T>(v128.div<T>(first, splat<T>(correction1)), splat<T>(lr));
+  if (rect != 0) {
+    const rate = v128.div<T>(splat<T>(root2), v128.add<T>(v128.sqrt<T>(second), splat<T>(eps)));
+    step = v128.mul<T>(v128.mul<T>(step, rate), splat<T>(rect));
+  }
+  storeSome<T>(p, v128.sub<T>(w, step), k);
+}
+
+// @ts-ignore: decorator
+@inline
+function radam<T>(
+  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction1: f64,
+  root2: f64, rect: f64, flags: I,
+): void {
+  let i = 0;
+  let o: P = 0;
+  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
+    radamStep<T>(
+      p + o, g + o, m + o, v + o, lanes<T>(), lr, beta1, beta2, eps, decay, correction1, root2, rect, flags,
+    );
+  }
+  if (i < n) {
+    radamStep<T>(
+      p + o, g + o, m + o, v + o, n - i, lr, beta1, beta2, eps, decay, correction1, root2, rect, flags,
+    );
+  }
+}
+export function radam_f32(
+  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction1: f64,
+  root2: f64, rect: f64, flags: I,
+): void {
+  radam<f32>(p, g, m, v, n, lr, beta1, beta2, eps, decay, correction1, root2, rect, flags);
+}
+export function radam_f64(
+  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction1: f64,
+  root2: f64, rect: f64, flags: I,
+): void {
+  radam<f64>(p, g, m, v, n, lr, beta1, beta2, eps, decay, correction1, root2, rect, flags);
+}

@@ -1,0 +1,211 @@
+// Adagrad, Adadelta, RMSprop, Rprop and ASGD, one pass over each parameter, as in PyTorch.
+// p parameter, g gradient, n elements; state arrays follow. Scalars are rounded to the element type once.
+// flags: 1 maximize, then per optimizer. Elementwise, so threads may split anywhere.
+import { lanes } from "./lanes";
+import { addDiv, gradient, mix, mixSquare, splat } from "./optimTerms";
+import { loadSome, storeSome } from "./wide";
+
+type P = usize;
+type I = i32;
+
+/** rate = lr / (1 + (t - 1) lrDecay). */
+// @ts-ignore: decorator
+@inline
+function adagradStep<T>(p: P, g: P, sum: P, k: I, rate: f64, eps: f64, decay: f64, flags: I): void {
+  const w = loadSome<T>(p, k);
+  const d = gradient<T>(g, w, k, decay, flags);
+  const s = v128.add<T>(loadSome<T>(sum, k), v128.mul<T>(d, d));
+  storeSome<T>(sum, s, k);
+  storeSome<T>(p, addDiv<T>(w, -rate, d, v128.add<T>(v128.sqrt<T>(s), splat<T>(eps))), k);
+}
+
+// @ts-ignore: decorator
+@inline
+function adagrad<T>(p: P, g: P, sum: P, n: I, rate: f64, eps: f64, decay: f64, flags: I): void {
+  let i = 0;
+  let o: P = 0;
+  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
+    adagradStep<T>(p + o, g + o, sum + o, lanes<T>(), rate, eps, decay, flags);
+  }
+  if (i < n) adagradStep<T>(p + o, g + o, sum + o, n - i, rate, eps, decay, flags);
+}
+export function adagrad_f32(p: P, g: P, sum: P, n: I, rate: f64, eps: f64, decay: f64, flags: I): void {
+  adagrad<f32>(p, g, sum, n, rate, eps, decay, flags);
+}
+export function adagrad_f64(p: P, g: P, sum: P, n: I, rate: f64, eps: f64, decay: f64, flags: I): void {
+  adagrad<f64>(p, g, sum, n, rate, eps, decay, flags);
+}
+
+/** v: mean of g^2, u: mean of step^2. */
+// @ts-ignore: decorator
+@inline
+function adadeltaStep<T>(
+  p: P, g: P, v: P, u: P, k: I, lr: f64, rho: f64, eps: f64, decay: f64, flags: I,
+): void {
+  const w = loadSome<T>(p, k);
+  const d = gradient<T>(g, w, k, decay, flags);
+  const square = mixSquare<T>(rho, loadSome<T>(v, k), 1 - rho, d);
+  const past = loadSome<T>(u, k);
+  const std = v128.sqrt<T>(v128.add<T>(square, splat<T>(eps)));
+  const step = v128.mul<T>(v128.div<T>(v128.sqrt<T>(v128.add<T>(past, splat<T>(eps))), std), d);
+  storeSome<T>(v, square, k);
+  storeSome<T>(u, mixSquare<T>(rho, past, 1 - rho, step), k);
+  storeSome<T>(p, v128.add<T>(w, v128.mul<T>(splat<T>(-lr), step)), k);
+}
+
+// @ts-ignore: decorator
+@inline
+function adadelta<T>(p: P, g: P, v: P, u: P, n: I, lr: f64, rho: f64, eps: f64, decay: f64, flags: I): void {
+  let i = 0;
+  let o: P = 0;
+  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
+    adadeltaStep<T>(p + o, g + o, v + o, u + o, lanes<T>(), lr, rho, eps, decay, flags);
+  }
+  if (i < n) adadeltaStep<T>(p + o, g + o, v + o, u + o, n - i, lr, rho, eps, decay, flags);
+}
+export function adadelta_f32(
+  p: P, g: P, v: P, u: P, n: I, lr: f64, rho: f64, eps: f64, decay: f64, flags: I,
+): void {
+  adadelta<f32>(p, g, v, u, n, lr, rho, eps, decay, flags);
+}
+export function adadelta_f64(
+  p: P, g: P, v: P, u: P, n: I, lr: f64, rho: f64, eps: f64, decay: f64, flags: I,
+): void {
+  adadelta<f64>(p, g, v, u, n, lr, rho, eps, decay, flags);
+}
+
+/** mean (centred only) and buf (momentum only) may be null. */
+// @ts-ignore: decorator
+@inline
+function rmspropStep<T>(
+  p: P, g: P, v: P, mean: P, buf: P, k: I, lr: f64, alpha: f64, eps: f64, decay: f64, momentum: f64,
+  flags: I,
+): void {
+  const w = loadSome<T>(p, k);
+  const d = gradient<T>(g, w, k, decay, flags);
+  let square = mixSquare<T>(alpha, loadSome<T>(v, k), 1 - alpha, d);
+  storeSome<T>(v, square, k);
+  if (mean != 0) {
+    const average = mix<T>(alpha, loadSome<T>(mean, k), 1 - alpha, d);
+    storeSome<T>(mean, average, k);
+    square = v128.sub<T>(square, v128.mul<T>(average, average));
+  }
+  const below = v128.add<T>(v128.sqrt<T>(square), splat<T>(eps));
+  if (buf == 0) {
+    storeSome<T>(p, addDiv<T>(w, -lr, d, below), k);
+    return;
+  }
+  const b = v128.add<T>(v128.mul<T>(loadSome<T>(buf, k), splat<T>(momentum)), v128.div<T>(d, below));
+  storeSome<T>(buf, b, k);
+  storeSome<T>(p, v128.add<T>(w, v128.mul<T>(splat<T>(-lr), b)), k);
+}
+
+// @ts-ignore: decorator
+@inline
+function rmsprop<T>(
+  p: P, g: P, v: P, mean: P, buf: P, n: I, lr: f64, alpha: f64, eps: f64, decay: f64, momentum: f64,
+  flags: I,
+): void {
+  let i = 0;
+  let o: P = 0;
+  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
+    rmspropStep<T>(
+      p + o, g + o, v + o, mean == 0 ? 0 : mean + o, buf == 0 ? 0 : buf + o, lanes<T>(), lr, alpha, eps,
+      decay, momentum, flags,
+    );
+  }
+  if (i < n) {
+    rmspropStep<T>(
+      p + o, g + o, v + o, mean == 0 ? 0 : mean + o, buf == 0 ? 0 : buf + o, n - i, lr, alpha, eps, decay,
+      momentum, flags,
+    );
+  }
+}
+export function rmsprop_f32(
+  p: P, g: P, v: P, mean: P, buf: P, n: I, lr: f64, alpha: f64, eps: f64, decay: f64, momentum: f64,
+  flags: I,
+): void {
+  rmsprop<f32>(p, g, v, mean, buf, n, lr, alpha, eps, decay, momentum, flags);
+}
+export function rmsprop_f64(
+  p: P, g: P, v: P, mean: P, buf: P, n: I, lr: f64, alpha: f64, eps: f64, decay: f64, momentum: f64,
+  flags: I,
+): void {
+  rmsprop<f64>(p, g, v, mean, buf, n, lr, alpha, eps, decay, momentum, flags);
+}
+
+/** prev: the last gradient, step: the step sizes. */
+// @ts-ignore: decorator
+@inline
+function rpropStep<T>(
+  p: P, g: P, prev: P, step: P, k: I, etaMinus: f64, etaPlus: f64, low: f64, high: f64, flags: I,
+): void {
+  const w = loadSome<T>(p, k);
+  let d = gradient<T>(g, w, k, 0, flags);
+  const zero = splat<T>(0);
+  const agree = v128.mul<T>(d, loadSome<T>(prev, k));
+  const turned = v128.lt<T>(agree, zero);
+  let factor = v128.bitselect(splat<T>(etaPlus), splat<T>(1), v128.gt<T>(agree, zero));
+  factor = v128.bitselect(splat<T>(etaMinus), factor, turned);
+  let size = v128.mul<T>(loadSome<T>(step, k), factor);
+  size = v128.min<T>(v128.max<T>(size, splat<T>(low)), splat<T>(high));
+  d = v128.andnot(d, turned);
+  storeSome<T>(step, size, k);
+  storeSome<T>(prev, d, k);
+  const down = v128.bitselect(size, zero, v128.gt<T>(d, zero));
+  const up = v128.bitselect(size, zero, v128.lt<T>(d, zero));
+  storeSome<T>(p, v128.add<T>(v128.sub<T>(w, down), up), k);
+}
+
+// @ts-ignore: decorator
+@inline
+function rprop<T>(
+  p: P, g: P, prev: P, step: P, n: I, etaMinus: f64, etaPlus: f64, low: f64, high: f64, flags: I,
+): void {
+  let i = 0;
+  let o: P = 0;
+  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
+    rpropStep<T>(p + o, g + o, prev + o, step + o, lanes<T>(), etaMinus, etaPlus, low, high, flags);
+  }
+  if (i < n) rpropStep<T>(p + o, g + o, prev + o, step + o, n - i, etaMinus, etaPlus, low, high, flags);
+}
+export function rprop_f32(
+  p: P, g: P, prev: P, step: P, n: I, etaMinus: f64, etaPlus: f64, low: f64, high: f64, flags: I,
+): void {
+  rprop<f32>(p, g, prev, step, n, etaMinus, etaPlus, low, high, flags);
+}
+export function rprop_f64(
+  p: P, g: P, prev: P, step: P, n: I, etaMinus: f64, etaPlus: f64, low: f64, high: f64, flags: I,
+): void {
+  rprop<f64>(p, g, prev, step, n, etaMinus, etaPlus, low, high, flags);
+}
+
+/** ax: the averaged parameter, eta and mu of this step. */
+// @ts-ignore: decorator
+@inline
+function asgdStep<T>(p: P, g: P, ax: P, k: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I): void {
+  let w = loadSome<T>(p, k);
+  const d = gradient<T>(g, w, k, decay, flags);
+  w = v128.mul<T>(w, splat<T>(1 - lambd * eta));
+  w = v128.add<T>(w, v128.mul<T>(splat<T>(-eta), d));
+  storeSome<T>(p, w, k);
+  const a = loadSome<T>(ax, k);
+  storeSome<T>(ax, mu == 1 ? w : v128.add<T>(a, v128.mul<T>(v128.sub<T>(w, a), splat<T>(mu))), k);
+}
+
+// @ts-ignore: decorator
+@inline
+function asgd<T>(p: P, g: P, ax: P, n: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I): void {
+  let i = 0;
+  let o: P = 0;
+  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
+    asgdStep<T>(p + o, g + o, ax + o, lanes<T>(), lambd, eta, mu, decay, flags);
+  }
+  if (i < n) asgdStep<T>(p + o, g + o, ax + o, n - i, lambd, eta, mu, decay, flags);
+}
+export function asgd_f32(p: P, g: P, ax: P, n: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I): void {
+  asgd<f32>(p, g, ax, n, lambd, eta, mu, decay, flags);
+}
+export function asgd_f64(p: P, g: P, ax: P, n: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I): void {
+  asgd<f64>(p, g, ax, n, lambd, eta, mu, decay, flags);
+}
