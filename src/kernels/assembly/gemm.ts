@@ -5,6 +5,7 @@ import { lanes } from "./simd";
 import { MR, TILE_ROW, rowsOf, sumTile } from "./gemmTile";
 import { packColumns, packRows } from "./gemmPack";
 import { sumDots, sumStrip } from "./gemmVector";
+import { writeTile } from "./gemmWrite";
 
 const KC: i32 = 384; // longest sum kept in registers
 const NC: i32 = 256; // columns of B packed at a time
@@ -20,54 +21,9 @@ const BIAS_M: i32 = 2;
 /** Length of the K blocks: as few as KC allows, of nearly equal length. */
 // @ts-ignore: decorator
 @inline
-function blockOf(K: i32): i32 {
+export function blockOf(K: i32): i32 {
   const blocks = (K + KC - 1) / KC;
   return blocks > 1 ? (K + blocks - 1) / blocks : K;
-}
-
-/**
- * C[r, l] = alpha t[r, lane + l] + beta C[r, l] + bias; beta 0 leaves C unread.
- * biasRow and biasLane are the byte steps of bias along r and l.
- */
-function writeTile<T>(
-  t: usize, tileRow: usize, rows: i32, lane: i32, cols: i32,
-  c: usize, rsC: usize, csC: usize, alpha: T, beta: T, bias: usize, biasRow: usize, biasLane: usize,
-): void {
-  const S = sizeof<T>();
-  const L = lanes<T>();
-  if (csC == S && lane == 0 && cols % L == 0) {
-    const va = v128.splat<T>(alpha);
-    const vb = v128.splat<T>(beta);
-    const end = <usize>cols * S;
-    for (; rows > 0; rows--) {
-      for (let x: usize = 0; x < end; x += 16) {
-        let y = v128.mul<T>(va, v128.load(t + x));
-        if (beta != 0) y = v128.add<T>(y, v128.mul<T>(vb, v128.load(c + x)));
-        if (bias) y = v128.add<T>(y, biasLane ? v128.load(bias + x) : v128.load_splat<T>(bias));
-        v128.store(c + x, y);
-      }
-      t += tileRow;
-      c += rsC;
-      bias += biasRow;
-    }
-    return;
-  }
-  t += <usize>lane * S;
-  for (; rows > 0; rows--) {
-    let p = c;
-    let q = bias;
-    for (let l: usize = 0, end = <usize>cols * S; l < end; l += S) {
-      let y: T = <T>(alpha * load<T>(t + l));
-      if (beta != 0) y = <T>(y + <T>(beta * load<T>(p)));
-      if (bias) y = <T>(y + load<T>(q));
-      store<T>(p, y);
-      p += csC;
-      q += biasLane;
-    }
-    t += tileRow;
-    c += rsC;
-    bias += biasRow;
-  }
 }
 
 /** The product with any strides on all three matrices; the vector runs along N. */

@@ -9,18 +9,17 @@ export const TILE_ROW: usize = 32;
 
 /**
  * t[r, :] = sum over k of a[r, k] b[k, :], added in the order of k.
- * Steps in bytes: a[r, k] at a + r ra + k as; b[k, :] at b + k bs, or with TAB at b + (the i32 at tab + 4 k).
+ * Steps in bytes: a[r, k] at a + r ra + k as; b[k, :] at b + k bs, or with TAB at b plus the u32 at bs + 4 k.
  */
 // @ts-ignore: decorator
 @inline
-function tile<T>(TAB: bool, R: i32, V: i32, a: usize, ra: usize, as: usize, b: usize, bs: usize, k: i32, t: usize): void {
+export function tile<T>(TAB: bool, R: i32, V: i32, a: usize, ra: usize, as: usize, b: usize, bs: usize, k: i32, t: usize): void {
   let c00 = i32x4.splat(0), c01 = i32x4.splat(0);
   let c10 = i32x4.splat(0), c11 = i32x4.splat(0);
   let c20 = i32x4.splat(0), c21 = i32x4.splat(0);
   let c30 = i32x4.splat(0), c31 = i32x4.splat(0);
   let c40 = i32x4.splat(0), c41 = i32x4.splat(0);
   let a1 = a + ra, a2 = a1 + ra, a3 = a2 + ra, a4 = a3 + ra;
-  // With TAB, bs is the address of the table.
   for (; k > 0; k--) {
     const p = TAB ? b + load<u32>(bs) : b;
     const b0 = v128.load(p);

@@ -1,0 +1,43 @@
+// Writing a finished tile of sums to C: scaling, adding to what is there, and the bias.
+import { lanes } from "./simd";
+
+/**
+ * C[r, l] = alpha t[r, lane + l] + beta C[r, l] + bias; beta 0 leaves C unread, bias 0 is none.
+ * tileRow, rsC, csC are byte steps; biasRow and biasLane those of bias along r and l.
+ */
+export function writeTile<T>(
+  t: usize, tileRow: usize, rows: i32, lane: i32, cols: i32,
+  c: usize, rsC: usize, csC: usize, alpha: T, beta: T, bias: usize, biasRow: usize, biasLane: usize,
+): void {
+  const S = sizeof<T>();
+  const whole: usize = csC == S ? (<usize>cols * S) & ~15 : 0;
+  const end = <usize>cols * S;
+  const va = v128.splat<T>(alpha);
+  const vb = v128.splat<T>(beta);
+  t += <usize>lane * S;
+  for (; rows > 0; rows--) {
+    let x: usize = 0;
+    for (; x < whole; x += 16) {
+      let y = v128.mul<T>(va, v128.load(t + x));
+      if (beta != 0) y = v128.add<T>(y, v128.mul<T>(vb, v128.load(c + x)));
+      if (bias) y = v128.add<T>(y, biasLane ? v128.load(bias + x) : v128.load_splat<T>(bias));
+      v128.store(c + x, y);
+    }
+    if (x < end) {
+      const first = x / S;
+      let p = c + first * csC;
+      let q = bias + first * biasLane;
+      for (; x < end; x += S) {
+        let y: T = <T>(alpha * load<T>(t + x));
+        if (beta != 0) y = <T>(y + <T>(beta * load<T>(p)));
+        if (bias) y = <T>(y + load<T>(q));
+        store<T>(p, y);
+        p += csC;
+        q += biasLane;
+      }
+    }
+    t += tileRow;
+    c += rsC;
+    bias += biasRow;
+  }
+}
