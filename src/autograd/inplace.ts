@@ -1,0 +1,82 @@
+/**
+ * In-place ops: the result of the ordinary op is written into the tensor, which takes over its place in the graph.
+ * On a view, the base is rewritten as "base with this part replaced", and other views of it are linked anew.
+ */
+import { category, nameOf } from "../tensor/dtype.js";
+import { AutogradError, DTypeError, ShapeError, show } from "../tensor/errors.js";
+import { drop } from "../tensor/heap.js";
+import { copyInto, copyOf } from "../tensor/raw.js";
+import { sameShape } from "../tensor/shape.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { mode } from "./mode.js";
+import { engineOps, Node, placeOf, relink } from "./node.js";
+
+/** Throws when `x` may not be changed in place now. */
+export function checkInPlace(op: string, x: Tensor): void {
+  if (!mode.grad) return;
+  const root = x.base ?? x;
+  if ((root.leafRequiresGrad && root.node === null) || (x.leafRequiresGrad && x.node === null)) {
+    throw new AutogradError(
+      `[${op}] ${x.base === null ? "a leaf" : "a view of a leaf"} that requires a gradient cannot be changed in place; ` +
+        "try noGrad(() => ...), or the op without the trailing underscore",
+    );
+  }
+}
+
+/** Makes `x` hold what `result`, an ordinary op's output, holds: data and graph. Returns `x`. */
+export function assign(op: string, x: Tensor, result: Tensor): Tensor {
+  checkInPlace(op, x);
+  if (!sameShape(x.shape, result.shape)) {
+    throw new ShapeError(
+      `[${op}] the result has shape ${show(result.shape)}, which does not fit in place into ${show(x.shape)}; ` +
+        `try ${op.replace(/_$/, "")} without the underscore`,
+    );
+  }
+  if (category(result.code) > category(x.code)) {
+    throw new DTypeError(
+      `[${op}] the result is ${nameOf(result.code)}, which cannot be cast to ${nameOf(x.code)} in place; try x.to("${nameOf(result.code)}") first`,
+    );
+  }
+  const value = result.code === x.code ? result : engineOps.cast(result, x.code);
+  const node = value.node as Node | null;
+  if (mode.grad && (node !== null || x.requiresGrad)) rewrite(x, value, node);
+  else {
+    copyInto(x, value);
+    x.storage.version++;
+  }
+  if (value !== x && value.base === null) drop(value.storage);
+  return x;
+}
+
+function rewrite(x: Tensor, value: Tensor, node: Node | null): void {
+  // The op may have saved x itself: its derivative needs the values of before.
+  if (node?.savesInput(x.storage) === true) {
+    node.replaceSaved(x.storage, (old) => {
+      const copy = copyOf(old);
+      copy.node = old.node;
+      copy.outputNr = old.outputNr;
+      return copy;
+    });
+  }
+  const base = x.base;
+  if (base !== null && base.graphEpoch !== x.graphEpoch) relink(x);
+  copyInto(x, value);
+  x.storage.version++;
+  if (base === null) {
+    x.node = node;
+    x.outputNr = value.outputNr;
+    x.graphEpoch++;
+    node?.replaceOutput(value.outputNr, x);
+    return;
+  }
+  const rebased = new Node(engineOps.asStridedScatter, placeOf(x, base), [base, value]);
+  rebased.outShapes = [base.shape];
+  rebased.outCodes = [base.code];
+  base.node = rebased;
+  base.outputNr = 0;
+  base.graphEpoch++;
+  node?.replaceOutput(value.outputNr, x);
+  x.node = node;
+  x.outputNr = value.outputNr;
+  x.graphEpoch = base.graphEpoch;
+}

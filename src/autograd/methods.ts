@@ -1,0 +1,111 @@
+/** The autograd methods of Tensor: backward, hooks, retainGrad, requiresGrad_. */
+import { isFloat, nameOf } from "../tensor/dtype.js";
+import { AutogradError, DTypeError } from "../tensor/errors.js";
+import { KEPT } from "../tensor/heap.js";
+import { Tensor, type TensorHook } from "../tensor/tensor.js";
+import { type BackwardOptions, backward } from "./engine.js";
+import type { Node } from "./node.js";
+
+/** Undoes a registration when called. */
+export interface HookHandle {
+  (): void;
+  /** Same as calling the handle (`torch.utils.hooks.RemovableHandle.remove`). */
+  remove(): void;
+}
+
+/** A handle that runs `undo` at most once. */
+export function hookHandle(undo: () => void): HookHandle {
+  let done = false;
+  const remove = () => {
+    if (!done) undo();
+    done = true;
+  };
+  return Object.assign(() => remove(), { remove });
+}
+
+/** The autograd part of Tensor's methods. */
+export interface AutogradMethods {
+  /**
+   * Sums the gradients of this tensor with respect to all leaves into their `grad`.
+   * @param gradient gradient of this tensor; may be left out for one element.
+   */
+  backward(gradient?: Tensor | null, options?: BackwardOptions & { inputs?: readonly Tensor[] }): void;
+  backward(options: BackwardOptions & { inputs?: readonly Tensor[] }): void;
+  /** Turns recording for this leaf on (or off); returns the tensor. */
+  requiresGrad_(requiresGrad?: boolean): Tensor;
+  /** Keeps `grad` on this tensor although it is no leaf. */
+  retainGrad(): void;
+  /** Calls `hook(grad)` when the gradient of this tensor is known; what it returns replaces the gradient. */
+  registerHook(hook: TensorHook): HookHandle;
+  /** Calls `hook(tensor)` after this leaf's gradient was accumulated. */
+  registerPostAccumulateGradHook(hook: (tensor: Tensor) => void): HookHandle;
+  /** Detaches this tensor from its graph, in place. */
+  detach_(): Tensor;
+}
+
+function add<T>(list: T[], item: T): HookHandle {
+  list.push(item);
+  return hookHandle(() => {
+    const at = list.indexOf(item);
+    if (at >= 0) list.splice(at, 1);
+  });
+}
+
+const methods: AutogradMethods & ThisType<Tensor> = {
+  backward(gradient?: Tensor | null | BackwardOptions, options?: BackwardOptions & { inputs?: readonly Tensor[] }) {
+    if (gradient instanceof Tensor || gradient === null || gradient === undefined) {
+      backward(this, gradient === undefined ? null : [gradient], options);
+    } else backward(this, null, gradient);
+  },
+  requiresGrad_(requiresGrad = true) {
+    if (this.node !== null) {
+      if (requiresGrad) return this;
+      throw new AutogradError("[requiresGrad_] only leaves can stop requiring a gradient; try detach()");
+    }
+    if (requiresGrad && !isFloat(this.code)) {
+      throw new DTypeError(`[requiresGrad_] only floating tensors can require gradients: got ${nameOf(this.code)}`);
+    }
+    this.leafRequiresGrad = requiresGrad;
+    return this;
+  },
+  retainGrad() {
+    if (!this.requiresGrad) throw new AutogradError("[retainGrad] the tensor does not require a gradient");
+    if (this.node === null) return;
+    const weak = this;
+    this.registerHook((g) => {
+      weak.grad = g;
+      g.storage.flags |= KEPT;
+    });
+  },
+  registerHook(hook) {
+    if (!this.requiresGrad) {
+      throw new AutogradError("[registerHook] the tensor does not require a gradient: its hook would never be called");
+    }
+    if (this.node === null) {
+      this.hooks ??= [];
+      return add(this.hooks, hook);
+    }
+    const node = this.node as Node;
+    node.hooks ??= new Map();
+    const list = node.hooks.get(this.outputNr) ?? [];
+    node.hooks.set(this.outputNr, list);
+    return add(list, hook);
+  },
+  registerPostAccumulateGradHook(hook) {
+    if (this.node !== null) throw new AutogradError("[registerPostAccumulateGradHook] only leaves accumulate gradients");
+    this.accumulateHooks ??= [];
+    return add(this.accumulateHooks, hook);
+  },
+  detach_() {
+    this.node = null;
+    this.leafRequiresGrad = false;
+    this.base = null;
+    return this;
+  },
+};
+
+Object.assign(Tensor.prototype, methods);
+
+declare module "../tensor/tensor.js" {
+  interface Tensor extends AutogradMethods {}
+}

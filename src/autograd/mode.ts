@@ -1,0 +1,116 @@
+/** Whether ops are recorded: grad mode, inference mode, anomaly detection. */
+
+/** The current modes; ops read it, the functions here set it. @internal */
+export const mode = {
+  grad: true,
+  inference: false,
+  anomaly: false,
+  checkNan: true,
+};
+
+const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
+if (Symbol.dispose === undefined) Object.defineProperty(Symbol, "dispose", { value: dispose });
+
+/** What the scoped forms return: restores the earlier mode on exit of a `using` block, or when called. */
+export interface ModeScope extends Disposable {
+  (): void;
+}
+
+function scoped(enter: () => () => void): ModeScope {
+  const restore = enter();
+  let done = false;
+  const leave = () => {
+    if (!done) restore();
+    done = true;
+  };
+  return Object.assign(leave, { [dispose]: leave }) as ModeScope;
+}
+
+function setModes(grad: boolean, inference: boolean): () => void {
+  const before = { grad: mode.grad, inference: mode.inference };
+  mode.grad = grad;
+  mode.inference = inference;
+  return () => {
+    mode.grad = before.grad;
+    mode.inference = before.inference;
+  };
+}
+
+function during<T>(enter: () => () => void, fn: (() => T) | undefined): T | ModeScope {
+  if (fn === undefined) return scoped(enter);
+  const restore = enter();
+  try {
+    return fn();
+  } finally {
+    restore();
+  }
+}
+
+/**
+ * Runs `fn` without recording ops; without an argument, `using _ = noGrad()` does so for a block.
+ * Source: `torch.no_grad`.
+ * @example
+ * const y = noGrad(() => x.mul(2)); // y.requiresGrad is false
+ */
+export function noGrad(): ModeScope;
+export function noGrad<T>(fn: () => T): T;
+export function noGrad<T>(fn?: () => T): T | ModeScope {
+  return during(() => setModes(false, mode.inference), fn);
+}
+
+/** Runs `fn` with recording on, inside {@link noGrad} too; without an argument, for a `using` block. */
+export function enableGrad(): ModeScope;
+export function enableGrad<T>(fn: () => T): T;
+export function enableGrad<T>(fn?: () => T): T | ModeScope {
+  return during(() => setModes(true, mode.inference), fn);
+}
+
+/**
+ * Runs `fn` in inference mode: nothing is recorded, and what is made inside may not take part in a recorded
+ * computation later. Without an argument, for a `using` block. Source: `torch.inference_mode`.
+ */
+export function inferenceMode(): ModeScope;
+export function inferenceMode<T>(fn: () => T): T;
+export function inferenceMode<T>(fn?: () => T): T | ModeScope {
+  return during(() => setModes(false, true), fn);
+}
+
+/** Sets grad mode from here on; the result restores the earlier mode (`using _ = setGradEnabled(flag)`). */
+export function setGradEnabled(enabled: boolean): ModeScope {
+  return scoped(() => setModes(enabled, mode.inference));
+}
+
+/** Whether ops are recorded now. */
+export function isGradEnabled(): boolean {
+  return mode.grad;
+}
+
+/** Whether inference mode is on. */
+export function isInferenceModeEnabled(): boolean {
+  return mode.inference;
+}
+
+function setAnomaly(enabled: boolean, checkNan: boolean): () => void {
+  const before = { anomaly: mode.anomaly, checkNan: mode.checkNan };
+  mode.anomaly = enabled;
+  mode.checkNan = checkNan;
+  return () => {
+    mode.anomaly = before.anomaly;
+    mode.checkNan = before.checkNan;
+  };
+}
+
+/**
+ * Runs `fn` with anomaly detection: each recorded op remembers where it was called, and a backward that fails or
+ * yields NaN throws an error that shows that place. Slow; for debugging. Source: `torch.autograd.detect_anomaly`.
+ */
+export function detectAnomaly(): ModeScope;
+export function detectAnomaly<T>(fn: () => T, options?: { checkNan?: boolean }): T;
+export function detectAnomaly<T>(fn?: () => T, options: { checkNan?: boolean } = {}): T | ModeScope {
+  return during(() => setAnomaly(true, options.checkNan ?? true), fn);
+}
+
+/** Turns anomaly detection on or off; the result restores the earlier state. */
+export function setDetectAnomaly(enabled: boolean, options: { checkNan?: boolean } = {}): ModeScope {
+  return scoped(() => setAnomaly(enabled, options.checkNan ?? true));
+}

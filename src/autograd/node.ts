@@ -1,0 +1,384 @@
+/**
+ * The tape: an op's definition, the Node that records one call of it, and `run`, through which every op goes.
+ * Adding an op needs its forward on raw data and its derivative in differentiable ops; broadcasting of gradients,
+ * accumulation and skipping of inputs without a gradient are the engine's work, never a formula's.
+ */
+import { AutogradError } from "../tensor/errors.js";
+import { nextOp, release, type Storage, unsave } from "../tensor/heap.js";
+import type { Shape } from "../tensor/shape.js";
+import type { GradFn, Tensor, TensorHook } from "../tensor/tensor.js";
+import { mode } from "./mode.js";
+
+/** Gradients for the inputs of an op; null (or a missing tail) where there is none. */
+export type InputGrads = readonly (Tensor | null)[];
+
+/** What a forward may do besides computing. */
+export interface ForwardContext {
+  /** Whether this call is recorded: when false, nothing needs to be prepared for a backward. */
+  readonly recording: boolean;
+  /** Keeps by-products (no input, no output) for the backward, as `node.extra`. The tape owns and frees them. */
+  keep(...tensors: Tensor[]): void;
+  /** Whether input `i` needs a gradient. */
+  needs(i: number): boolean;
+}
+
+interface OpBase<A> {
+  /** Name as printed: `Mul` in `gradFn=<Mul>`. */
+  readonly name: string;
+  /** Which inputs the backward reads (`true`: all): saved, with a check that they are not changed in place. */
+  readonly saves?: boolean | readonly number[];
+  /** Whether the backward reads the output. */
+  readonly savesOutput?: boolean;
+  /** Set for functions of users: what their backward makes may be held elsewhere, so nothing is freed early. */
+  readonly foreign?: boolean;
+  /** @internal Phantom, to tie attrs. */
+  readonly attrs?: A;
+}
+
+/** A differentiable op with one output. */
+export interface Op<A = null> extends OpBase<A> {
+  /** Computes on raw data: kernels and raw helpers only, never other ops. */
+  forward(x: readonly Tensor[], attrs: A, ctx: ForwardContext): Tensor;
+  /** The derivative, written in differentiable ops, so that gradients of any order exist. */
+  backward(grad: Tensor, node: Node<A>): InputGrads;
+}
+
+/** A differentiable op with several outputs; missing gradients arrive as null. */
+export interface MultiOp<A = null> extends OpBase<A> {
+  forward(x: readonly Tensor[], attrs: A, ctx: ForwardContext): Tensor[];
+  backward(grads: readonly (Tensor | null)[], node: Node<A>): InputGrads;
+  /** Outputs (by index) that carry no gradient, such as indices. */
+  readonly nonDifferentiable?: readonly number[];
+}
+
+let sequence = 0;
+
+/** One recorded call of an op. */
+export class Node<A = unknown> implements GradFn, ForwardContext {
+  /** Order of recording; backward runs from high to low. */
+  readonly seq = sequence++;
+  readonly op: Op<A> | MultiOp<A>;
+  readonly attrs: A;
+  /** Where each input's gradient goes: the node that made it, a leaf, or null for none. */
+  edges: (Node | Tensor | null)[];
+  /** Which output of the edge's node the input is. */
+  edgeNrs: number[];
+  /** Shapes and dtype codes of the inputs. */
+  readonly shapes: Shape[];
+  readonly codes: number[];
+  /** Saved inputs by position, with the versions at which they were saved. */
+  private saved: (Tensor | null)[] | null = null;
+  private versions: number[] | null = null;
+  private outputs: (Tensor | null)[] | null = null;
+  private outputVersion = 0;
+  /** By-products kept by the forward. */
+  extra: Tensor[] = NO_TENSORS;
+  /** Gradients waiting for this node, by output. */
+  pending: (Tensor | null)[] | null = null;
+  /** Hooks on outputs by output number. */
+  hooks: Map<number, TensorHook[]> | null = null;
+  /** Hooks that see the gradients of all inputs (`gradFn.registerHook`). */
+  postHooks: ((inputs: InputGrads, grads: readonly (Tensor | null)[]) => InputGrads | undefined)[] | null = null;
+  /** Pass that visited this node last. */
+  mark = 0;
+  /** Shapes and codes of the outputs. */
+  outShapes: Shape[] = [];
+  outCodes: number[] = [];
+  /** Where the forward was called, in anomaly mode. */
+  stack: string | null = null;
+  released = false;
+
+  constructor(op: Op<A> | MultiOp<A>, attrs: A, x: readonly Tensor[]) {
+    this.op = op;
+    this.attrs = attrs;
+    const n = x.length;
+    const edges = new Array<Node | Tensor | null>(n);
+    const nrs = new Array<number>(n);
+    const shapes = new Array<Shape>(n);
+    const codes = new Array<number>(n);
+    for (let i = 0; i < n; i++) {
+      const t = x[i] as Tensor;
+      edges[i] = (t.node as Node | null) ?? (t.leafRequiresGrad ? t : null);
+      nrs[i] = t.outputNr;
+      shapes[i] = t.shape;
+      codes[i] = t.code;
+    }
+    this.edges = edges;
+    this.edgeNrs = nrs;
+    this.shapes = shapes;
+    this.codes = codes;
+    if (mode.anomaly) this.stack = new Error().stack ?? null;
+  }
+
+  /** Name of the op. */
+  get name(): string {
+    return this.op.name;
+  }
+
+  get recording(): boolean {
+    return true;
+  }
+
+  keep(...tensors: Tensor[]): void {
+    for (const t of tensors) t.storage.saves++;
+    this.extra = tensors;
+  }
+
+  needs(i: number): boolean {
+    return this.edges[i] !== null;
+  }
+
+  /** Shape of input `i`. */
+  shape(i: number): Shape {
+    return this.shapes[i] as Shape;
+  }
+
+  /** @internal Saves what the op asks for, once the outputs exist. */
+  saveFor(x: readonly Tensor[], out: Tensor | Tensor[]): void {
+    const { saves, savesOutput } = this.op;
+    if (saves !== undefined && saves !== false) {
+      const saved = new Array<Tensor | null>(x.length).fill(null);
+      const versions = new Array<number>(x.length).fill(0);
+      for (let i = 0; i < x.length; i++) {
+        if (saves !== true && !saves.includes(i)) continue;
+        const t = x[i] as Tensor;
+        t.storage.saves++;
+        saved[i] = t;
+        versions[i] = t.storage.version;
+      }
+      this.saved = saved;
+      this.versions = versions;
+    }
+    if (savesOutput === true) {
+      const outs = Array.isArray(out) ? out : [out];
+      for (const t of outs) t.storage.saves++;
+      this.outputs = outs;
+      this.outputVersion = (outs[0] as Tensor).storage.version;
+    }
+  }
+
+  /** Saved input `i`, as part of the graph it came from. */
+  input(i: number): Tensor {
+    const t = this.saved?.[i];
+    if (t === undefined || t === null) throw this.gone();
+    if (t.storage.version !== (this.versions as number[])[i]) throw this.changed(`input ${i}`, t, (this.versions as number[])[i] as number);
+    return t;
+  }
+
+  /** Saved output `nr`, attached to this node. */
+  output(nr = 0): Tensor {
+    const t = this.outputs?.[nr];
+    if (t === undefined || t === null) throw this.gone();
+    if (t.storage.version !== this.outputVersion) throw this.changed("output", t, this.outputVersion);
+    return t;
+  }
+
+  /** @internal Whether this node saved a tensor of that storage as an input. */
+  savesInput(storage: Storage): boolean {
+    return this.saved?.some((t) => t !== null && t.storage === storage) ?? false;
+  }
+
+  /** @internal Replaces saved inputs of a storage that is about to change in place. */
+  replaceSaved(storage: Storage, by: (old: Tensor) => Tensor): void {
+    const saved = this.saved;
+    if (saved === null) return;
+    for (let i = 0; i < saved.length; i++) {
+      const t = saved[i];
+      if (t === null || t === undefined || t.storage !== storage) continue;
+      const copy = by(t);
+      t.storage.saves--;
+      copy.storage.saves++;
+      saved[i] = copy;
+      (this.versions as number[])[i] = copy.storage.version;
+    }
+  }
+
+  /** @internal The tensor that an in-place op wrote takes the place of the saved output. */
+  replaceOutput(nr: number, t: Tensor): void {
+    const outs = this.outputs;
+    if (outs === null) return;
+    unsave((outs[nr] as Tensor).storage);
+    t.storage.saves++;
+    outs[nr] = t;
+    this.outputVersion = t.storage.version;
+  }
+
+  /** Whether the backward needs something that {@link release} gives up. */
+  private get holds(): boolean {
+    return this.saved !== null || this.outputs !== null || this.extra.length > 0;
+  }
+
+  /** Frees what was saved. A node that saved something cannot run again. */
+  release(): void {
+    if (!this.holds) return;
+    for (const t of this.saved ?? []) if (t !== null) unsave(t.storage);
+    for (const t of this.outputs ?? []) if (t !== null) unsave(t.storage);
+    for (const t of this.extra) if (--t.storage.saves === 0) release(t.storage);
+    this.saved = null;
+    this.versions = null;
+    this.outputs = null;
+    this.extra = NO_TENSORS;
+    this.edges = NO_EDGES;
+    this.released = true;
+  }
+
+  gone(): AutogradError {
+    return new AutogradError(
+      `[backward] the graph of ${this.name} was already freed: a graph can be walked once; try ` +
+        "backward({ retainGraph: true }) the first time, or detach() what should not be walked again",
+    );
+  }
+
+  private changed(what: string, t: Tensor, saved: number): AutogradError {
+    return new AutogradError(
+      `[backward] ${what} of ${this.name}, a ${t.dtype} tensor of shape [${t.shape.join(", ")}], was changed in place ` +
+        `after it was saved: it is at version ${t.storage.version}, expected version ${saved}; try the op without the ` +
+        `trailing underscore, or clone() before it${this.stack === null ? " (detectAnomaly shows where)" : `\n${this.stack}`}`,
+    );
+  }
+
+  /** The nodes and leaves that this node's gradients flow to, with their output numbers. */
+  get nextFunctions(): readonly (readonly [Node | Tensor, number])[] {
+    const out: [Node | Tensor, number][] = [];
+    this.edges.forEach((e, i) => {
+      if (e !== null) out.push([e, this.edgeNrs[i] as number]);
+    });
+    return out;
+  }
+}
+
+const NO_TENSORS: Tensor[] = [];
+const NO_EDGES: (Node | Tensor | null)[] = [];
+
+/** Context of calls that are not recorded: frees by-products at once. */
+const idle: ForwardContext & { kept: Tensor[] } = {
+  kept: [],
+  recording: false,
+  keep(...tensors: Tensor[]) {
+    this.kept.push(...tensors);
+  },
+  needs: () => false,
+};
+
+function freeKept(): void {
+  for (const t of idle.kept) release(t.storage);
+  idle.kept.length = 0;
+}
+
+/** Where a view's elements are in the storage, and where those of its base are. @internal */
+export interface ViewPlace {
+  readonly shape: Shape;
+  readonly strides: readonly number[];
+  readonly offset: number;
+  readonly of?: { readonly shape: Shape; readonly strides: readonly number[]; readonly offset: number };
+}
+
+/** @internal The place of a view in its base. */
+export function placeOf(view: Tensor, base: Tensor): ViewPlace {
+  const of = { shape: base.shape, strides: base.strides, offset: base.storageOffset };
+  return { shape: view.shape, strides: view.strides, offset: view.storageOffset, of };
+}
+
+/** @internal Ops that the engine itself uses; `src/ops` fills them in. */
+export interface EngineOps {
+  add(a: Tensor, b: Tensor): Tensor;
+  sumTo(x: Tensor, shape: Shape): Tensor;
+  cast(x: Tensor, code: number): Tensor;
+  clone(x: Tensor): Tensor;
+  asStrided: Op<ViewPlace>;
+  asStridedScatter: Op<ViewPlace>;
+}
+
+/** @internal */
+export const engineOps = {} as EngineOps;
+
+/** Links a view anew after its base was changed in place. @internal */
+export function relink(view: Tensor): void {
+  const base = view.base as Tensor;
+  view.graphEpoch = base.graphEpoch;
+  if (!base.requiresGrad) return;
+  const node = new Node(engineOps.asStrided, placeOf(view, base), [base]);
+  node.outShapes = [view.shape];
+  node.outCodes = [view.code];
+  view.node = node;
+  view.outputNr = 0;
+}
+
+function anyRequiresGrad(x: readonly Tensor[]): boolean {
+  let any = false;
+  for (let i = 0; i < x.length; i++) {
+    const t = x[i] as Tensor;
+    if (t.base !== null && t.base.graphEpoch !== t.graphEpoch) relink(t);
+    if (t.node !== null || t.leafRequiresGrad) any = true;
+  }
+  return any;
+}
+
+function attach(node: Node, out: Tensor, nr: number): void {
+  node.outShapes.push(out.shape);
+  node.outCodes.push(out.code);
+  out.node = node;
+  out.outputNr = nr;
+}
+
+/** Runs an op on its inputs, recording it when a gradient may be asked for. */
+export function run<A>(op: Op<A>, x: readonly Tensor[], attrs: A): Tensor {
+  nextOp();
+  if (mode.grad && anyRequiresGrad(x)) {
+    const node = new Node(op, attrs, x);
+    const out = op.forward(x, attrs, node);
+    attach(node as Node, out, 0);
+    node.saveFor(x, out);
+    return out;
+  }
+  const out = op.forward(x, attrs, idle);
+  if (idle.kept.length > 0) freeKept();
+  return out;
+}
+
+/** Runs an op with several outputs. */
+export function runMulti<A>(op: MultiOp<A>, x: readonly Tensor[], attrs: A): Tensor[] {
+  nextOp();
+  if (mode.grad && anyRequiresGrad(x)) {
+    const node = new Node(op, attrs, x);
+    const outs = op.forward(x, attrs, node);
+    outs.forEach((out, nr) => {
+      if (op.nonDifferentiable?.includes(nr) !== true) attach(node as Node, out, nr);
+      else {
+        node.outShapes.push(out.shape);
+        node.outCodes.push(out.code);
+      }
+    });
+    node.saveFor(x, outs);
+    return outs;
+  }
+  const outs = op.forward(x, attrs, idle);
+  if (idle.kept.length > 0) freeKept();
+  return outs;
+}
+
+/** Runs an op whose output shares the storage of its input: a later in-place change of either is seen by both. */
+export function runView<A>(op: Op<A>, x: Tensor, attrs: A): Tensor {
+  const inputs = [x];
+  let out: Tensor;
+  if (mode.grad && anyRequiresGrad(inputs)) {
+    const node = new Node(op, attrs, inputs);
+    out = op.forward(inputs, attrs, node);
+    attach(node as Node, out, 0);
+    node.saveFor(inputs, out);
+  } else out = op.forward(inputs, attrs, idle);
+  const base = x.base ?? x;
+  out.base = base;
+  out.graphEpoch = base.graphEpoch;
+  return out;
+}
+
+/** Defines an op; only types are checked here. */
+export function defineOp<A = null>(op: Op<A>): Op<A> {
+  return op;
+}
+
+/** Defines an op with several outputs. */
+export function defineMultiOp<A = null>(op: MultiOp<A>): MultiOp<A> {
+  return op;
+}

@@ -1,0 +1,47 @@
+/** Adds the ops to Tensor as methods: `x.name(...)` is `name(x, ...)`, types included. */
+import { assign } from "../autograd/inplace.js";
+import { Tensor } from "../tensor/tensor.js";
+import * as families from "./families.js";
+
+type Families = typeof families;
+
+/** The function without its first argument. */
+type Method<F> = F extends (x: infer _X, ...rest: infer R) => infer O ? (...rest: R) => O : never;
+
+/** Every op function whose first argument is a tensor, as a method. */
+export type OpMethods = { [K in keyof Families]: Method<Families[K]> };
+
+/** Ops that also exist in place, with a trailing underscore. */
+const inPlace = ["add", "sub", "mul", "div", "neg"] as const;
+
+/** The in-place forms: `x.name_(...)` writes `name(x, ...)` into `x` and returns it. */
+export type InPlaceMethods = {
+  [K in (typeof inPlace)[number] as `${K}_`]: (...rest: Parameters<Method<Families[K]>>) => Tensor;
+};
+
+declare module "../tensor/tensor.js" {
+  interface Tensor extends OpMethods, InPlaceMethods {}
+}
+
+type AnyFn = (...args: unknown[]) => unknown;
+
+for (const [name, fn] of Object.entries(families)) {
+  Object.defineProperty(Tensor.prototype, name, {
+    value(this: Tensor, ...args: unknown[]) {
+      return (fn as AnyFn)(this, ...args);
+    },
+    configurable: true,
+    writable: true,
+  });
+}
+
+for (const name of inPlace) {
+  const fn = families[name] as AnyFn;
+  Object.defineProperty(Tensor.prototype, `${name}_`, {
+    value(this: Tensor, ...args: unknown[]) {
+      return assign(`${name}_`, this, fn(this, ...args) as Tensor);
+    },
+    configurable: true,
+    writable: true,
+  });
+}

@@ -1,0 +1,265 @@
+/** Creation of tensors from data and from rules. */
+import {
+  BOOL,
+  codeOf,
+  type DType,
+  type DTypeCode,
+  defaultFloatCode,
+  FLOAT32,
+  FLOAT64,
+  INT32,
+  INT64,
+  isFloat,
+  nameOf,
+  type TypedArray,
+  UINT8,
+} from "./dtype.js";
+import { DTypeError, ShapeError, show, ValueError } from "./errors.js";
+import { nextOp } from "./heap.js";
+import { enqueue, GRAIN, inPieces, kernelTable } from "./launch.js";
+import { castTo, copyOf, empty as emptyRaw, fromTyped, full as fullRaw, ptr, writeNumbers } from "./raw.js";
+import { checkSizes, type Shape } from "./shape.js";
+import { Tensor } from "./tensor.js";
+
+const ARANGE = kernelTable("arange");
+
+/** What `tensor` takes: numbers, booleans or bigints, nested to any depth, or a typed array. */
+export type TensorData = number | boolean | bigint | TypedArray | readonly TensorData[];
+
+/** Options of creation functions. */
+export interface CreateOptions {
+  /** Element type; by default that of the data, or the default floating dtype. */
+  dtype?: DType;
+  /** Record ops on the tensor, so that `backward()` gives it a `grad` (default false). */
+  requiresGrad?: boolean;
+}
+
+/** Marks a new leaf. @internal */
+export function withGrad(t: Tensor, options: CreateOptions | undefined): Tensor {
+  if (options?.requiresGrad === true) {
+    if (!isFloat(t.code)) {
+      throw new DTypeError(`[requiresGrad] only floating tensors can require gradients: got ${nameOf(t.code)}; try dtype: "float32"`);
+    }
+    t.leafRequiresGrad = true;
+  }
+  return t;
+}
+
+function optionCode(options: CreateOptions | undefined): DTypeCode {
+  return options?.dtype === undefined ? defaultFloatCode() : codeOf(options.dtype);
+}
+
+function typedCode(data: TypedArray): DTypeCode {
+  if (data instanceof Float32Array) return FLOAT32;
+  if (data instanceof Float64Array) return FLOAT64;
+  if (data instanceof Int32Array) return INT32;
+  return data instanceof BigInt64Array ? INT64 : UINT8;
+}
+
+function shapeOfData(data: TensorData): number[] {
+  const shape: number[] = [];
+  let at: TensorData = data;
+  while (Array.isArray(at) || ArrayBuffer.isView(at)) {
+    const list: readonly TensorData[] | TypedArray = at as readonly TensorData[] | TypedArray;
+    shape.push(list.length);
+    if (ArrayBuffer.isView(at) || list.length === 0) break;
+    at = list[0] as TensorData;
+  }
+  return shape;
+}
+
+function flattenData(data: TensorData, shape: Shape, dim: number, into: (number | boolean | bigint)[]): void {
+  if (dim === shape.length) {
+    if (typeof data === "object" || data === undefined) throw ragged(shape, dim, data);
+    if (typeof data !== "number" && typeof data !== "boolean" && typeof data !== "bigint") {
+      throw new DTypeError(`[tensor] cannot hold ${typeof data} ${String(data)}: expected numbers, booleans or bigints`);
+    }
+    into.push(data);
+    return;
+  }
+  if ((!Array.isArray(data) && !ArrayBuffer.isView(data)) || (data as { length: number }).length !== shape[dim]) {
+    throw ragged(shape, dim, data);
+  }
+  const list = data as ArrayLike<TensorData>;
+  for (let i = 0; i < list.length; i++) flattenData(list[i] as TensorData, shape, dim + 1, into);
+}
+
+function ragged(shape: Shape, dim: number, data: unknown): ShapeError {
+  const got = Array.isArray(data) ? `an array of ${data.length}` : String(data);
+  return new ShapeError(
+    `[tensor] nested arrays must be regular: at depth ${dim} got ${got}, expected ` +
+      `${dim < shape.length ? `an array of ${shape[dim]}` : "a number"} (shape ${show(shape)})`,
+  );
+}
+
+/**
+ * A tensor from numbers, nested arrays or a typed array; the data is copied.
+ * Without a dtype: booleans give bool, whole numbers int64, numbers with fractions the default float;
+ * typed arrays keep their type. Source: `torch.tensor`.
+ * @example
+ * tensor([[1, 2], [3, 4.5]]).dtype; // "float32"
+ * tensor([1, 2, 3]).dtype; // "int64"
+ * @throws ShapeError when nested arrays are not regular.
+ */
+export function tensor(data: TensorData, options?: CreateOptions): Tensor {
+  nextOp();
+  if (data instanceof Tensor) return withGrad(castTo(copyOf(data), options?.dtype === undefined ? data.code : codeOf(options.dtype)), options);
+  if (ArrayBuffer.isView(data)) {
+    const own = typedCode(data as TypedArray);
+    const code = options?.dtype === undefined ? own : codeOf(options.dtype);
+    const t = fromTyped(data as TypedArray, [(data as TypedArray).length], code);
+    return withGrad(t, options);
+  }
+  const shape = shapeOfData(data);
+  const flat: (number | boolean | bigint)[] = [];
+  flattenData(data, shape, 0, flat);
+  let code = options?.dtype === undefined ? null : codeOf(options.dtype);
+  if (code === null) {
+    if (flat.length === 0) code = defaultFloatCode();
+    else if (flat.every((v) => typeof v === "boolean")) code = BOOL;
+    else code = flat.every((v) => typeof v !== "number" || Number.isInteger(v)) ? INT64 : defaultFloatCode();
+  }
+  const t = emptyRaw(shape, code);
+  writeNumbers(t, flat);
+  return withGrad(t, options);
+}
+
+/** Uninitialised elements; only for tensors that are written at once. Source: `torch.empty`. */
+export function empty(size: Shape, options?: CreateOptions): Tensor {
+  nextOp();
+  return withGrad(emptyRaw(checkSizes("empty", size), optionCode(options)), options);
+}
+
+/** Zeros. Source: `torch.zeros`. */
+export function zeros(size: Shape, options?: CreateOptions): Tensor {
+  nextOp();
+  return withGrad(fullRaw(checkSizes("zeros", size), 0, optionCode(options)), options);
+}
+
+/** Ones. Source: `torch.ones`. */
+export function ones(size: Shape, options?: CreateOptions): Tensor {
+  nextOp();
+  return withGrad(fullRaw(checkSizes("ones", size), 1, optionCode(options)), options);
+}
+
+/** One value everywhere; without a dtype, whole numbers give int64 and booleans bool. Source: `torch.full`. */
+export function full(size: Shape, fillValue: number | boolean | bigint, options?: CreateOptions): Tensor {
+  nextOp();
+  const own =
+    typeof fillValue === "boolean" ? BOOL : typeof fillValue === "bigint" || Number.isInteger(fillValue) ? INT64 : defaultFloatCode();
+  const code = options?.dtype === undefined ? own : codeOf(options.dtype);
+  return withGrad(fullRaw(checkSizes("full", size), fillValue, code), options);
+}
+
+function likeCode(x: Tensor, options: CreateOptions | undefined): DTypeCode {
+  return options?.dtype === undefined ? x.code : codeOf(options.dtype);
+}
+
+/** Uninitialised elements in the shape and dtype of `x`. Source: `torch.empty_like`. */
+export function emptyLike(x: Tensor, options?: CreateOptions): Tensor {
+  nextOp();
+  return withGrad(emptyRaw(x.shape, likeCode(x, options)), options);
+}
+
+/** Zeros in the shape and dtype of `x`. Source: `torch.zeros_like`. */
+export function zerosLike(x: Tensor, options?: CreateOptions): Tensor {
+  nextOp();
+  return withGrad(fullRaw(x.shape, 0, likeCode(x, options)), options);
+}
+
+/** Ones in the shape and dtype of `x`. Source: `torch.ones_like`. */
+export function onesLike(x: Tensor, options?: CreateOptions): Tensor {
+  nextOp();
+  return withGrad(fullRaw(x.shape, 1, likeCode(x, options)), options);
+}
+
+/** One value in the shape and dtype of `x`. Source: `torch.full_like`. */
+export function fullLike(x: Tensor, fillValue: number | boolean | bigint, options?: CreateOptions): Tensor {
+  nextOp();
+  return withGrad(fullRaw(x.shape, fillValue, likeCode(x, options)), options);
+}
+
+/** Options of {@link arange}. */
+export interface ArangeOptions extends CreateOptions {
+  /** First value when only an end is given positionally (default 0). */
+  start?: number;
+  /** Distance between values (default 1). */
+  step?: number;
+}
+
+/**
+ * Values from `start` (default 0) below `end`, `step` (default 1) apart. Whole numbers give int64.
+ * Source: `torch.arange`.
+ * @example
+ * arange(4).toArray(); // [0, 1, 2, 3]
+ * arange(1, 2, { step: 0.5 }).toArray(); // [1, 1.5]
+ * @throws ValueError when the step is 0 or leads away from the end.
+ */
+export function arange(end: number, options?: ArangeOptions): Tensor;
+export function arange(start: number, end: number, options?: ArangeOptions): Tensor;
+export function arange(start: number, end: number, step: number, options?: ArangeOptions): Tensor;
+export function arange(a: number, b?: number | ArangeOptions, c?: number | ArangeOptions, d?: ArangeOptions): Tensor {
+  nextOp();
+  const options = [b, c, d].find((x): x is ArangeOptions => typeof x === "object");
+  const start = typeof b === "number" ? a : (options?.start ?? 0);
+  const end = typeof b === "number" ? b : a;
+  const step = typeof c === "number" ? c : (options?.step ?? 1);
+  if (step === 0 || !Number.isFinite(start) || !Number.isFinite(end) || (end - start) / step < 0) {
+    throw new ValueError(`[arange] start ${start}, end ${end}, step ${step}: expected finite bounds and a step towards the end`);
+  }
+  const whole = [start, end, step].every(Number.isInteger);
+  const code = options?.dtype === undefined ? (whole ? INT64 : defaultFloatCode()) : codeOf(options.dtype);
+  const n = Math.ceil((end - start) / step);
+  return withGrad(ramp(n, start, step, code), options);
+}
+
+function ramp(n: number, start: number, step: number, code: DTypeCode): Tensor {
+  const t = emptyRaw([n], code);
+  if (n === 0) return t;
+  const at = ptr(t);
+  inPieces(n, GRAIN * 4, (first, count) => {
+    enqueue(ARANGE, code, at + first * t.itemsize, count, start + first * step, step);
+  });
+  return t;
+}
+
+/** `steps` values from `start` to `end`, both included, evenly spaced. Source: `torch.linspace`. */
+export function linspace(start: number, end: number, steps: number, options?: CreateOptions): Tensor {
+  nextOp();
+  checkSizes("linspace", [steps]);
+  const code = optionCode(options);
+  const t = emptyRaw([steps], code);
+  const step = steps > 1 ? (end - start) / (steps - 1) : 0;
+  const values = new Float64Array(steps);
+  // Counted from the nearer end, as PyTorch does, so that both ends are exact.
+  for (let i = 0; i < steps; i++) values[i] = i < steps / 2 ? start + i * step : end - (steps - 1 - i) * step;
+  writeNumbers(t, values);
+  return withGrad(t, options);
+}
+
+/** `base` to the powers of {@link linspace}. Source: `torch.logspace`. */
+export function logspace(start: number, end: number, steps: number, options?: CreateOptions & { base?: number }): Tensor {
+  nextOp();
+  checkSizes("logspace", [steps]);
+  const base = options?.base ?? 10;
+  const t = emptyRaw([steps], optionCode(options));
+  const step = steps > 1 ? (end - start) / (steps - 1) : 0;
+  const values = new Float64Array(steps);
+  for (let i = 0; i < steps; i++) values[i] = base ** (i < steps / 2 ? start + i * step : end - (steps - 1 - i) * step);
+  writeNumbers(t, values);
+  return withGrad(t, options);
+}
+
+/** A matrix with ones on the diagonal. Source: `torch.eye`. */
+export function eye(n: number, m?: number | (CreateOptions & { m?: number }), options?: CreateOptions): Tensor {
+  nextOp();
+  const o = typeof m === "object" ? m : options;
+  const cols = typeof m === "number" ? m : ((m as { m?: number } | undefined)?.m ?? n);
+  const shape = checkSizes("eye", [n, cols]);
+  const t = fullRaw(shape, 0, optionCode(o));
+  const values = new Float64Array(n * cols);
+  for (let i = 0; i < Math.min(n, cols); i++) values[i * cols + i] = 1;
+  writeNumbers(t, values);
+  return withGrad(t, o);
+}
+

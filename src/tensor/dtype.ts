@@ -1,0 +1,97 @@
+/** Data types: codes ordered by PyTorch's promotion, so that promoting two types is taking the larger code. */
+
+/** Element types of a tensor. `float32` is the default for numbers with fractions, `int64` for whole numbers. */
+export type DType = "bool" | "uint8" | "int32" | "int64" | "float32" | "float64";
+
+/** Internal code of a {@link DType}; larger codes win a promotion. */
+export type DTypeCode = 0 | 1 | 2 | 3 | 4 | 5;
+
+export const BOOL = 0;
+export const UINT8 = 1;
+export const INT32 = 2;
+export const INT64 = 3;
+export const FLOAT32 = 4;
+export const FLOAT64 = 5;
+
+/** Names by code. */
+export const DTYPES: readonly DType[] = ["bool", "uint8", "int32", "int64", "float32", "float64"];
+/** Bytes per element by code. */
+export const SIZES: readonly number[] = [1, 1, 4, 8, 4, 8];
+/** log2 of the bytes per element by code. */
+export const SHIFTS: readonly number[] = [0, 0, 2, 3, 2, 3];
+/** Kernel suffix by code; bool shares uint8's storage. */
+export const SUFFIXES = ["u8", "u8", "i32", "i64", "f32", "f64"] as const;
+
+/** A typed array that can hold a tensor's elements. */
+export type TypedArray = Uint8Array | Int32Array | BigInt64Array | Float32Array | Float64Array;
+
+const CODES: Readonly<Record<DType, DTypeCode>> = {
+  bool: 0,
+  uint8: 1,
+  int32: 2,
+  int64: 3,
+  float32: 4,
+  float64: 5,
+};
+
+/** Code of a dtype name; throws on a name that is no dtype. */
+export function codeOf(dtype: DType): DTypeCode {
+  const code = CODES[dtype] as DTypeCode | undefined;
+  if (code === undefined) {
+    throw new TypeError(`[dtype] unknown dtype ${String(dtype)}: expected one of ${DTYPES.join(", ")}`);
+  }
+  return code;
+}
+
+/** Name of a code. */
+export function nameOf(code: number): DType {
+  return DTYPES[code] as DType;
+}
+
+/** Bytes per element. */
+export function sizeOf(code: number): number {
+  return SIZES[code] as number;
+}
+
+export function isFloat(code: number): boolean {
+  return code >= FLOAT32;
+}
+
+let defaultFloat: DTypeCode = FLOAT32;
+
+/** Code given to numbers with fractions, and to the result of a division of integers. */
+export function defaultFloatCode(): DTypeCode {
+  return defaultFloat;
+}
+
+/**
+ * Sets the dtype of tensors made from numbers with fractions (`float32` at start, or `float64`).
+ * @throws TypeError when the dtype is not a floating one.
+ */
+export function setDefaultDtype(dtype: DType): void {
+  const code = codeOf(dtype);
+  if (!isFloat(code)) {
+    throw new TypeError(`[setDefaultDtype] only floating dtypes are supported as the default: got ${dtype}`);
+  }
+  defaultFloat = code;
+}
+
+/** The current default floating dtype. */
+export function getDefaultDtype(): DType {
+  return nameOf(defaultFloat);
+}
+
+/** 0 bool, 1 integer, 2 floating: a higher category wins over a larger type of a lower one. */
+export function category(code: number): number {
+  return code === BOOL ? 0 : code < FLOAT32 ? 1 : 2;
+}
+
+/** Smallest dtype to which both can be cast without loss of category (`torch.promote_types`). */
+export function promoteTypes(a: DType, b: DType): DType {
+  return nameOf(Math.max(codeOf(a), codeOf(b)));
+}
+
+/** Whether a value of dtype `from` may be cast to `to` in an in-place op (`torch.can_cast`). */
+export function canCast(from: DType, to: DType): boolean {
+  return category(codeOf(from)) <= category(codeOf(to));
+}

@@ -1,0 +1,115 @@
+/**
+ * The Tensor: a strided view of a Storage, plus what autograd knows about it.
+ * Methods come from the op files (`src/ops`), which add them to this class; here are only its facts.
+ */
+import { type DType, type DTypeCode, nameOf, SHIFTS, sizeOf } from "./dtype.js";
+import type { Storage } from "./heap.js";
+import { contiguousStrides, isContiguous, numelOf, type Shape } from "./shape.js";
+
+/** What a tensor knows of the recorded op that made it; `src/autograd` implements it. */
+export interface GradFn {
+  /** Name of the op, as in `gradFn=<Mul>`. */
+  readonly name: string;
+}
+
+/** A function called with a gradient; what it returns replaces the gradient. */
+export type TensorHook = (grad: Tensor) => Tensor | undefined | void;
+
+/**
+ * An n-dimensional array with PyTorch's semantics: broadcasting, views, dtype promotion, reverse-mode autograd.
+ * Make one with `tensor`, `zeros`, `randn` and the other creation functions. It is alive as long as it is reachable;
+ * nobody disposes of it.
+ * @example
+ * const x = tensor([[1, 2], [3, 4]], { dtype: "float32", requiresGrad: true });
+ * x.mul(x).sum().backward();
+ * x.grad?.toArray(); // [[2, 4], [6, 8]]
+ */
+export class Tensor {
+  /** @internal */
+  storage: Storage;
+  /** @internal */
+  readonly code: DTypeCode;
+  /** Sizes of the dimensions. */
+  readonly shape: Shape;
+  /** @internal Strides unless contiguous. */
+  private stridesOrNull: readonly number[] | null;
+  /** Index of the first element in the storage (`torch.Tensor.storage_offset`). */
+  readonly storageOffset: number;
+  /** Number of elements. */
+  readonly numel: number;
+  /** @internal Whether elements lie in row-major order without gaps. */
+  readonly contig: boolean;
+  /** @internal The leaf flag; `requiresGrad` also covers results of recorded ops. */
+  leafRequiresGrad = false;
+  /** Gradient accumulated by `backward()`; null before the first. */
+  grad: Tensor | null = null;
+  /** @internal The recorded op that made this tensor, and which of its outputs this is. */
+  node: GradFn | null = null;
+  /** @internal */
+  outputNr = 0;
+  /** @internal The tensor of which this is a differentiable view. */
+  base: Tensor | null = null;
+  /** @internal How often the graph of this base (or of the base when this view was linked) was rewritten in place. */
+  graphEpoch = 0;
+  /** @internal Hooks on a leaf. */
+  hooks: TensorHook[] | null = null;
+  /** @internal Called after the gradient of a leaf was accumulated. */
+  accumulateHooks: ((tensor: Tensor) => void)[] | null = null;
+
+  /** @internal */
+  constructor(storage: Storage, code: DTypeCode, shape: Shape, strides: readonly number[] | null, offset: number) {
+    this.storage = storage;
+    this.code = code;
+    this.shape = shape;
+    this.storageOffset = offset;
+    this.numel = numelOf(shape);
+    this.contig = strides === null || isContiguous(shape, strides);
+    this.stridesOrNull = this.contig ? null : strides;
+  }
+
+  /** Steps, in elements, between neighbours along each dimension. */
+  get strides(): readonly number[] {
+    if (this.stridesOrNull === null) this.stridesOrNull = contiguousStrides(this.shape);
+    return this.stridesOrNull;
+  }
+
+  /** Element type. */
+  get dtype(): DType {
+    return nameOf(this.code);
+  }
+
+  /** Number of dimensions. */
+  get ndim(): number {
+    return this.shape.length;
+  }
+
+  /** Bytes per element. */
+  get itemsize(): number {
+    return sizeOf(this.code);
+  }
+
+  /** Bytes of all elements. */
+  get nbytes(): number {
+    return this.numel << (SHIFTS[this.code] as number);
+  }
+
+  /** Where the tensor lives: always `"cpu"`. */
+  get device(): "cpu" {
+    return "cpu";
+  }
+
+  /** Whether gradients are computed for this tensor; set it on leaves. */
+  get requiresGrad(): boolean {
+    return this.leafRequiresGrad || this.node !== null;
+  }
+
+  /** Whether no recorded op made this tensor (then `backward()` accumulates into its `grad`). */
+  get isLeaf(): boolean {
+    return this.node === null;
+  }
+
+  /** Counts the in-place changes of the storage. */
+  get version(): number {
+    return this.storage.version;
+  }
+}
