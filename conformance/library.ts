@@ -27,7 +27,6 @@ export interface ModuleLike {
 export interface Library extends Namespace {
   tensor(data: unknown, options: Namespace): TensorLike;
   Tensor: abstract new (...args: never[]) => object;
-  autograd: { grad(outputs: TensorLike[], inputs: TensorLike[], options: Namespace): readonly unknown[] };
 }
 
 /** Thrown for what the library does not have (or has no dtype for): the case is unsupported, not failed. */

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { bindCall, bindForward, bindMethod, camelCase } from "../conformance/bind.js";
 import { invoke } from "../conformance/calls.js";
-import type { OpCase, Recorded, RecordedTensor } from "../conformance/cases.js";
+import type { ModuleCase, OpCase, Recorded, RecordedTensor } from "../conformance/cases.js";
 import { isClose } from "../conformance/compare.js";
 import { Decoder } from "../conformance/decode.js";
 import type { Library, TensorLike } from "../conformance/library.js";
@@ -39,11 +39,40 @@ function elements(data: unknown): ArrayLike<number | bigint> {
   return typeof data === "number" ? [data] : Array.isArray(data) ? data : Array.from(data as Float64Array);
 }
 
+interface FakeState {
+  weight: FakeTensor;
+  calls: FakeTensor;
+}
+
+/** A module x + weight that counts its calls; modules are callable. */
+function fakeShift(size: number): object {
+  const state: FakeState = {
+    weight: new FakeTensor(new Array<number>(size).fill(0), [size], "float64"),
+    calls: new FakeTensor([0], [], "float64"),
+  };
+  const forward = (x: FakeTensor) => {
+    state.calls = new FakeTensor([Number(state.calls.data[0]) + 1], [], "float64");
+    const data = Array.from(x.data, (value, i) => Number(value) + Number(state.weight.data[i]));
+    return new FakeTensor(data, x.shape, x.dtype);
+  };
+  const methods = {
+    train: () => undefined,
+    double: () => undefined,
+    loadStateDict: (loaded: Partial<FakeState>) => Object.assign(state, loaded),
+    stateDict: () => new Map(Object.entries(state)),
+    namedParameters: () => [["weight", state.weight]],
+  };
+  return Object.assign(forward, methods);
+}
+
 /** `neg` works; `sub` and `F.pad` show how they were called. */
 const fake: Library = {
   Tensor: FakeTensor,
   tensor: (data, { dtype }) => new FakeTensor(elements(data), [elements(data).length], String(dtype)),
-  autograd: { grad: () => [] },
+  autograd: {
+    grad: (_: unknown, inputs: unknown[], { gradOutputs }: { gradOutputs: unknown[] }) =>
+      inputs.map(() => gradOutputs[0]),
+  },
   neg: (x: FakeTensor) =>
     new FakeTensor(
       Array.from(x.data, (value) => -Number(value)),
@@ -51,7 +80,7 @@ const fake: Library = {
       x.dtype,
     ),
   sub: (...args: unknown[]) => args,
-  nn: { functional: { pad: (...args: unknown[]) => args } },
+  nn: { functional: { pad: (...args: unknown[]) => args }, Shift: fakeShift },
 };
 
 const tensor = new FakeTensor([1, 2], [2], "float64");
@@ -238,6 +267,26 @@ describe("outcomes", () => {
       "output: dtype float64, expected float32",
     );
     expect(replayCase(fake, neg(recorded([-1])), "neg").reason).toBe("output: shape [2], expected [1]");
+  });
+
+  test("a module is built, loaded and called; its gradients and buffers are compared", () => {
+    const shift = (weightGrad: number[], calls: number): ModuleCase => ({
+      id: "nn.Shift.0",
+      kind: "module",
+      module: "nn.Shift",
+      ctor: { args: [2], kwargs: {} },
+      state_dict: { weight: recorded([10, 20]) },
+      training: true,
+      dtype: "float64",
+      forward: { args: [{ ...recorded([1, 2]) }], kwargs: {} },
+      output: { ...recorded([11, 22]) },
+      grad_outputs: [recorded([3, 4])],
+      grads: { inputs: { "args.0": recorded([3, 4]) }, params: { weight: recorded(weightGrad) } },
+      buffers_after: { calls: { $: "tensor", dtype: "float64", shape: [], data: [calls] } },
+    });
+    expect(replayCase(fake, shift([3, 4], 1), "nn.Shift")).toMatchObject({ status: "passed", reason: "" });
+    expect(replayCase(fake, shift([3, 5], 1), "nn.Shift").reason).toBe("grad.weight[1]: got 4, expected 5");
+    expect(replayCase(fake, shift([3, 4], 2), "nn.Shift").reason).toBe("buffer calls[]: got 1, expected 2");
   });
 
   test("what the library lacks is unsupported, and says so", () => {
