@@ -1,0 +1,74 @@
+/** `scope`: frees what is allocated inside when it ends, except what is returned, kept or owned by a model. */
+import { KEPT, record, release, type Storage, startRecording, stopRecording } from "./heap.js";
+import { Tensor } from "./tensor.js";
+
+/** Storages of the running scopes that were kept by hand. */
+const keptByHand: Set<Storage>[] = [];
+
+function eachTensor(value: unknown, visit: (t: Tensor) => void, seen = new Set<unknown>()): void {
+  if (value instanceof Tensor) {
+    visit(value);
+    return;
+  }
+  if (value === null || typeof value !== "object" || ArrayBuffer.isView(value) || seen.has(value)) return;
+  seen.add(value);
+  if (value instanceof Map) for (const [k, v] of value) [k, v].forEach((x) => eachTensor(x, visit, seen));
+  else if (value instanceof Set || Array.isArray(value)) for (const v of value) eachTensor(v, visit, seen);
+  else for (const v of Object.values(value)) eachTensor(v, visit, seen);
+}
+
+/** Keeps a tensor beyond the end of the running {@link scope}; returns it. Outside of scopes it does nothing. */
+export function keep(tensor: Tensor): Tensor {
+  keptByHand.at(-1)?.add(tensor.storage);
+  return tensor;
+}
+
+/** What `scope()` without a function returns. */
+export interface Scope extends Disposable {
+  /** Ends the scope (a `using` block does it by itself). */
+  end(): void;
+}
+
+function open(): (returned: unknown) => void {
+  const made: Storage[] = [];
+  const kept = new Set<Storage>();
+  keptByHand.push(kept);
+  const outer = startRecording(made);
+  let open = true;
+  return (returned) => {
+    if (!open) return;
+    open = false;
+    stopRecording(outer);
+    keptByHand.splice(keptByHand.indexOf(kept), 1);
+    eachTensor(returned, (t) => kept.add(t.storage));
+    for (const storage of made) {
+      if (storage.region === null || (storage.flags & KEPT) !== 0) continue;
+      if (kept.has(storage)) record(storage);
+      else release(storage);
+    }
+  };
+}
+
+/**
+ * Runs `fn` and frees every tensor allocated inside, except those in the value it returns (arrays, objects, maps and
+ * sets are searched), those passed to {@link keep}, and parameters, gradients, buffers and optimizer state.
+ * Nobody needs it: unreachable tensors go by themselves. It is the fast lane for large models, since the heap's
+ * memory is reused while it is still in the processor's cache. Reading a freed tensor is an error that says so.
+ * @example
+ * const loss = scope(() => { const y = model(x); const l = y.sub(t).square().mean(); l.backward(); return l.item(); });
+ */
+export function scope(): Scope;
+export function scope<T>(fn: () => T): T;
+export function scope<T>(fn?: () => T): T | Scope {
+  const close = open();
+  if (fn === undefined) return { end: () => close(undefined), [Symbol.dispose]: () => close(undefined) };
+  let result: T;
+  try {
+    result = fn();
+  } catch (error) {
+    close(undefined);
+    throw error;
+  }
+  close(result);
+  return result;
+}
