@@ -27,8 +27,8 @@ function fitsKind(value: unknown, kind: string | undefined): boolean {
       return true;
     case "bool":
       return typeof value === "boolean";
-    case "int":
-      return typeof value === "number";
+    case "number":
+      return typeof value === "number" || typeof value === "boolean";
     case "array":
       return Array.isArray(value);
     case "tensor":
@@ -94,6 +94,11 @@ function foldLegacyReduction(values: Map<string, unknown>): void {
 
 function bindWith(signature: Signature, values: Map<string, unknown>): unknown[] {
   foldLegacyReduction(values);
+  for (const { name, kind } of signature.parameters) {
+    if (kind === "number" && values.has(name)) {
+      values.set(name, Number(values.get(name)));
+    }
+  }
   const positional: unknown[] = [];
   const options: Record<string, unknown> = {};
   const parameters = new Map(signature.parameters.map((parameter) => [parameter.name, parameter]));

@@ -10,7 +10,7 @@ export interface Parameter {
   readonly variadic: boolean;
   /** After a lone `*`: Python takes it by keyword only. */
   readonly keywordOnly: boolean;
-  /** Restricts an overload to arguments of one kind: tensor, bool, int, array. */
+  /** Restricts an overload to arguments of one kind: tensor, bool, array, or number (a bool counts as 0 or 1). */
   readonly kind: string | undefined;
 }
 
@@ -54,8 +54,8 @@ torch.var_mean(input, dim=None, unbiased=True, keepdim=False, *, correction=None
 torch.trapz(y, x=None, *, dx=None, dim=-1)
 torch.cumsum(input, dim, *, dtype=None)
 torch.cumprod(input, dim, *, dtype=None)
-torch.arange(end)
-torch.arange(start, end, step=1)
+torch.arange(end: number)
+torch.arange(start: number, end: number, step: number=1)
 torch.range(start, end, step=1)
 torch.randint(high, size: array)
 torch.randint(low, high, size: array)

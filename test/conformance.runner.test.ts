@@ -145,6 +145,7 @@ describe("arguments", () => {
     ]);
     expect(bindCall("torch.arange", call([0], { end: 4.5 }))).toEqual([0, 4.5]);
     expect(bindCall("torch.arange", call([0, 4, 2]))).toEqual([0, 4, { step: 2 }]);
+    expect(bindCall("torch.arange", call([false, true, true]))).toEqual([0, 1, { step: 1 }]);
   });
 
   test("varargs become one array", () => {
