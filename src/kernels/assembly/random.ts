@@ -1,13 +1,14 @@
 /** Random fills that draw as PyTorch's CPU generator does, in its order and with its arithmetic (sequential). */
 
-import { HAS_DOUBLE, NEXT_DOUBLE, random32, random64, randomWords, uniform32, uniform64 } from "./mersenne";
-import { cos, exp, log, log1p, productError, sin, tan } from "./real";
+import { nextNormal, random32, random64, randomWords, uniform32, uniform64 } from "./mersenne";
+import { cos, exp, log, productError, sin, tan } from "./real";
 
 export { mtSeed, random32, randomWords } from "./mersenne";
 
 /** a b + c rounded once, which is what PyTorch's compiler makes of it on x86-64 with FMA. */
 // @ts-ignore: decorator
-@inline function fma64(a: f64, b: f64, c: f64): f64 {
+@inline
+function fma64(a: f64, b: f64, c: f64): f64 {
   const p = a * b;
   const s = p + c;
   const t = s - p;
@@ -22,7 +23,7 @@ export function uniform_f32(state: usize, out: usize, n: i32, from: f64, to: f64
   const low = <f64>(<f32>from);
   const width = <f64>(<f32>(<f32>to - <f32>from));
   const unit = low == 0 && width == 1;
-  const end = out + (<usize>n << 2);
+  const end = out + ((<usize>n) << 2);
   for (; out + 16 <= end; out += 16) {
     const bits = v128.and(v128.load(out), i32x4.splat(0xffffff));
     let u = f32x4.mul(f32x4.convert_i32x4_s(bits), f32x4.splat(5.9604644775390625e-8));
@@ -44,33 +45,20 @@ export function uniform_f32(state: usize, out: usize, n: i32, from: f64, to: f64
 /** from + (to - from) u, u with 53 random bits. */
 export function uniform_f64(state: usize, out: usize, n: i32, from: f64, to: f64): void {
   const width = to - from;
-  const end = out + (<usize>n << 3);
+  const end = out + ((<usize>n) << 3);
   randomWords(state, out, n << 1);
   for (; out < end; out += 8) {
-    const u = <f64>((<u64>(load<u32>(out) & 0x1fffff) << 32) | <u64>load<u32>(out, 4)) * 1.1102230246251565e-16;
+    const u =
+      <f64>(((<u64>(load<u32>(out) & 0x1fffff)) << 32) | <u64>load<u32>(out, 4)) * 1.1102230246251565e-16;
     store<f64>(out, from == 0 && width == 1 ? u : fma64(u, width, from));
   }
 }
 
 // ---- normal ----
 
-/** One standard normal value by Box and Muller's formula in float64; the second is kept in the state. */
-export function nextNormal(state: usize): f64 {
-  if (load<i32>(state, HAS_DOUBLE)) {
-    store<i32>(state, 0, HAS_DOUBLE);
-    return load<f64>(state, NEXT_DOUBLE);
-  }
-  const u1 = uniform64(state);
-  const u2 = uniform64(state);
-  const r = sqrt(-2 * log1p(-u2));
-  const theta = 6.283185307179586 * u1;
-  store<i32>(state, 1, HAS_DOUBLE);
-  store<f64>(state, r * sin(theta), NEXT_DOUBLE);
-  return r * cos(theta);
-}
-
 // @ts-ignore: decorator
-@inline function normalSerial<T extends number>(state: usize, out: usize, n: i32, mean: f64, std: f64): void {
+@inline
+function normalSerial<T extends number>(state: usize, out: usize, n: i32, mean: f64, std: f64): void {
   for (let i = 0; i < n; i++) store<T>(out + <usize>i * sizeof<T>(), <T>fma64(nextNormal(state), std, mean));
 }
 
@@ -84,29 +72,35 @@ export function normalSerial_f64(state: usize, out: usize, n: i32, mean: f64, st
 
 /** Rounds both doubles to float32: one rounding after a double op on floats is the float op, an FMA included. */
 // @ts-ignore: decorator
-@inline function round(x: v128): v128 {
+@inline
+function round(x: v128): v128 {
   return f64x2.promote_low_f32x4(f32x4.demote_f64x2_zero(x));
 }
 // @ts-ignore: decorator
-@inline function madd(a: v128, b: v128, c: f32): v128 {
+@inline
+function madd(a: v128, b: v128, c: f32): v128 {
   return round(f64x2.add(f64x2.mul(a, b), f64x2.splat(<f64>c)));
 }
 // @ts-ignore: decorator
-@inline function maddv(a: v128, b: v128, c: v128): v128 {
+@inline
+function maddv(a: v128, b: v128, c: v128): v128 {
   return round(f64x2.add(f64x2.mul(a, b), c));
 }
 // @ts-ignore: decorator
-@inline function times(a: v128, b: v128): v128 {
+@inline
+function times(a: v128, b: v128): v128 {
   return round(f64x2.mul(a, b));
 }
 // @ts-ignore: decorator
-@inline function plus(a: v128, b: v128): v128 {
+@inline
+function plus(a: v128, b: v128): v128 {
   return round(f64x2.add(a, b));
 }
 
 /** Cephes' float32 logarithm for 0 < x <= 1, in the order in which PyTorch's AVX2 code evaluates it. */
 // @ts-ignore: decorator
-@inline function log32(x: v128): v128 {
+@inline
+function log32(x: v128): v128 {
   const biased = v128.or(i64x2.shr_u(x, 52), i64x2.splat(0x4330000000000000)); // 2^52 + exponent
   let e = f64x2.sub(biased, f64x2.splat(4503599627371518)); // 2^52 + 1022
   x = v128.or(v128.and(x, i64x2.splat(0xfffffffffffff)), i64x2.splat(0x3fe0000000000000)); // in [1/2, 1)
@@ -130,7 +124,8 @@ export function normalSerial_f64(state: usize, out: usize, n: i32, mean: f64, st
 
 /** Two Box-Muller pairs in float32: (r cos t, r sin t) std + mean, r = sqrt(-2 log(1 - u1)), t = 2 pi u2. */
 // @ts-ignore: decorator
-@inline function normalPairs(data: usize, mean: v128, std: v128): void {
+@inline
+function normalPairs(data: usize, mean: v128, std: v128): void {
   const u1 = f64x2.promote_low_f32x4(v128.load64_zero(data));
   const u2 = f64x2.promote_low_f32x4(v128.load64_zero(data, 32));
   const radius = round(f64x2.sqrt(times(f64x2.splat(-2), log32(f64x2.sub(f64x2.splat(1), u1)))));
@@ -174,9 +169,9 @@ export function normal_f32(state: usize, out: usize, n: i32, mean: f64, std: f64
   uniform_f32(state, out, n, 0, 1);
   const m = f64x2.splat(<f64>(<f32>mean));
   const s = f64x2.splat(<f64>(<f32>std));
-  for (let i = 0; i + 16 <= n; i += 16) normal16_f32(out + (<usize>i << 2), m, s);
+  for (let i = 0; i + 16 <= n; i += 16) normal16_f32(out + ((<usize>i) << 2), m, s);
   if (n & 15) {
-    const last = out + (<usize>(n - 16) << 2);
+    const last = out + ((<usize>(n - 16)) << 2);
     uniform_f32(state, last, 16, 0, 1);
     normal16_f32(last, m, s);
   }
@@ -197,9 +192,9 @@ export function normal_f64(state: usize, out: usize, n: i32, mean: f64, std: f64
     return;
   }
   uniform_f64(state, out, n, 0, 1);
-  for (let i = 0; i + 16 <= n; i += 16) normal16_f64(out + (<usize>i << 3), mean, std);
+  for (let i = 0; i + 16 <= n; i += 16) normal16_f64(out + ((<usize>i) << 3), mean, std);
   if (n & 15) {
-    const last = out + (<usize>(n - 16) << 3);
+    const last = out + ((<usize>(n - 16)) << 3);
     uniform_f64(state, last, 16, 0, 1);
     normal16_f64(last, mean, std);
   }
@@ -209,38 +204,108 @@ export function normal_f64(state: usize, out: usize, n: i32, mean: f64, std: f64
 
 /** base + draw mod range; 64-bit draws from 2^32 values on, for the types that hold them. */
 // @ts-ignore: decorator
-@inline function randint<T extends number>(state: usize, out: usize, n: i32, range: u64, base: i64): void {
+@inline
+function randint<T extends number>(state: usize, out: usize, n: i32, range: u64, base: i64): void {
   for (let i = 0; i < n; i++) {
-    const draw = sizeof<T>() == 8 || isFloat<T>() ? (range >> 32 ? random64(state) : <u64>random32(state)) : <u64>random32(state);
+    const draw =
+      sizeof<T>() == 8 || isFloat<T>()
+        ? range >> 32
+          ? random64(state)
+          : <u64>random32(state)
+        : <u64>random32(state);
     store<T>(out + <usize>i * sizeof<T>(), <T>(<i64>(draw % range) + base));
   }
 }
 
 /** Integers in [base, base + range), both given as (low, high) halves of 64 bits; range 0 means 2^64. */
-export function randint_i64(state: usize, out: usize, n: i32, rangeLow: u32, rangeHigh: u32, baseLow: u32, baseHigh: u32): void {
-  const range = (<u64>rangeHigh << 32) | <u64>rangeLow;
-  if (range) randint<i64>(state, out, n, range, <i64>((<u64>baseHigh << 32) | <u64>baseLow));
-  else for (let i = 0; i < n; i++) store<u64>(out + (<usize>i << 3), random64(state));
+export function randint_i64(
+  state: usize,
+  out: usize,
+  n: i32,
+  rangeLow: u32,
+  rangeHigh: u32,
+  baseLow: u32,
+  baseHigh: u32,
+): void {
+  const range = ((<u64>rangeHigh) << 32) | <u64>rangeLow;
+  if (range) randint<i64>(state, out, n, range, <i64>(((<u64>baseHigh) << 32) | <u64>baseLow));
+  else for (let i = 0; i < n; i++) store<u64>(out + ((<usize>i) << 3), random64(state));
 }
-export function randint_i32(state: usize, out: usize, n: i32, rangeLow: u32, rangeHigh: u32, baseLow: u32, baseHigh: u32): void {
-  randint<i32>(state, out, n, (<u64>rangeHigh << 32) | <u64>rangeLow, <i64>((<u64>baseHigh << 32) | <u64>baseLow));
+export function randint_i32(
+  state: usize,
+  out: usize,
+  n: i32,
+  rangeLow: u32,
+  rangeHigh: u32,
+  baseLow: u32,
+  baseHigh: u32,
+): void {
+  randint<i32>(
+    state,
+    out,
+    n,
+    ((<u64>rangeHigh) << 32) | <u64>rangeLow,
+    <i64>(((<u64>baseHigh) << 32) | <u64>baseLow),
+  );
 }
-export function randint_u8(state: usize, out: usize, n: i32, rangeLow: u32, rangeHigh: u32, baseLow: u32, baseHigh: u32): void {
-  randint<u8>(state, out, n, (<u64>rangeHigh << 32) | <u64>rangeLow, <i64>((<u64>baseHigh << 32) | <u64>baseLow));
+export function randint_u8(
+  state: usize,
+  out: usize,
+  n: i32,
+  rangeLow: u32,
+  rangeHigh: u32,
+  baseLow: u32,
+  baseHigh: u32,
+): void {
+  randint<u8>(
+    state,
+    out,
+    n,
+    ((<u64>rangeHigh) << 32) | <u64>rangeLow,
+    <i64>(((<u64>baseHigh) << 32) | <u64>baseLow),
+  );
 }
-export function randint_f32(state: usize, out: usize, n: i32, rangeLow: u32, rangeHigh: u32, baseLow: u32, baseHigh: u32): void {
-  randint<f32>(state, out, n, (<u64>rangeHigh << 32) | <u64>rangeLow, <i64>((<u64>baseHigh << 32) | <u64>baseLow));
+export function randint_f32(
+  state: usize,
+  out: usize,
+  n: i32,
+  rangeLow: u32,
+  rangeHigh: u32,
+  baseLow: u32,
+  baseHigh: u32,
+): void {
+  randint<f32>(
+    state,
+    out,
+    n,
+    ((<u64>rangeHigh) << 32) | <u64>rangeLow,
+    <i64>(((<u64>baseHigh) << 32) | <u64>baseLow),
+  );
 }
-export function randint_f64(state: usize, out: usize, n: i32, rangeLow: u32, rangeHigh: u32, baseLow: u32, baseHigh: u32): void {
-  randint<f64>(state, out, n, (<u64>rangeHigh << 32) | <u64>rangeLow, <i64>((<u64>baseHigh << 32) | <u64>baseLow));
+export function randint_f64(
+  state: usize,
+  out: usize,
+  n: i32,
+  rangeLow: u32,
+  rangeHigh: u32,
+  baseLow: u32,
+  baseHigh: u32,
+): void {
+  randint<f64>(
+    state,
+    out,
+    n,
+    ((<u64>rangeHigh) << 32) | <u64>rangeLow,
+    <i64>(((<u64>baseHigh) << 32) | <u64>baseLow),
+  );
 }
 
 /** random_() without bounds: [0, max] for integers, [0, 2^mantissa] for floats, one bit for bool. */
 export function random_i64(state: usize, out: usize, n: i32): void {
-  for (let i = 0; i < n; i++) store<u64>(out + (<usize>i << 3), random64(state) & 0x7fffffffffffffff);
+  for (let i = 0; i < n; i++) store<u64>(out + ((<usize>i) << 3), random64(state) & 0x7fffffffffffffff);
 }
 export function random_i32(state: usize, out: usize, n: i32): void {
-  for (let i = 0; i < n; i++) store<u32>(out + (<usize>i << 2), random32(state) & 0x7fffffff);
+  for (let i = 0; i < n; i++) store<u32>(out + ((<usize>i) << 2), random32(state) & 0x7fffffff);
 }
 export function random_u8(state: usize, out: usize, n: i32): void {
   for (let i = 0; i < n; i++) store<u8>(out + <usize>i, <u8>random32(state));
@@ -249,18 +314,18 @@ export function random_b8(state: usize, out: usize, n: i32): void {
   for (let i = 0; i < n; i++) store<u8>(out + <usize>i, <u8>(random32(state) & 1));
 }
 export function random_f32(state: usize, out: usize, n: i32): void {
-  for (let i = 0; i < n; i++) store<f32>(out + (<usize>i << 2), <f32>(random32(state) % 16777217));
+  for (let i = 0; i < n; i++) store<f32>(out + ((<usize>i) << 2), <f32>(random32(state) % 16777217));
 }
 export function random_f64(state: usize, out: usize, n: i32): void {
-  for (let i = 0; i < n; i++) store<f64>(out + (<usize>i << 3), <f64>(random64(state) % 9007199254740993));
+  for (let i = 0; i < n; i++) store<f64>(out + ((<usize>i) << 3), <f64>(random64(state) % 9007199254740993));
 }
 
 /** A permutation of 0..n-1 by Fisher and Yates. */
 export function randperm_i64(state: usize, out: usize, n: i32): void {
-  for (let i = 0; i < n; i++) store<i64>(out + (<usize>i << 3), <i64>i);
+  for (let i = 0; i < n; i++) store<i64>(out + ((<usize>i) << 3), <i64>i);
   for (let i = 0; i < n - 1; i++) {
-    const p = out + (<usize>i << 3);
-    const q = p + (<usize>(random32(state) % <u32>(n - i)) << 3);
+    const p = out + ((<usize>i) << 3);
+    const q = p + ((<usize>(random32(state) % <u32>(n - i))) << 3);
     const t = load<i64>(q);
     store<i64>(q, load<i64>(p));
     store<i64>(p, t);
@@ -269,14 +334,15 @@ export function randperm_i64(state: usize, out: usize, n: i32): void {
 
 // ---- continuous distributions: float64 draws, rounded to the output type ----
 
-export const EXPONENTIAL: i32 = 0;
+const EXPONENTIAL: i32 = 0;
 const CAUCHY: i32 = 1;
 const LOG_NORMAL: i32 = 2;
 const GEOMETRIC: i32 = 3;
 const BERNOULLI: i32 = 4;
 
 // @ts-ignore: decorator
-@inline function draw(op: i32, state: usize, a: f64, b: f64): f64 {
+@inline
+function draw(op: i32, state: usize, a: f64, b: f64): f64 {
   if (op == EXPONENTIAL) return (-1 / a) * log(1 - uniform64(state));
   if (op == CAUCHY) return fma64(b, tan(3.141592653589793 * (uniform64(state) - 0.5)), a);
   if (op == LOG_NORMAL) return exp(fma64(nextNormal(state), b, a));
@@ -285,7 +351,8 @@ const BERNOULLI: i32 = 4;
 }
 
 // @ts-ignore: decorator
-@inline function fill<T extends number>(op: i32, state: usize, out: usize, n: i32, a: f64, b: f64): void {
+@inline
+function fill<T extends number>(op: i32, state: usize, out: usize, n: i32, a: f64, b: f64): void {
   for (let i = 0; i < n; i++) store<T>(out + <usize>i * sizeof<T>(), <T>draw(op, state, a, b));
 }
 
@@ -345,8 +412,10 @@ export function bernoulli_u8(state: usize, out: usize, n: i32, p: f64): void {
 
 /** One with the probability found in p: bernoulli(p), one draw of p's own precision each. */
 export function bernoulliTensor_f32(state: usize, p: usize, out: usize, n: i32): void {
-  for (let i: usize = 0; i < <usize>n << 2; i += 4) store<f32>(out + i, uniform32(state) < load<f32>(p + i) ? 1 : 0);
+  for (let i: usize = 0; i < (<usize>n) << 2; i += 4)
+    store<f32>(out + i, uniform32(state) < load<f32>(p + i) ? 1 : 0);
 }
 export function bernoulliTensor_f64(state: usize, p: usize, out: usize, n: i32): void {
-  for (let i: usize = 0; i < <usize>n << 3; i += 8) store<f64>(out + i, uniform64(state) < load<f64>(p + i) ? 1 : 0);
+  for (let i: usize = 0; i < (<usize>n) << 3; i += 8)
+    store<f64>(out + i, uniform64(state) < load<f64>(p + i) ? 1 : 0);
 }

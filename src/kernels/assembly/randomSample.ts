@@ -1,7 +1,6 @@
 /** Samplers whose number of draws depends on the data: gamma, Poisson, binomial, multinomial, as PyTorch's CPU. */
 
-import { nextNormal } from "./random";
-import { uniform64 } from "./mersenne";
+import { nextNormal, uniform64 } from "./mersenne";
 import { exp, log, log1p, pow } from "./real";
 import { lgamma } from "./specialGamma";
 
@@ -9,14 +8,18 @@ import { lgamma } from "./specialGamma";
 
 /** Marsaglia and Tsang (2000); below one, Gamma(a) = Gamma(a + 1) U^(1/a). T is the precision PyTorch computes in. */
 // @ts-ignore: decorator
-@inline function gamma<T extends number>(state: usize, alpha: T): f64 {
+@inline
+function gamma<T extends number>(state: usize, alpha: T): f64 {
   let factor: f64 = 1;
   if (alpha < 1) {
     if (alpha == 0) return 0;
     factor = pow(1 - uniform64(state), <f64>(<T>1 / alpha));
     alpha = <T>(alpha + 1);
   }
-  const d = sizeof<T>() == 4 ? <f64>(<f32>alpha - <f32>0.3333333432674408) : <f64>alpha - <f64>(<f32>0.3333333432674408);
+  const d =
+    sizeof<T>() == 4
+      ? <f64>(<f32>alpha - <f32>0.3333333432674408)
+      : <f64>alpha - <f64>(<f32>0.3333333432674408);
   const c = 1 / sqrt(9 * d);
   while (true) {
     let x: f64 = 0;
@@ -28,19 +31,20 @@ import { lgamma } from "./specialGamma";
     const v = y * y * y;
     const u = 1 - uniform64(state);
     const xx = x * x;
-    if (u < 1 - <f64>(<f32>0.0331) * xx * xx || log(u) < 0.5 * xx + d * (1 - v + log(v))) return factor * d * v;
+    if (u < 1 - <f64>(<f32>0.0331) * xx * xx || log(u) < 0.5 * xx + d * (1 - v + log(v)))
+      return factor * d * v;
   }
 }
 
 /** Gamma(alpha, 1), at least the smallest normal number of the type. */
 export function standardGamma_f32(state: usize, alpha: usize, out: usize, n: i32): void {
-  for (let i: usize = 0; i < <usize>n << 2; i += 4) {
+  for (let i: usize = 0; i < (<usize>n) << 2; i += 4) {
     const g = <f32>gamma<f32>(state, load<f32>(alpha + i));
     store<f32>(out + i, max<f32>(1.1754943508222875e-38, g));
   }
 }
 export function standardGamma_f64(state: usize, alpha: usize, out: usize, n: i32): void {
-  for (let i: usize = 0; i < <usize>n << 3; i += 8) {
+  for (let i: usize = 0; i < (<usize>n) << 3; i += 8) {
     store<f64>(out + i, max<f64>(2.2250738585072014e-308, gamma<f64>(state, load<f64>(alpha + i))));
   }
 }
@@ -77,10 +81,12 @@ function poisson(state: usize, rate: f64): f64 {
 }
 
 export function poisson_f32(state: usize, rate: usize, out: usize, n: i32): void {
-  for (let i: usize = 0; i < <usize>n << 2; i += 4) store<f32>(out + i, <f32>poisson(state, <f64>load<f32>(rate + i)));
+  for (let i: usize = 0; i < (<usize>n) << 2; i += 4)
+    store<f32>(out + i, <f32>poisson(state, <f64>load<f32>(rate + i)));
 }
 export function poisson_f64(state: usize, rate: usize, out: usize, n: i32): void {
-  for (let i: usize = 0; i < <usize>n << 3; i += 8) store<f64>(out + i, poisson(state, load<f64>(rate + i)));
+  for (let i: usize = 0; i < (<usize>n) << 3; i += 8)
+    store<f64>(out + i, poisson(state, load<f64>(rate + i)));
 }
 
 // ---- binomial ----
@@ -145,7 +151,8 @@ function binomialRejection(state: usize, count: f64, p: f64): f64 {
 }
 
 // @ts-ignore: decorator
-@inline function binomial<T extends number>(state: usize, count: T, p: T): f64 {
+@inline
+function binomial<T extends number>(state: usize, count: T, p: T): f64 {
   if (count <= 0 || p <= 0) return 0;
   if (p >= 1) return <f64>count;
   if (!(p > 0.5)) {
@@ -161,12 +168,12 @@ function binomialRejection(state: usize, count: f64, p: f64): f64 {
 }
 
 export function binomial_f32(state: usize, count: usize, p: usize, out: usize, n: i32): void {
-  for (let i: usize = 0; i < <usize>n << 2; i += 4) {
+  for (let i: usize = 0; i < (<usize>n) << 2; i += 4) {
     store<f32>(out + i, <f32>binomial<f32>(state, load<f32>(count + i), load<f32>(p + i)));
   }
 }
 export function binomial_f64(state: usize, count: usize, p: usize, out: usize, n: i32): void {
-  for (let i: usize = 0; i < <usize>n << 3; i += 8) {
+  for (let i: usize = 0; i < (<usize>n) << 3; i += 8) {
     store<f64>(out + i, binomial<f64>(state, load<f64>(count + i), load<f64>(p + i)));
   }
 }
@@ -179,8 +186,15 @@ export function binomial_f64(state: usize, count: usize, p: usize, out: usize, n
  * Returns 0, or 1 (negative weight), 2 (infinite or NaN weight), 3 (sum not positive).
  */
 // @ts-ignore: decorator
-@inline function multinomial<T extends number>(
-  state: usize, weights: usize, cum: usize, out: usize, rows: i32, categories: i32, samples: i32,
+@inline
+function multinomial<T extends number>(
+  state: usize,
+  weights: usize,
+  cum: usize,
+  out: usize,
+  rows: i32,
+  categories: i32,
+  samples: i32,
 ): i32 {
   for (let r = 0; r < rows; r++) {
     let sum: T = 0;
@@ -215,43 +229,57 @@ export function binomial_f64(state: usize, count: usize, p: usize, out: usize, n
 }
 
 export function multinomial_f32(
-  state: usize, weights: usize, cum: usize, out: usize, rows: i32, categories: i32, samples: i32,
+  state: usize,
+  weights: usize,
+  cum: usize,
+  out: usize,
+  rows: i32,
+  categories: i32,
+  samples: i32,
 ): i32 {
   return multinomial<f32>(state, weights, cum, out, rows, categories, samples);
 }
 export function multinomial_f64(
-  state: usize, weights: usize, cum: usize, out: usize, rows: i32, categories: i32, samples: i32,
+  state: usize,
+  weights: usize,
+  cum: usize,
+  out: usize,
+  rows: i32,
+  categories: i32,
+  samples: i32,
 ): i32 {
   return multinomial<f64>(state, weights, cum, out, rows, categories, samples);
 }
 
 /** Whether entry i of the keys comes before entry j: larger first, then the smaller index. */
 // @ts-ignore: decorator
-@inline function before<T extends number>(keys: usize, i: i32, j: i32): bool {
+@inline
+function before<T extends number>(keys: usize, i: i32, j: i32): bool {
   const a = load<T>(keys + <usize>i * sizeof<T>());
   const b = load<T>(keys + <usize>j * sizeof<T>());
   return a > b || (a == b && i < j);
 }
 
 // @ts-ignore: decorator
-@inline function sink<T extends number>(keys: usize, heap: usize, at: i32, size: i32): void {
-  const moving = load<i32>(heap + (<usize>at << 2));
+@inline
+function sink<T extends number>(keys: usize, heap: usize, at: i32, size: i32): void {
+  const moving = load<i32>(heap + ((<usize>at) << 2));
   while (true) {
     let child = 2 * at + 1;
     if (child >= size) break;
-    let c = load<i32>(heap + (<usize>child << 2));
+    let c = load<i32>(heap + ((<usize>child) << 2));
     if (child + 1 < size) {
-      const d = load<i32>(heap + (<usize>child << 2), 4);
+      const d = load<i32>(heap + ((<usize>child) << 2), 4);
       if (before<T>(keys, d, c)) {
         c = d;
         child++;
       }
     }
     if (!before<T>(keys, c, moving)) break;
-    store<i32>(heap + (<usize>at << 2), c);
+    store<i32>(heap + ((<usize>at) << 2), c);
     at = child;
   }
-  store<i32>(heap + (<usize>at << 2), moving);
+  store<i32>(heap + ((<usize>at) << 2), moving);
 }
 
 /**
@@ -259,21 +287,29 @@ export function multinomial_f64(
  * keys is scratch for rows x categories values, heap for categories int32. The caller checks the weights.
  */
 // @ts-ignore: decorator
-@inline function withoutReplacement<T extends number>(
-  state: usize, weights: usize, keys: usize, heap: usize, out: usize, rows: i32, categories: i32, samples: i32,
+@inline
+function withoutReplacement<T extends number>(
+  state: usize,
+  weights: usize,
+  keys: usize,
+  heap: usize,
+  out: usize,
+  rows: i32,
+  categories: i32,
+  samples: i32,
 ): void {
   const total = <usize>rows * <usize>categories * sizeof<T>();
   for (let i: usize = 0; i < total; i += sizeof<T>()) {
     store<T>(keys + i, <T>(load<T>(weights + i) / <T>-log(1 - uniform64(state))));
   }
   for (let r = 0; r < rows; r++) {
-    for (let j = 0; j < categories; j++) store<i32>(heap + (<usize>j << 2), j);
+    for (let j = 0; j < categories; j++) store<i32>(heap + ((<usize>j) << 2), j);
     for (let j = (categories >> 1) - 1; j >= 0; j--) sink<T>(keys, heap, j, categories);
     for (let s = 0; s < samples; s++) {
       store<i64>(out, <i64>load<i32>(heap));
       out += 8;
       const size = categories - 1 - s;
-      store<i32>(heap, load<i32>(heap + (<usize>size << 2)));
+      store<i32>(heap, load<i32>(heap + ((<usize>size) << 2)));
       sink<T>(keys, heap, 0, size);
     }
     keys += <usize>categories * sizeof<T>();
@@ -281,12 +317,26 @@ export function multinomial_f64(
 }
 
 export function multinomialDistinct_f32(
-  state: usize, weights: usize, keys: usize, heap: usize, out: usize, rows: i32, categories: i32, samples: i32,
+  state: usize,
+  weights: usize,
+  keys: usize,
+  heap: usize,
+  out: usize,
+  rows: i32,
+  categories: i32,
+  samples: i32,
 ): void {
   withoutReplacement<f32>(state, weights, keys, heap, out, rows, categories, samples);
 }
 export function multinomialDistinct_f64(
-  state: usize, weights: usize, keys: usize, heap: usize, out: usize, rows: i32, categories: i32, samples: i32,
+  state: usize,
+  weights: usize,
+  keys: usize,
+  heap: usize,
+  out: usize,
+  rows: i32,
+  categories: i32,
+  samples: i32,
 ): void {
   withoutReplacement<f64>(state, weights, keys, heap, out, rows, categories, samples);
 }

@@ -5,7 +5,8 @@ const LN2_LO: f64 = 1.90821492927058770002e-10;
 
 /** (log(1+f) - f + f²/2) of fdlibm: s(f²/2 + R(s²)) with s = f/(2+f); good for 1+f in [sqrt(1/2), sqrt(2)]. */
 // @ts-ignore: decorator
-@inline function logTail(f: f64): f64 {
+@inline
+function logTail(f: f64): f64 {
   const hfsq: f64 = 0.5 * f * f;
   const s = f / (2 + f);
   const z = s * s;
@@ -30,7 +31,7 @@ export function log(x: f64): f64 {
   let hx = <i32>(u >> 32) + (0x3ff00000 - 0x3fe6a09e); // move [sqrt(1/2), sqrt(2)) onto one exponent
   k += (hx >> 20) - 0x3ff;
   hx = (hx & 0xfffff) + 0x3fe6a09e;
-  u = (<u64>hx << 32) | (u & 0xffffffff);
+  u = ((<u64>hx) << 32) | (u & 0xffffffff);
   const f = reinterpret<f64>(u) - 1;
   const dk = <f64>k;
   return logTail(f) + dk * LN2_LO - 0.5 * f * f + f + dk * LN2_HI;
@@ -51,7 +52,7 @@ export function log1p(x: f64): f64 {
     let hu = <i32>(bits >> 32) + (0x3ff00000 - 0x3fe6a09e);
     k = (hu >> 20) - 0x3ff;
     hu = (hu & 0xfffff) + 0x3fe6a09e;
-    bits = (<u64>hu << 32) | (bits & 0xffffffff);
+    bits = ((<u64>hu) << 32) | (bits & 0xffffffff);
     f = reinterpret<f64>(bits) - 1;
   }
   const dk = <f64>k;
@@ -72,12 +73,13 @@ export function scale(y: f64, k: i32): f64 {
       k = max(k + 969, -1022);
     }
   }
-  return y * reinterpret<f64>(<u64>(k + 1023) << 52);
+  return y * reinterpret<f64>((<u64>(k + 1023)) << 52);
 }
 
 /** exp(hi - lo) 2^k for |hi - lo| < 0.35, by fdlibm's rational r c(r)/(2 - c(r)). */
 // @ts-ignore: decorator
-@inline function expTail(hi: f64, lo: f64): f64 {
+@inline
+function expTail(hi: f64, lo: f64): f64 {
   const r = hi - lo;
   const z = r * r;
   const c =
@@ -86,7 +88,8 @@ export function scale(y: f64, k: i32): f64 {
       (1.66666666666666019037e-1 +
         z *
           (-2.7777777777015593384e-3 +
-            z * (6.61375632143793436117e-5 + z * (-1.6533902205465251539e-6 + z * 4.13813679705723846039e-8))));
+            z *
+              (6.61375632143793436117e-5 + z * (-1.6533902205465251539e-6 + z * 4.13813679705723846039e-8))));
   return 1 + ((r * c) / (2 - c) - lo + hi);
 }
 
@@ -95,7 +98,7 @@ export function expSum(x: f64, tail: f64): f64 {
   if (x != x) return x;
   if (x > 709.782712893383973096) return Infinity;
   if (x < -745.13321910194110842) return 0;
-  const k = nearest(x * 1.44269504088896338700);
+  const k = nearest(x * 1.442695040888963387);
   return scale(expTail(x - k * LN2_HI, k * LN2_LO - tail), <i32>k);
 }
 
@@ -134,7 +137,8 @@ export function pow(x: f64, y: f64): f64 {
 
 /** sin(x + y) for |x| < pi/4 and its tail y. */
 // @ts-ignore: decorator
-@inline function sinKernel(x: f64, y: f64): f64 {
+@inline
+function sinKernel(x: f64, y: f64): f64 {
   const z = x * x;
   const v = z * x;
   const r =
@@ -147,7 +151,8 @@ export function pow(x: f64, y: f64): f64 {
 
 /** cos(x + y) for |x| < pi/4 and its tail y. */
 // @ts-ignore: decorator
-@inline function cosKernel(x: f64, y: f64): f64 {
+@inline
+function cosKernel(x: f64, y: f64): f64 {
   const z = x * x;
   const r =
     z *
@@ -156,7 +161,9 @@ export function pow(x: f64, y: f64): f64 {
         (-1.38888888888741095749e-3 +
           z *
             (2.48015872894767294178e-5 +
-              z * (-2.75573143513906633035e-7 + z * (2.0875723212981748279e-9 - z * 1.13596475577881948265e-11)))));
+              z *
+                (-2.75573143513906633035e-7 +
+                  z * (2.0875723212981748279e-9 - z * 1.13596475577881948265e-11)))));
   const half = 0.5 * z;
   const w = 1 - half;
   return w + (1 - w - half + (z * r - x * y));
@@ -249,7 +256,7 @@ function sinTurned(x: f64, turn: i32): f64 {
     // Cody and Waite with pi/2 in three parts of 33 bits.
     const n = nearest(x * 0.6366197723675814);
     const t = x - n * 1.57079632673412561417;
-    let w = n * 6.07710050630396597660e-11;
+    let w = n * 6.0771005063039659766e-11;
     const r = t - w;
     w = n * 2.02226624879595063154e-21 - (t - r - w);
     y = r - w;
@@ -288,4 +295,34 @@ export function cosPi(x: f64): f64 {
   const n = nearest(x);
   const v = cos(3.141592653589793 * (x - n));
   return (<i64>n & 1) == 0 ? v : -v;
+}
+
+/** acos(x) for |x| <= 1, fdlibm's rational for asin in three ranges. */
+export function acos(x: f64): f64 {
+  const a = abs(x);
+  if (a < 0.5) return 1.5707963267948966 - (x - (6.123233995736766e-17 - x * asinTail(x * x)));
+  const z = (1 - a) * 0.5;
+  const s = sqrt(z);
+  if (x < 0) return 2 * (1.5707963267948966 - (s + (asinTail(z) * s - 6.123233995736766e-17)));
+  const df = reinterpret<f64>(reinterpret<u64>(s) & 0xffffffff00000000);
+  const c = s > 0 ? (z - df * df) / (s + df) : 0;
+  return 2 * (df + (asinTail(z) * s + c));
+}
+
+/** (asin(x) - x)/x as a function of z = x² <= 1/4. */
+function asinTail(z: f64): f64 {
+  const p =
+    1.66666666666666657415e-1 +
+    z *
+      (-3.25565818622400915405e-1 +
+        z *
+          (2.01212532134862925881e-1 +
+            z *
+              (-4.00555345006794114027e-2 + z * (7.91534994289814532176e-4 + z * 3.4793310759602116757e-5))));
+  const q =
+    1 +
+    z *
+      (-2.40339491173441421878 +
+        z * (2.02094576023350569471 + z * (-6.8828397160545329303e-1 + z * 7.70381505559019352791e-2)));
+  return (z * p) / q;
 }

@@ -5,7 +5,8 @@ import { erfcxFar, erfcxNear, ndtriCentre, ndtriTail0, ndtriTail1, ndtriTail2 } 
 
 /** exp(-x²), the rounding of the square put back. */
 // @ts-ignore: decorator
-@inline function gauss(x: f64): f64 {
+@inline
+function gauss(x: f64): f64 {
   const s = x * x;
   return s > 750 ? 0 : expSum(-s, -productError(x, x, s));
 }
