@@ -3,7 +3,7 @@
 // A row of -inf gives NaN, as in PyTorch; log-sum-exp shifts an infinite maximum by 0 instead.
 import { expLanes } from "./expLanes";
 import { lanes, loadPart, storePart } from "./lanes";
-import { log } from "./real";
+import { log64 } from "./math64";
 import { foldWide, lanes2, loadSome, storeSome, upper } from "./wide";
 
 type P = usize;
@@ -38,6 +38,12 @@ function sumPart<T>(v: v128, k: I): f64 {
 
 // @ts-ignore: decorator
 @inline
+function logOf(x: f64): f64 {
+  return f64x2.extract_lane(log64(f64x2.splat(x)), 0);
+}
+
+// @ts-ignore: decorator
+@inline
 function forwardRow<T>(op: i32, x: P, out: P, n: I): void {
   let top = rowMax<T>(x, n);
   if (op == LOG_SUM_EXP && abs<T>(top) == <T>Infinity) top = 0;
@@ -58,10 +64,10 @@ function forwardRow<T>(op: i32, x: P, out: P, n: I): void {
   }
   sum += lanes2(wide);
   if (op == LOG_SUM_EXP) {
-    store<T>(out, <T>(<f64>top + log(sum)));
+    store<T>(out, <T>(<f64>top + logOf(sum)));
     return;
   }
-  const k = op == SOFTMAX ? <T>sum : <T>log(sum);
+  const k = op == SOFTMAX ? <T>sum : <T>logOf(sum);
   const ks = v128.splat<T>(k);
   for (i = 0, o = 0; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
     if (op == SOFTMAX) v128.store(out + o, v128.div<T>(v128.load(out + o), ks));
@@ -85,12 +91,6 @@ function narrow<T>(low: v128, high: v128): v128 {
 @inline
 function widenLow<T>(v: v128): v128 {
   return sizeof<T>() == 8 ? v : f64x2.promote_low_f32x4(v);
-}
-
-// @ts-ignore: decorator
-@inline
-function log2Lanes(v: v128): v128 {
-  return f64x2.replace_lane(f64x2.splat(log(f64x2.extract_lane(v, 0))), 1, log(f64x2.extract_lane(v, 1)));
 }
 
 /** k columns side by side, k a whole vector or the tail. */
@@ -118,8 +118,8 @@ function forwardColumns<T>(op: i32, x: P, out: P, n: I, step: P, k: I): void {
     for (let i = 0; i < n; i++, q += step) storeSome<T>(q, v128.div<T>(loadSome<T>(q, k), s), k);
     return;
   }
-  low = log2Lanes(low);
-  if (sizeof<T>() == 4) high = log2Lanes(high);
+  low = log64(low);
+  if (sizeof<T>() == 4) high = log64(high);
   if (op == LOG_SUM_EXP) {
     low = f64x2.add(low, widenLow<T>(m));
     if (sizeof<T>() == 4) high = f64x2.add(high, f64x2.promote_low_f32x4(upper(m)));
