@@ -2,8 +2,7 @@
 // all tensor data, and instantiates the kernels on it.
 
 import { type Kernels, kernelNames, kernelTable } from "./generated/kernels.js";
-import * as relaxed from "./generated/relaxed.js";
-import * as simd128 from "./generated/simd128.js";
+import { units, type WasmCode } from "./generated/wasm.js";
 import { HEAP_BASE, INTS, SCALAR_BYTES, SCALAR_SLOTS, SCALARS } from "./layout.js";
 import { env, type WasmMemory, type WasmModule, wasm } from "./platform.js";
 
@@ -67,19 +66,22 @@ export const memory: WasmMemory = made.memory;
 /** The most bytes that the memory can grow to. */
 export const maxBytes = made.maximum * PAGE;
 
-function compile(): WasmModule {
-  const build = variant === "relaxed" ? relaxed : simd128;
-  const bytes = decodeBase64(build.wasm);
-  // The two memory types differ in one bit of the module: the import's limits flag (1: has a maximum, 2: shared).
-  bytes[build.memoryFlagAt] = shared ? 3 : 1;
+function compile({ base64, flagAt }: WasmCode): WasmModule {
+  const bytes = decodeBase64(base64);
+  // A module for a shared memory differs in one bit: the import's limits flag (1: has a maximum, 2: shared).
+  bytes[flagAt] = shared ? 3 : 1;
   return new wasm.Module(bytes);
 }
 
 /** The compiled kernels, for worker threads to instantiate. */
-export const kernelModule: WasmModule = compile();
+export const kernelModules: readonly WasmModule[] = units.map(({ simd128, relaxed }) =>
+  compile(variant === "relaxed" && relaxed ? relaxed : simd128),
+);
 
 /** Every kernel by name, running on the calling thread. A pointer result comes back signed: use `>>> 0`. */
-export const kernels: Kernels = kernelTable(new wasm.Instance(kernelModule, { env: { memory } }).exports);
+export const kernels: Kernels = kernelTable(
+  Object.assign({}, ...kernelModules.map((module) => new wasm.Instance(module, { env: { memory } }).exports)),
+);
 
 /** A kernel's position in `kernelNames`. */
 export const kernelIndex: ReadonlyMap<string, number> = new Map(kernelNames.map((name, i) => [name, i]));

@@ -25,7 +25,7 @@ import {
   STATE_READY,
   STATE_STARTING,
 } from "./layout.js";
-import { kernelIndex, kernelModule, kernels, mem, memory, shared } from "./load.js";
+import { kernelIndex, kernelModules, kernels, mem, memory, shared } from "./load.js";
 import { availableParallelism, env, nodeProcess, startWebWorker } from "./platform.js";
 import type { WorkerStart } from "./worker.js";
 
@@ -217,7 +217,7 @@ function startWorkers(): void {
   for (let id = 0; id < MAX_WORKERS && workers.length < threads - 1; id++) {
     if (Atomics.load(control, SLOTS + 2 * id) !== STATE_NONE) continue; // in use, or about to leave
     const handle: Handle = { id, quit: false };
-    const data: WorkerStart = { module: kernelModule, memory, kernelNames, id, spinMicros: SPIN_MICROS };
+    const data: WorkerStart = { modules: kernelModules, memory, kernelNames, id, spinMicros: SPIN_MICROS };
     Atomics.store(control, SLOTS + 2 * id, STATE_STARTING);
     try {
       launch(data, (reason) => onGone(handle, reason));

@@ -24,15 +24,19 @@ import { nodeProcess, type WasmMemory, type WasmModule, wasm } from "./platform.
 
 /** What the pool hands to a worker that it starts. */
 export interface WorkerStart {
-  readonly module: WasmModule;
+  readonly modules: readonly WasmModule[];
   readonly memory: WasmMemory;
   readonly kernelNames: readonly string[];
   readonly id: number;
   readonly spinMicros: number;
 }
 
-function work({ module, memory, kernelNames, id, spinMicros }: WorkerStart): void {
-  const { exports } = new wasm.Instance(module, { env: { memory } });
+function work({ modules, memory, kernelNames, id, spinMicros }: WorkerStart): void {
+  const instances = modules.map((module) => new wasm.Instance(module, { env: { memory } }));
+  const exports: Record<string, unknown> = Object.assign(
+    {},
+    ...instances.map((instance) => instance.exports),
+  );
   const kernels = kernelNames.map((name) => exports[name] as Kernel);
   // Growing a shared memory keeps its low bytes in place, so these views stay valid for ever.
   const control = new Int32Array(memory.buffer, 0, COMMANDS / 4);
