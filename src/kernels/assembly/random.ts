@@ -3,8 +3,6 @@
 import { nextNormal, random32, random64, randomWords, uniform32, uniform64 } from "./mersenne";
 import { cos, exp, log, productError, sin, tan } from "./real";
 
-export { mtSeed, random32, randomWords } from "./mersenne";
-
 /** a b + c rounded once, which is what PyTorch's compiler makes of it on x86-64 with FMA. */
 // @ts-ignore: decorator
 @inline

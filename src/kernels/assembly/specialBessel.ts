@@ -172,7 +172,7 @@ export function airyAi(x: f64): f64 {
   const r = 1 / z;
   const root = sqrt(sqrt(a));
   if (x > 0) {
-    if (x > 103.892) return 0;
+    if (x > 103.892) return x < Infinity ? 0 : NaN; // PyTorch's value at infinity
     return (exp(-z) * (z < 6 ? airyMid(6 * r - 2) : airyFar(12 * r - 1))) / root;
   }
   const u = r * r;

@@ -86,7 +86,7 @@ export function digamma(x: f64): f64 {
 function powNeg(q: f64, x: f64): f64 {
   if (q > 0) return pow(q, -x);
   const p = pow(-q, -x);
-  return x - 2 * floor(x * 0.5) == 0 ? p : -p;
+  return x - 2 * floor(x * 0.5) == 1 ? -p : p;
 }
 
 /** (2k)!/B_2k for k = 1..12, the Euler-Maclaurin denominators. */
@@ -191,9 +191,8 @@ function gammaFactor(a: f64, x: f64): f64 {
   if (a >= 10 && abs(a - x) <= 0.4 * a) {
     return expSum(a * log1pmx((x - a) / a), -stirling(a)) / sqrt(2 * PI * a);
   }
-  return a < 10 && x < 200 && x > 1e-290
-    ? pow(x, a) * expSum(-x, -lgamma(a + 1))
-    : exp(a * log(x) - x - lgamma(a + 1));
+  if (a < 10 && x < 200) return pow(x, a) * exp(-x - lgamma(a + 1));
+  return exp(a * log(x) - x - lgamma(a + 1));
 }
 
 /** P(a, x) = x^a e^-x / Gamma(a + 1) (1 + x/(a+1) + x²/((a+1)(a+2)) + ...). */

@@ -140,7 +140,7 @@ const LEGENDRE_P: i32 = 11;
 // @ts-ignore: decorator
 @inline
 function value(op: i32, x: f64, degree: f64): f64 {
-  const n = <i32>degree;
+  const n = degree > -1 ? <i32>degree : -1;
   if (op == CHEBYSHEV_T) return chebyshevT(x, n, 6);
   if (op == CHEBYSHEV_U) return chebyshevU(x, n, 8);
   if (op == CHEBYSHEV_V) return chebyshevV(x, n, 8);
