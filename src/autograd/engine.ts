@@ -152,9 +152,9 @@ class Pass {
     let grads: InputGrads;
     try {
       grads =
-        node.outShapes.length === 1 && !("nonDifferentiable" in node.op)
-          ? (node.op as Op<unknown>).backward(pending[0] as Tensor, node)
-          : (node.op as MultiOp<unknown>).backward(pending, node);
+        node.multi
+          ? (node.op as MultiOp<unknown>).backward(pending, node)
+          : (node.op as Op<unknown>).backward(pending[0] as Tensor, node);
       if (node.postHooks !== null) for (const hook of node.postHooks) grads = hook(grads, pending) ?? grads;
       if (owned) for (const s of made) s.flags |= OWNED;
       if (mode.anomaly) checkAnomaly(node, grads);
@@ -197,8 +197,10 @@ class Pass {
         continue;
       }
       const shape = node.shape(i);
+      const given = g.storage;
       if (!sameShape(g.shape, shape)) g = engineOps.sumTo(g, shape);
       if (g.code !== node.codes[i]) g = engineOps.cast(g, node.codes[i] as number);
+      if (!this.create && g.storage !== given) g.storage.flags |= OWNED;
       // Held until delivered: what another edge also receives must not be summed into or taken over.
       fitted.push(this.create ? g : hold(g));
     }

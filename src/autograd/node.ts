@@ -87,6 +87,8 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   /** Where the forward was called, in anomaly mode. */
   stack: string | null = null;
   released = false;
+  /** Whether the op is a MultiOp: its backward takes a list of gradients. */
+  multi = false;
 
   constructor(op: Op<A> | MultiOp<A>, attrs: A, x: readonly Tensor[]) {
     this.op = op;
@@ -341,6 +343,7 @@ export function runMulti<A>(op: MultiOp<A>, x: readonly Tensor[], attrs: A): Ten
   nextOp();
   if (mode.grad && anyRequiresGrad(x)) {
     const node = new Node(op, attrs, x);
+    node.multi = true;
     const outs = op.forward(x, attrs, node);
     outs.forEach((out, nr) => {
       if (op.nonDifferentiable?.includes(nr) !== true) attach(node as Node, out, nr);
