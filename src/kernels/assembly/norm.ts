@@ -94,7 +94,8 @@ function mapOne<T>(op: i32, x: usize, g: usize, hi: T, lo: T, k: T, b: T, q: T):
 // @ts-ignore: decorator
 @inline
 function map<T>(
-  op: i32, x: usize, g: usize, y: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
+  op: i32, x: usize, g: usize, y: usize, table: usize,
+  N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
 ): void {
   if (S == 1) {
     for (let n = n0; n < n1; n++) mapRow<T>(op, x, g, y, table, C, n, c0, c1);
@@ -146,7 +147,8 @@ function mapRow<T>(
   }
   for (; c < c1; c++, o += sizeof<T>(), t += sizeof<T>()) {
     store<T>(y + o, mapOne<T>(
-      op, x + o, g + o, load<T>(t), load<T>(t + low), load<T>(t + scale), load<T>(t + offset), load<T>(t + slope),
+      op, x + o, g + o, load<T>(t), load<T>(t + low), load<T>(t + scale), load<T>(t + offset),
+      load<T>(t + slope),
     ));
   }
 }
