@@ -5,8 +5,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
 const folders = ["src", "examples", "bench", "conformance"].filter((folder) => existsSync(folder));
+const plain = process.stdout.isTTY ? [] : ["--colors=off"];
 const checks = [
-  ["node_modules/@biomejs/biome/bin/biome", "ci", "--error-on-warnings", "."],
+  ["node_modules/@biomejs/biome/bin/biome", "ci", "--error-on-warnings", ...plain, "."],
   [
     "node_modules/dependency-cruiser/bin/dependency-cruise.mjs",
     "--config",
