@@ -1,7 +1,8 @@
 /** sum and mean over any dimensions, and the sum that undoes a broadcast. */
 import { defineOp, engineOps, run } from "../autograd/node.js";
-import { codeOf, type DType, type DTypeCode, INT64, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
+import { codeOf, type DType, type DTypeCode, FLOAT64, INT64, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
+import { release } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, ptr, viewOf } from "../tensor/raw.js";
 import { numelOf, reducedShape, type Shape, wrapDims } from "../tensor/shape.js";
@@ -11,6 +12,8 @@ import { expand, reshape } from "./view.js";
 import { div } from "./arithmetic.js";
 
 const SUM = kernelTable("sum");
+const SUM_CHUNKS = kernelTable("sumChunks");
+const COMBINE = kernelTable("combine");
 
 /** A tensor seen as [outer, red, inner], where `red` runs over the reduced dimensions; copied when they do not adjoin. */
 export function asBlocks(x: Tensor, dims: readonly number[]): { data: Tensor; outer: number; red: number; inner: number } {
@@ -31,23 +34,47 @@ export function asBlocks(x: Tensor, dims: readonly number[]): { data: Tensor; ou
   return { data, outer: x.numel === 0 ? numelOf(kept.map((d) => x.shape[d] as number)) : x.numel / red, red, inner: 1 };
 }
 
-/** out[outer, inner] = kernel over red of x[outer, red, inner]; rows are shared among threads. */
-export function reduceBlocks(table: KernelTable, x: Tensor, dims: readonly number[], keepdim: boolean, outCode: DTypeCode): Tensor {
+/** Elements per partial sum when a long reduction is shared among threads: fixed, so that bits do not depend on it. */
+const CHUNK = 65536;
+
+/**
+ * out[outer, inner] = kernel over red of x[outer, red, inner]. Threads share rows, or columns when there is one row;
+ * a full sum is cut into chunks of fixed length (`chunks`) and combined.
+ */
+export function reduceBlocks(
+  table: KernelTable,
+  x: Tensor,
+  dims: readonly number[],
+  keepdim: boolean,
+  outCode: DTypeCode,
+  chunks?: KernelTable,
+): Tensor {
   const { data, outer, red, inner } = asBlocks(x, dims);
   const out = empty(reducedShape(x.shape, dims, keepdim), outCode);
   if (out.numel === 0) return out;
   const fn = kernelFor(table, data.code);
-  const from = ptr(data);
-  const to = ptr(out);
-  if (outer * red * inner < 2 * GRAIN || outer === 1) {
-    fn(from, to, outer, red, inner);
-    return out;
-  }
-  const row = red * inner * (SIZES[data.code] as number);
-  const outRow = inner * (SIZES[outCode] as number);
-  inPieces(outer, Math.ceil(GRAIN / (red * inner)), (first, count) => {
-    enqueue(table, data.code, from + first * row, to + first * outRow, count, red, inner);
-  });
+  const size = SIZES[data.code] as number;
+  const outSize = SIZES[outCode] as number;
+  if (outer * red * inner < 2 * GRAIN) fn(ptr(data), ptr(out), outer, red, inner, 0);
+  else if (outer > 1) {
+    const [from, to] = [ptr(data), ptr(out)];
+    inPieces(outer, Math.ceil(GRAIN / (red * inner)), (first, count) => {
+      enqueue(table, data.code, from + first * red * inner * size, to + first * inner * outSize, count, red, inner, 0);
+    });
+  } else if (inner > 1) {
+    const [from, to] = [ptr(data), ptr(out)];
+    inPieces(inner, Math.max(16, Math.ceil(GRAIN / red)), (first, count) => {
+      enqueue(table, data.code, from + first * size, to + first * outSize, 1, red, count, inner);
+    });
+  } else if (chunks !== undefined) {
+    const parts = Math.ceil(red / CHUNK);
+    const partials = empty([parts], FLOAT64);
+    const [from, to] = [ptr(data), ptr(partials)];
+    inPieces(parts, 1, (first, count) => enqueue(chunks, data.code, from, to, red, 1, CHUNK, first, count));
+    kernelFor(COMBINE, data.code)(to, ptr(out), parts, 1, 1);
+    release(partials.storage);
+  } else fn(ptr(data), ptr(out), 1, red, 1, 0);
+  if (data !== x && data.storage !== x.storage) release(data.storage);
   return out;
 }
 
@@ -58,7 +85,7 @@ interface Reduce {
 
 const sumOp = defineOp<Reduce>({
   name: "Sum",
-  forward: ([x], { dims, keepdim }) => reduceBlocks(SUM, x as Tensor, dims, keepdim, (x as Tensor).code),
+  forward: ([x], { dims, keepdim }) => reduceBlocks(SUM, x as Tensor, dims, keepdim, (x as Tensor).code, SUM_CHUNKS),
   backward: (g, n) => [unreduce(g, n.shape(0), n.attrs.dims)], // d sum(x) = sum(dx)
 });
 
@@ -100,8 +127,7 @@ export function reduceArgs<O extends ReduceOptions>(dim: DimArg<O>, options: O |
 export function sum(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): Tensor {
   const o = reduceArgs(dim, options);
   const code = o.dtype !== undefined ? codeOf(o.dtype) : isFloat(x.code) ? x.code : INT64;
-  const input = cast(x, code);
-  return run(sumOp, [input], { dims: wrapDims("sum", o.dim, x.shape.length), keepdim: o.keepdim ?? false });
+  return run(sumOp, [cast(x, code)], { dims: wrapDims("sum", o.dim, x.shape.length), keepdim: o.keepdim ?? false });
 }
 
 /**

@@ -1,0 +1,284 @@
+/** Matrix products on the packed GEMM kernel: mm, bmm, matmul, mv, dot, outer and the add-forms. */
+import { kernels, putInts } from "../kernels/index.js";
+import { defineOp, run } from "../autograd/node.js";
+import { type DTypeCode, FLOAT32, FLOAT64, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
+import { DTypeError, ShapeError, show } from "../tensor/errors.js";
+import { allocate, address, release } from "../tensor/heap.js";
+import { enqueue, inPieces, kernelTable } from "../tensor/launch.js";
+import { empty, ptr } from "../tensor/raw.js";
+import { broadcastShapes, numelOf } from "../tensor/shape.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { add, mul } from "./arithmetic.js";
+import { cast } from "./cast.js";
+import type { Scalar } from "./core.js";
+import { sum } from "./sum.js";
+import { expand, reshape, squeeze, transpose, unsqueeze } from "./view.js";
+
+const GEMM = kernelTable("gemm");
+const BATCHED = kernelTable("gemmBatched");
+
+/** Multiply-adds that are worth a thread of their own. */
+const GRAIN_PRODUCT = 262144;
+
+/** Scratch bytes of one call, as gemm.ts lays it out: a tile, 80 packed rows of A, up to 256 packed columns of B. */
+function scratchBytes(code: DTypeCode, m: number, n: number, k: number): number {
+  const blocks = Math.ceil(k / 384);
+  const kb = blocks > 1 ? Math.ceil(k / blocks) : k;
+  const panels = (Math.min(Math.max(m, n), 256) + 7) & ~7;
+  return (256 + kb * (80 + panels) * (SIZES[code] as number) + 191) & ~127;
+}
+
+/** Row and column strides of a matrix in the last two dimensions, 1 for dimensions of size 1. */
+function matrixStrides(t: Tensor): [number, number] {
+  const r = t.shape.length;
+  return [t.strides[r - 2] as number, t.strides[r - 1] as number];
+}
+
+/**
+ * out[m, n] = a[m, k] b[k, n] (+ bias by row of b's columns, biasKind 1, or by row of a, biasKind 2) on raw 2-d
+ * tensors of any strides. Threads share rows or columns; every element is summed alike, so bits do not change.
+ */
+export function gemmInto(out: Tensor, a: Tensor, b: Tensor, accumulate = false, bias: Tensor | null = null, biasKind = 0): void {
+  const [m, k] = a.shape as [number, number];
+  const n = b.shape[1] as number;
+  if (m === 0 || n === 0) return;
+  const [rsa, csa] = matrixStrides(a);
+  const [rsb, csb] = matrixStrides(b);
+  const size = SIZES[out.code] as number;
+  const one = scratchBytes(out.code, m, n, k);
+  const work = m * n * k;
+  const pieces = work < 2 * GRAIN_PRODUCT ? 1 : Math.min(16, Math.floor(work / GRAIN_PRODUCT));
+  const scratch = allocate(one * pieces);
+  const at = (address(scratch) + 63) & -64;
+  const [pa, pb, po] = [ptr(a), ptr(b), ptr(out)];
+  const pbias = bias === null ? 0 : ptr(bias);
+  const beta = accumulate ? 1 : 0;
+  if (pieces === 1) {
+    const fn = out.code === FLOAT32 ? kernels.gemm_f32 : kernels.gemm_f64;
+    fn(m, n, k, 1, pa, rsa, csa, pb, rsb, csb, beta, po, n, at >>> 0, pbias, biasKind);
+  } else {
+    const byRows = m >= n;
+    const unit = byRows ? 8 : 16;
+    const total = Math.ceil((byRows ? m : n) / unit);
+    let piece = 0;
+    inPieces(total, Math.max(1, Math.ceil(total / pieces)), (first, count) => {
+      const from = first * unit;
+      const length = Math.min((byRows ? m : n) - from, count * unit);
+      const own = (at >>> 0) + one * piece++;
+      const biasAt = pbias === 0 ? 0 : pbias + (biasKind === 1 ? (byRows ? 0 : from) : byRows ? from : 0) * size;
+      if (byRows) {
+        enqueue(GEMM, out.code, length, n, k, 1, pa + from * rsa * size, rsa, csa, pb, rsb, csb, beta, po + from * n * size, n, own, biasAt, biasKind);
+      } else {
+        enqueue(GEMM, out.code, m, length, k, 1, pa, rsa, csa, pb + from * csb * size, rsb, csb, beta, po + from * size, n, own, biasAt, biasKind);
+      }
+    });
+  }
+  release(scratch);
+}
+
+const mmOp = defineOp({
+  name: "Mm",
+  saves: true,
+  forward: ([a, b]) => {
+    const x = a as Tensor;
+    const y = b as Tensor;
+    const out = empty([x.shape[0] as number, y.shape[1] as number], x.code);
+    gemmInto(out, x, y);
+    return out;
+  },
+  // d(AB) = dA B + A dB: gA = g B^T, gB = A^T g
+  backward: (g, n) => [
+    n.needs(0) ? product2(g, transpose(n.input(1), 0, 1)) : null,
+    n.needs(1) ? product2(transpose(n.input(0), 0, 1), g) : null,
+  ],
+});
+
+function product2(a: Tensor, b: Tensor): Tensor {
+  return run(mmOp, [a, b], null);
+}
+
+const bmmOp = defineOp({
+  name: "Bmm",
+  saves: true,
+  forward: ([a, b]) => {
+    const x = a as Tensor;
+    const y = b as Tensor;
+    const [batch, m, k] = x.shape as [number, number, number];
+    const n = y.shape[2] as number;
+    const out = empty([batch, m, n], x.code);
+    if (out.numel > 0) bmmInto(out, x, y, batch, m, n, k);
+    return out;
+  },
+  backward: (g, n) => [
+    n.needs(0) ? product3(g, transpose(n.input(1), 1, 2)) : null,
+    n.needs(1) ? product3(transpose(n.input(0), 1, 2), g) : null,
+  ],
+});
+
+function bmmInto(out: Tensor, x: Tensor, y: Tensor, batch: number, m: number, n: number, k: number): void {
+  const [rsa, csa] = matrixStrides(x);
+  const [rsb, csb] = matrixStrides(y);
+  const one = scratchBytes(out.code, m, n, k);
+  const per = m * n * k;
+  const pieces = Math.max(1, Math.min(16, batch, Math.floor((batch * per) / GRAIN_PRODUCT)));
+  const scratch = allocate(one * pieces);
+  const at = ((address(scratch) + 63) & -64) >>> 0;
+  const desc = putInts([m, n, k, rsa, csa, rsb, csb, n, 1, 1, x.strides[0] as number, 0, y.strides[0] as number, 0, m * n, 0]);
+  const [pa, pb, po] = [ptr(x), ptr(y), ptr(out)];
+  let piece = 0;
+  inPieces(batch, Math.ceil(batch / pieces), (first, count) => {
+    enqueue(BATCHED, out.code, desc, pa, pb, po, 1, 0, at + one * piece++, first, first + count);
+  });
+  release(scratch);
+}
+
+function product3(a: Tensor, b: Tensor): Tensor {
+  return run(bmmOp, [a, b], null);
+}
+
+function misfit(op: string, a: Tensor, b: Tensor): ShapeError {
+  return new ShapeError(
+    `[${op}] shapes ${show(a.shape)} and ${show(b.shape)} cannot be multiplied: the inner sizes ` +
+      `${a.shape.at(-1)} and ${b.shape.length > 1 ? b.shape.at(-2) : b.shape[0]} differ; try transposing an operand`,
+  );
+}
+
+/** Checks dtypes of a product; integers are multiplied through float64 (exact below 2^53). */
+function numeric(op: string, a: Tensor, b: Tensor): void {
+  if (a.code !== b.code) {
+    throw new DTypeError(`[${op}] expected operands of one dtype, got ${nameOf(a.code)} and ${nameOf(b.code)}; try .to("${nameOf(Math.max(a.code, b.code))}")`);
+  }
+}
+
+function throughFloat(a: Tensor, b: Tensor, fn: (a: Tensor, b: Tensor) => Tensor): Tensor {
+  if (isFloat(a.code)) return fn(a, b);
+  return cast(fn(cast(a, FLOAT64), cast(b, FLOAT64)), a.code);
+}
+
+/** Product of two matrices. Source: `torch.mm`. */
+export function mm(x: Tensor, mat2: Tensor): Tensor {
+  if (x.shape.length !== 2 || mat2.shape.length !== 2) {
+    throw new ShapeError(`[mm] expected two matrices, got ${show(x.shape)} and ${show(mat2.shape)}; try matmul`);
+  }
+  if (x.shape[1] !== mat2.shape[0]) throw misfit("mm", x, mat2);
+  numeric("mm", x, mat2);
+  return throughFloat(x, mat2, product2);
+}
+
+/** Products of two batches of matrices, (B, M, K) by (B, K, N). Source: `torch.bmm`. */
+export function bmm(x: Tensor, mat2: Tensor): Tensor {
+  if (x.shape.length !== 3 || mat2.shape.length !== 3 || x.shape[0] !== mat2.shape[0]) {
+    throw new ShapeError(`[bmm] expected two batches of as many matrices, got ${show(x.shape)} and ${show(mat2.shape)}`);
+  }
+  if (x.shape[2] !== mat2.shape[1]) throw misfit("bmm", x, mat2);
+  numeric("bmm", x, mat2);
+  return throughFloat(x, mat2, product3);
+}
+
+/** Whether the leading dimensions can be seen as one without a copy. */
+function mergesLead(t: Tensor): boolean {
+  for (let d = 0; d < t.shape.length - 2; d++) {
+    if (t.shape[d] !== 1 && t.strides[d] !== (t.strides[d + 1] as number) * (t.shape[d + 1] as number)) return false;
+  }
+  return true;
+}
+
+/**
+ * Matrix product with broadcasting of the leading dimensions; vectors count as rows (left) or columns (right).
+ * Source: `torch.matmul`.
+ * @example
+ * matmul(ones([2, 3, 4]), ones([4, 5])).shape; // [2, 3, 5]
+ */
+export function matmul(x: Tensor, other: Tensor): Tensor {
+  const [da, db] = [x.shape.length, other.shape.length];
+  if (da === 0 || db === 0) throw new ShapeError(`[matmul] 0-d tensors cannot be multiplied as matrices: got ${show(x.shape)} and ${show(other.shape)}; try mul`);
+  if (x.shape.at(-1) !== (db === 1 ? other.shape[0] : other.shape.at(-2))) throw misfit("matmul", x, other);
+  numeric("matmul", x, other);
+  if (da === 1 && db === 1) return dot(x, other);
+  if (da === 1) return squeeze(matmul(unsqueeze(x, 0), other), -2);
+  if (db === 1) return squeeze(matmul(x, unsqueeze(other, 1)), -1);
+  if (da === 2 && db === 2) return mm(x, other);
+  if (db === 2 && mergesLead(x)) {
+    const lead = x.shape.slice(0, -1);
+    const out = mm(reshape(x, [numelOf(lead), x.shape.at(-1) as number]), other);
+    return reshape(out, [...lead, other.shape[1] as number]);
+  }
+  const batch = broadcastShapes("matmul", x.shape.slice(0, -2), other.shape.slice(0, -2));
+  const flat = (t: Tensor): Tensor => {
+    const rest = t.shape.slice(-2);
+    return reshape(expand(t, [...batch, ...rest]), [numelOf(batch), ...rest]);
+  };
+  const out = bmm(flat(x), flat(other));
+  return reshape(out, [...batch, x.shape.at(-2) as number, other.shape.at(-1) as number]);
+}
+
+/** Matrix times vector. Source: `torch.mv`. */
+export function mv(x: Tensor, vec: Tensor): Tensor {
+  if (x.shape.length !== 2 || vec.shape.length !== 1) {
+    throw new ShapeError(`[mv] expected a matrix and a vector, got ${show(x.shape)} and ${show(vec.shape)}`);
+  }
+  if (x.shape[1] !== vec.shape[0]) throw misfit("mv", x, vec);
+  return squeeze(mm(x, unsqueeze(vec, 1)), 1);
+}
+
+/** Sum of the products of two vectors. Source: `torch.dot`. */
+export function dot(x: Tensor, other: Tensor): Tensor {
+  if (x.shape.length !== 1 || other.shape.length !== 1 || x.shape[0] !== other.shape[0]) {
+    throw new ShapeError(`[dot] expected two vectors of one length, got ${show(x.shape)} and ${show(other.shape)}`);
+  }
+  numeric("dot", x, other);
+  return sum(mul(x, other), { dtype: x.dtype });
+}
+
+/** As {@link dot}; for real tensors the same. Source: `torch.vdot`. */
+export function vdot(x: Tensor, other: Tensor): Tensor {
+  return dot(x, other);
+}
+
+/** All products of the elements of two vectors. Source: `torch.outer`. */
+export function outer(x: Tensor, vec2: Tensor): Tensor {
+  if (x.shape.length !== 1 || vec2.shape.length !== 1) {
+    throw new ShapeError(`[outer] expected two vectors, got ${show(x.shape)} and ${show(vec2.shape)}`);
+  }
+  return mul(unsqueeze(x, 1), unsqueeze(vec2, 0));
+}
+
+/** Options of the add-forms: `beta * input + alpha * product`. */
+export interface AddProductOptions {
+  /** Factor of the added tensor (default 1); with 0 it is not read, NaN in it included. */
+  beta?: Scalar;
+  /** Factor of the product (default 1). */
+  alpha?: Scalar;
+}
+
+function addProduct(input: Tensor, made: Tensor, { beta = 1, alpha = 1 }: AddProductOptions): Tensor {
+  const scaled = alpha === 1 ? made : mul(made, alpha);
+  if (beta === 0) return expand(scaled, broadcastShapes("addmm", scaled.shape, input.shape));
+  return add(beta === 1 ? input : mul(input, beta), scaled);
+}
+
+/** `beta * input + alpha * (mat1 mat2)`. Source: `torch.addmm`. */
+export function addmm(input: Tensor, mat1: Tensor, mat2: Tensor, options: AddProductOptions = {}): Tensor {
+  return addProduct(input, mm(mat1, mat2), options);
+}
+
+/** `beta * input + alpha * (mat vec)`. Source: `torch.addmv`. */
+export function addmv(input: Tensor, mat: Tensor, vec: Tensor, options: AddProductOptions = {}): Tensor {
+  return addProduct(input, mv(mat, vec), options);
+}
+
+/** `beta * input + alpha * outer(vec1, vec2)`. Source: `torch.addr`. */
+export function addr(input: Tensor, vec1: Tensor, vec2: Tensor, options: AddProductOptions = {}): Tensor {
+  return addProduct(input, outer(vec1, vec2), options);
+}
+
+/** `beta * input + alpha * bmm(batch1, batch2)`. Source: `torch.baddbmm`. */
+export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: AddProductOptions = {}): Tensor {
+  return addProduct(input, bmm(batch1, batch2), options);
+}
+
+/** `beta * input + alpha * sum over the batch of bmm(batch1, batch2)`. Source: `torch.addbmm`. */
+export function addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: AddProductOptions = {}): Tensor {
+  return addProduct(input, sum(bmm(batch1, batch2), 0), options);
+}
+
