@@ -42,8 +42,38 @@ export function startWebWorker(source: string, data: unknown, gone: (reason: str
 
 declare const navigator: { hardwareConcurrency?: number } | undefined;
 
+/** A thread of Node's worker_threads. */
+export interface NodeWorker {
+  on(event: "error", listener: (error: unknown) => void): void;
+  on(event: "exit", listener: (code: number) => void): void;
+  unref(): void;
+}
+
+interface NodeWorkerOptions {
+  readonly eval: true;
+  readonly workerData: unknown;
+  readonly name: string;
+  readonly env: unknown;
+  readonly execArgv: readonly string[];
+}
+
+interface NodeModules {
+  "node:os": { availableParallelism(): number };
+  "node:worker_threads": {
+    readonly Worker: new (source: string, options: NodeWorkerOptions) => NodeWorker;
+    readonly SHARE_ENV: unknown;
+    readonly workerData: unknown;
+  };
+}
+
+/** What the core uses of Node's process. */
+export interface NodeProcess {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  getBuiltinModule?<Name extends keyof NodeModules>(name: Name): NodeModules[Name];
+}
+
 /** Node's process, or undefined in a browser. */
-export const nodeProcess = (globalThis as { process?: NodeJS.Process }).process;
+export const nodeProcess: NodeProcess | undefined = (globalThis as { process?: NodeProcess }).process;
 
 /** Cores that this process may use. */
 export function availableParallelism(): number {

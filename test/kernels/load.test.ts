@@ -73,6 +73,23 @@ describe("kernels", () => {
     for (const name of kernelNames) expect(typeof kernels[name]).toBe("function");
   });
 
+  it("run on an unshared memory, with one thread, where there is no SharedArrayBuffer", () => {
+    const code = `
+      delete globalThis.SharedArrayBuffer;
+      import("./src/kernels/index.ts").then((k) => {
+        k.setNumThreads(4);
+        k.growTo(2 ** 24);
+        const [x, out] = [k.HEAP_BASE, 2 ** 23];
+        k.mem.f32.fill(2, x / 4, x / 4 + 100);
+        for (const i of [0, 50]) k.push("add_f32", x + 4 * i, x, out + 4 * i, 1, 50, 0, 1, 0, 1);
+        k.runAll();
+        console.log(k.shared, k.getNumThreads(), k.mem.f32[out / 4 + 99]);
+      });
+    `;
+    const args = ["--import", "tsx", "--input-type=module", "-e", code];
+    expect(execFileSync(process.execPath, args, { encoding: "utf8" })).toBe("false 1 4\n");
+  });
+
   it("name the variable and the value when KINDLING_KERNELS is wrong", () => {
     const run = () =>
       execFileSync(process.execPath, ["--import", "tsx", "src/kernels/index.ts"], {
