@@ -138,18 +138,18 @@ function gemm<T>(
   }
 }
 
-function scratchBytes<T>(M: i32, N: i32, K: i32): i32 {
+function scratchBytes<T>(M: i32, N: i32, K: i32): usize {
   const kb = blockOf(K);
   const panels = (min(max(M, N), NC) + 7) & ~7;
-  return <i32>TILE_BYTES + kb * (MC + panels) * <i32>sizeof<T>();
+  return TILE_BYTES + <usize>(kb * (MC + panels)) * sizeof<T>();
 }
 
 /** Bytes of scratch that gemm_f32 needs for an M x N x K product or any part of it. */
-export function gemmScratch_f32(M: i32, N: i32, K: i32): i32 {
+export function gemmScratch_f32(M: i32, N: i32, K: i32): usize {
   return scratchBytes<f32>(M, N, K);
 }
 
-export function gemmScratch_f64(M: i32, N: i32, K: i32): i32 {
+export function gemmScratch_f64(M: i32, N: i32, K: i32): usize {
   return scratchBytes<f64>(M, N, K);
 }
 
