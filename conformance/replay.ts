@@ -148,7 +148,11 @@ function buildModule(library: Library, recorded: ModuleCase, forward: unknown[])
   }
   module.train(recorded.training);
   if (recorded.lazy) {
-    module(...forward); // makes its parameters
+    module(...forward); // makes its parameters, and makes it the class it stands for
+    const become = recorded.lazy.slice(recorded.lazy.lastIndexOf(".") + 1);
+    if (module.constructor.name !== become) {
+      throw new Mismatch(`after the first call: class ${module.constructor.name}, expected ${become}`);
+    }
   }
   const entries = Object.entries(recorded.state_dict ?? {});
   module.loadStateDict(
