@@ -115,7 +115,7 @@ export function sigmoidWide(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function weighted(x: v128, s: v128): v128 {
-  return f64x2.mul(x, v128.and(s, f64x2.ge(s, k(1.0e-50))));
+  return f64x2.mul(x, v128.andnot(s, f64x2.lt(s, k(1.0e-50))));
 }
 
 // @ts-ignore: decorator

@@ -2,7 +2,7 @@
  * x^y on two float64 lanes after fdlibm: log2|x| as a sum of two doubles (70 bits), times y, then 2^z.
  */
 
-import { head, k, mad, scale } from "./math64";
+import { exp2_64, head, k, log2_64, mad, scale } from "./math64";
 
 // log2(a) for normal a > 0 as hi + lo: a = 2^n * m, m near 1 or 3/2, u = (m - b)/(m + b) in two parts.
 // @ts-ignore: decorator
@@ -77,30 +77,40 @@ function power(a: v128, y: v128): v128 {
   return v128.andnot(over, f64x2.lt(exponent, k(-1180.0)));
 }
 
-/** C's pow: x^0 = 1^y = 1 even for NaN; a negative base takes integer exponents only. */
-export function pow64(x: v128, y: v128): v128 {
+/** The exceptional values of C's pow around r = |x|^y: x^0 = 1^y = 1 even for NaN; x < 0 takes integers only. */
+// @ts-ignore: decorator
+@inline
+function powSpecial(x: v128, y: v128, r: v128): v128 {
   const zero = k(0.0);
   const one = k(1.0);
   const infinity = k(Infinity);
   const a = f64x2.abs(x);
   const b = f64x2.abs(y);
   const integer = f64x2.eq(f64x2.nearest(y), y);
-  // odd: y/2 is not an integer though y is
+  // odd: y is an integer, y/2 is not
   const halved = f64x2.mul(y, k(0.5));
   const odd = v128.and(v128.and(integer, f64x2.ne(f64x2.nearest(halved), halved)), f64x2.lt(b, infinity));
-
-  let r = power(a, y);
-  // |x| in {0, infinity} and |y| = infinity: the result is 0 or infinity
+  // |x| in {0, infinity} or |y| = infinity: the result is 0 or infinity
   const grows = v128.xor(f64x2.gt(a, one), f64x2.lt(y, zero));
   const extreme = v128.or(v128.or(f64x2.eq(a, zero), f64x2.eq(a, infinity)), f64x2.eq(b, infinity));
   r = v128.bitselect(v128.and(grows, infinity), r, extreme);
   r = v128.bitselect(one, r, v128.and(f64x2.eq(a, one), f64x2.eq(b, infinity)));
-  const negative = i64x2.shr_s(x, 63);
-  r = v128.xor(r, v128.and(v128.and(negative, odd), k(-0.0)));
-  // negative finite base, exponent neither an integer nor infinite
-  const bad = v128.and(v128.and(f64x2.lt(x, zero), f64x2.lt(a, infinity)), v128.andnot(f64x2.lt(b, infinity), integer));
-  r = v128.bitselect(k(NaN), r, bad);
-  const nan = v128.or(f64x2.ne(x, x), f64x2.ne(y, y));
-  r = v128.bitselect(k(NaN), r, nan);
+  r = v128.xor(r, v128.and(v128.and(x, odd), k(-0.0)));
+  const negative = v128.and(f64x2.lt(x, zero), f64x2.lt(a, infinity));
+  r = v128.bitselect(k(NaN), r, v128.and(negative, v128.andnot(f64x2.lt(b, infinity), integer)));
+  r = v128.bitselect(k(NaN), r, v128.or(f64x2.ne(x, x), f64x2.ne(y, y)));
   return v128.bitselect(one, r, v128.or(f64x2.eq(x, one), f64x2.eq(y, zero)));
+}
+
+// @ts-ignore: decorator
+@inline
+export function pow64(x: v128, y: v128): v128 {
+  return powSpecial(x, y, power(f64x2.abs(x), y));
+}
+
+/** For float32 operands: the plain exponential of y log2|x| has 20 bits to spare. */
+// @ts-ignore: decorator
+@inline
+export function powWide(x: v128, y: v128): v128 {
+  return powSpecial(x, y, exp2_64(f64x2.mul(y, log2_64(f64x2.abs(x)))));
 }
