@@ -11,6 +11,7 @@ const SLOPE: usize = 4;
 const FORWARD = 0;
 const BACKWARD = 1;
 const BACKWARD_EVAL = 2;
+const COMBINE = 3;
 
 /** Row `r` of a table [rows, C]. */
 // @ts-ignore: decorator
@@ -79,6 +80,7 @@ function mapLanes<T>(op: i32, x: usize, g: usize, hi: v128, lo: v128, k: v128, b
   if (op == BACKWARD_EVAL) return v128.mul<T>(v128.load(g), k);
   const d = v128.sub<T>(v128.sub<T>(v128.load(x), hi), lo);
   if (op == FORWARD) return v128.add<T>(v128.mul<T>(d, k), b);
+  if (op == COMBINE) return v128.add<T>(v128.add<T>(v128.mul<T>(v128.load(g), k), v128.mul<T>(d, q)), b);
   return v128.mul<T>(v128.sub<T>(v128.sub<T>(v128.load(g), b), v128.mul<T>(d, q)), k);
 }
 
@@ -88,6 +90,7 @@ function mapOne<T>(op: i32, x: usize, g: usize, hi: T, lo: T, k: T, b: T, q: T):
   if (op == BACKWARD_EVAL) return <T>(load<T>(g) * k);
   const d = <T>(load<T>(x) - hi - lo);
   if (op == FORWARD) return <T>(d * k + b);
+  if (op == COMBINE) return <T>(load<T>(g) * k + d * q + b);
   return <T>((load<T>(g) - b - d * q) * k);
 }
 
@@ -108,7 +111,7 @@ function map<T>(
       const lo = load<T>(cell<T>(table, LOW, C, c));
       const k = load<T>(cell<T>(table, SCALE, C, c));
       const b = load<T>(cell<T>(table, OFFSET, C, c));
-      const q = op == BACKWARD ? load<T>(cell<T>(table, SLOPE, C, c)) : <T>0;
+      const q = op == BACKWARD || op == COMBINE ? load<T>(cell<T>(table, SLOPE, C, c)) : <T>0;
       const his = v128.splat<T>(hi);
       const los = v128.splat<T>(lo);
       const ks = v128.splat<T>(k);
@@ -135,7 +138,8 @@ function mapRow<T>(
 ): void {
   const lanes: i32 = 16 / sizeof<T>();
   const row = <usize>C * sizeof<T>();
-  const low = LOW * row, scale = SCALE * row, offset = OFFSET * row, slope = op == BACKWARD ? SLOPE * row : 0;
+  const low = LOW * row, scale = SCALE * row, offset = OFFSET * row;
+  const slope = op == BACKWARD || op == COMBINE ? SLOPE * row : 0;
   let o = (<usize>n * C + c0) * sizeof<T>();
   let t = table + <usize>c0 * sizeof<T>();
   let c = c0;
@@ -184,6 +188,12 @@ export function bnBackward_f32(
 ): void {
   map<f32>(BACKWARD, x, g, gx, table, N, C, S, n0, n1, c0, c1);
 }
+/** gx = g * scale + (x - mean) * slope + offset: group norm, whose weights may be zero. */
+export function bnCombine_f32(
+  x: usize, g: usize, gx: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
+): void {
+  map<f32>(COMBINE, x, g, gx, table, N, C, S, n0, n1, c0, c1);
+}
 /** gx = g * scale, with the table of bnForwardFactors. */
 export function bnBackwardEval_f32(
   g: usize, gx: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
@@ -218,6 +228,12 @@ export function bnBackward_f64(
   x: usize, g: usize, gx: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
 ): void {
   map<f64>(BACKWARD, x, g, gx, table, N, C, S, n0, n1, c0, c1);
+}
+/** gx = g * scale + (x - mean) * slope + offset: group norm, whose weights may be zero. */
+export function bnCombine_f64(
+  x: usize, g: usize, gx: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
+): void {
+  map<f64>(COMBINE, x, g, gx, table, N, C, S, n0, n1, c0, c1);
 }
 /** gx = g * scale, with the table of bnForwardFactors. */
 export function bnBackwardEval_f64(

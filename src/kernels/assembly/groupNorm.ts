@@ -1,0 +1,123 @@
+// Group norm over contiguous [N, C, S]: its factors, in the tables of norm.ts. Each of the N * G groups is a
+// channel of bnStatistics with S' = C / G * S; the maps then see N * C channels of S (bnForward, bnCombine).
+
+type P = usize;
+type I = i32;
+
+// @ts-ignore: decorator
+@inline
+function at<T>(p: P, i: P): f64 {
+  return p == 0 ? 1 : <f64>load<T>(p + i * sizeof<T>());
+}
+
+/** Rows of the table: high and low part of the mean, scale, offset, slope. */
+// @ts-ignore: decorator
+@inline
+function fill<T>(table: P, channels: P, i: P, mean: f64, scale: f64, offset: f64, slope: f64): void {
+  const row = channels * sizeof<T>();
+  const p = table + i * sizeof<T>();
+  store<T>(p, <T>mean);
+  store<T>(p + row, <T>(mean - <f64>(<T>mean)));
+  store<T>(p + 2 * row, <T>scale);
+  store<T>(p + 3 * row, <T>offset);
+  store<T>(p + 4 * row, <T>slope);
+}
+
+// @ts-ignore: decorator
+@inline
+function forwardFactors<T>(mean: P, rstd: P, weight: P, bias: P, table: P, N: I, C: I, G: I): void {
+  const channels = <P>N * <P>C;
+  const share = <P>(C / G);
+  for (let i: P = 0; i < channels; i++) {
+    const c = i % <P>C;
+    const b: f64 = bias == 0 ? 0 : at<T>(bias, c);
+    fill<T>(table, channels, i, at<f64>(mean, i / share), at<f64>(rstd, i / share) * at<T>(weight, c), b, 0);
+  }
+}
+
+/**
+ * d = x - mean, r = rstd, E over a group: gx = r (w g - E[w g] - d r^2 E[w g d]), from the channel sums of g
+ * and g d.
+ */
+// @ts-ignore: decorator
+@inline
+function backwardFactors<T>(
+  mean: P, rstd: P, weight: P, sumG: P, sumGU: P, table: P, N: I, C: I, S: I, G: I,
+): void {
+  const channels = <P>N * <P>C;
+  const share = <P>(C / G);
+  const count = <f64>share * <f64>S;
+  for (let from: P = 0; from < channels; from += share) {
+    let a: f64 = 0;
+    let b: f64 = 0;
+    for (let i = from; i < from + share; i++) {
+      const w = at<T>(weight, i % <P>C);
+      a += w * at<f64>(sumG, i);
+      b += w * at<f64>(sumGU, i);
+    }
+    const m = at<f64>(mean, from / share);
+    const r = at<f64>(rstd, from / share);
+    for (let i = from; i < from + share; i++) {
+      fill<T>(table, channels, i, m, r * at<T>(weight, i % <P>C), (-r * a) / count, (-r * r * r * b) / count);
+    }
+  }
+}
+
+/** gw[c] = sum over n of rstd sum g d, gb[c] = sum g; either may be null. */
+// @ts-ignore: decorator
+@inline
+function paramGrads<T>(rstd: P, sumG: P, sumGU: P, gw: P, gb: P, N: I, C: I, G: I): void {
+  const share = <P>(C / G);
+  for (let c: P = 0; c < <P>C; c++) {
+    let w: f64 = 0;
+    let b: f64 = 0;
+    for (let i = c; i < <P>N * <P>C; i += <P>C) {
+      w += at<f64>(rstd, i / share) * at<f64>(sumGU, i);
+      b += at<f64>(sumG, i);
+    }
+    if (gw != 0) store<T>(gw + c * sizeof<T>(), <T>w);
+    if (gb != 0) store<T>(gb + c * sizeof<T>(), <T>b);
+  }
+}
+
+/** out[n, c] = groups[n, g(c)]: the means that bnBackwardSums wants, float64. */
+export function gnSpread(groups: P, out: P, N: I, C: I, G: I): void {
+  const share = <P>(C / G);
+  for (let i: P = 0; i < <P>N * <P>C; i++) store<f64>(out + (i << 3), at<f64>(groups, i / share));
+}
+
+/** table[5, N * C] for bnForward; mean, rstd float64 [N * G]; weight and bias may be null. */
+export function gnForwardFactors_f32(
+  mean: P, rstd: P, weight: P, bias: P, table: P, N: I, C: I, G: I,
+): void {
+  forwardFactors<f32>(mean, rstd, weight, bias, table, N, C, G);
+}
+/** table[5, N * C] for bnCombine; sums of bnBackwardSums over N * C channels. */
+export function gnBackwardFactors_f32(
+  mean: P, rstd: P, weight: P, sumG: P, sumGU: P, table: P, N: I, C: I, S: I, G: I,
+): void {
+  backwardFactors<f32>(mean, rstd, weight, sumG, sumGU, table, N, C, S, G);
+}
+export function gnParamGrads_f32(
+  rstd: P, sumG: P, sumGU: P, gw: P, gb: P, N: I, C: I, G: I,
+): void {
+  paramGrads<f32>(rstd, sumG, sumGU, gw, gb, N, C, G);
+}
+
+/** table[5, N * C] for bnForward; mean, rstd float64 [N * G]; weight and bias may be null. */
+export function gnForwardFactors_f64(
+  mean: P, rstd: P, weight: P, bias: P, table: P, N: I, C: I, G: I,
+): void {
+  forwardFactors<f64>(mean, rstd, weight, bias, table, N, C, G);
+}
+/** table[5, N * C] for bnCombine; sums of bnBackwardSums over N * C channels. */
+export function gnBackwardFactors_f64(
+  mean: P, rstd: P, weight: P, sumG: P, sumGU: P, table: P, N: I, C: I, S: I, G: I,
+): void {
+  backwardFactors<f64>(mean, rstd, weight, sumG, sumGU, table, N, C, S, G);
+}
+export function gnParamGrads_f64(
+  rstd: P, sumG: P, sumGU: P, gw: P, gb: P, N: I, C: I, G: I,
+): void {
+  paramGrads<f64>(rstd, sumG, sumGU, gw, gb, N, C, G);
+}
