@@ -27,11 +27,14 @@ const RELAXED_PROBE = (() => {
 
 function chooseVariant(): KernelVariant {
   const forced = env("KINDLING_KERNELS");
-  if (forced === "simd128" || forced === "relaxed") return forced;
-  if (forced) {
-    throw new Error(`[kernels] KINDLING_KERNELS: got "${forced}", expected "simd128" or "relaxed"`);
-  }
-  return wasm.validate(RELAXED_PROBE) ? "relaxed" : "simd128";
+  const able = wasm.validate(RELAXED_PROBE);
+  if (forced === undefined) return able ? "relaxed" : "simd128";
+  if (forced === "simd128" || (forced === "relaxed" && able)) return forced;
+  throw new Error(
+    forced === "relaxed"
+      ? "[kernels] KINDLING_KERNELS=relaxed: this engine has no relaxed SIMD; try simd128, or leave it unset"
+      : `[kernels] KINDLING_KERNELS: got "${forced}", expected "simd128" or "relaxed"`,
+  );
 }
 
 function decodeBase64(text: string): Uint8Array {
