@@ -1,4 +1,5 @@
 /** What op files share: operands, promotion, elementwise maps over tensors of any strides. */
+import { defineOp, type Node, run } from "../autograd/node.js";
 import {
   BOOL,
   category,
@@ -6,12 +7,24 @@ import {
   defaultFloatCode,
   INT64,
   isFloat,
+  nameOf,
   SIZES,
 } from "../tensor/dtype.js";
-import { enqueue, flatUnary, GRAIN, inPieces, type KernelTable, kernelFor } from "../tensor/launch.js";
+import { DTypeError } from "../tensor/errors.js";
+import { KEPT, startRecording, stopRecording } from "../tensor/heap.js";
+import {
+  enqueue,
+  flatUnary,
+  GRAIN,
+  inPieces,
+  type KernelTable,
+  kernelFor,
+  kernelTable,
+} from "../tensor/launch.js";
 import { castTo, contiguous, copyOf, empty, expandTo, full, ptr } from "../tensor/raw.js";
-import { broadcastShapes, collapse, sameShape } from "../tensor/shape.js";
+import { broadcastShapes, collapse } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
+import { cast } from "./cast.js";
 
 /** A number, a boolean or a bigint where an op takes a tensor. */
 export type Scalar = number | boolean | bigint;
@@ -29,30 +42,44 @@ export function scalarCode(value: Scalar): DTypeCode {
  * PyTorch's promotion: tensors with dimensions decide; 0-d tensors and then bare numbers count only when their
  * category (bool, integer, floating) is higher.
  */
-export function promote(a: Operand, b: Operand): DTypeCode {
-  if (a instanceof Tensor && b instanceof Tensor) {
-    if (a.code === b.code) return a.code;
-    const da = a.shape.length > 0;
-    const db = b.shape.length > 0;
-    if (da === db) return Math.max(a.code, b.code) as DTypeCode;
-    const strong = da ? a : b;
-    const weak = da ? b : a;
-    return category(weak.code) > category(strong.code) ? weak.code : strong.code;
+export function promote(a: Operand, b: Operand, c?: Operand): DTypeCode {
+  if (c === undefined && a instanceof Tensor && b instanceof Tensor && a.code === b.code) return a.code;
+  let [dimmed, single, bare] = [-1, -1, -1];
+  for (const x of c === undefined ? [a, b] : [a, b, c]) {
+    if (!(x instanceof Tensor)) bare = Math.max(bare, scalarCode(x));
+    else if (x.shape.length > 0) dimmed = Math.max(dimmed, x.code);
+    else single = Math.max(single, x.code);
   }
-  if (a instanceof Tensor) return withScalar(a.code, b as Scalar);
-  if (b instanceof Tensor) return withScalar(b.code, a);
-  return Math.max(scalarCode(a as Scalar), scalarCode(b as Scalar)) as DTypeCode;
+  return override(dimmed, override(single, bare)) as DTypeCode;
 }
 
-function withScalar(code: DTypeCode, s: Scalar): DTypeCode {
-  const other = scalarCode(s);
-  if (category(other) <= category(code)) return code;
-  return isFloat(other) ? defaultFloatCode() : other;
+/** The stronger of two dtype codes (-1 for none), unless the weaker one has a higher category. */
+function override(strong: number, weak: number): number {
+  if (strong < 0 || weak < 0) return Math.max(strong, weak);
+  return category(weak) > category(strong) ? weak : strong;
+}
+
+/** Numbers already met as operands, as 0-d tensors by dtype: nothing writes to them, so they are made once. */
+const constants: Map<Scalar, Tensor>[] = SIZES.map(() => new Map());
+const MAX_CONSTANTS = 256;
+
+/** A number as a 0-d tensor of dtype `code`; shared, so only for reading. */
+export function constant(value: Scalar, code: DTypeCode): Tensor {
+  const known = constants[code] as Map<Scalar, Tensor>;
+  const found = known.get(value);
+  if (found !== undefined && !Object.is(value, -0)) return found;
+  const outer = startRecording([]); // no backward pass and no scope may free it
+  const made = full([], value, code);
+  stopRecording(outer);
+  made.storage.flags |= KEPT;
+  if (known.size >= MAX_CONSTANTS) known.clear();
+  if (!Object.is(value, -0)) known.set(value, made);
+  return made;
 }
 
 /** The operand as a tensor; numbers become 0-d tensors of dtype `code`. */
 export function operand(x: Operand, code: DTypeCode): Tensor {
-  return x instanceof Tensor ? x : full([], x, code);
+  return x instanceof Tensor ? x : constant(x, code);
 }
 
 /** The dtype of a function with fractional results, such as exp: floats keep theirs, others get the default. */
@@ -61,7 +88,15 @@ export function floatCode(code: DTypeCode): DTypeCode {
 }
 
 /** out = kernel(x) elementwise; `cost` is the time per element relative to an addition. */
-export function mapUnary(table: KernelTable, x: Tensor, cost = 1, outCode = x.code, p0 = 0, p1 = 0, p2 = 0): Tensor {
+export function mapUnary(
+  table: KernelTable,
+  x: Tensor,
+  cost = 1,
+  outCode = x.code,
+  p0 = 0,
+  p1 = 0,
+  p2 = 0,
+): Tensor {
   const src = contiguous(x);
   const out = empty(x.shape, outCode);
   const n = x.numel;
@@ -89,89 +124,172 @@ export function mapBinary(
   const out = empty(shape, outCode);
   const n = out.numel;
   if (n === 0) return out;
-  const whole = (t: Tensor) => t.contig && sameShape(t.shape, shape);
-  if (a.numel === 1 || b.numel === 1 || (whole(a) && whole(b))) {
-    if ((a.numel === 1 || whole(a)) && (b.numel === 1 || whole(b))) {
-      const sa = a.numel === 1 && n > 1 ? 0 : 1;
-      const sb = b.numel === 1 && n > 1 ? 0 : 1;
-      rows(table, fn, a, b, out, 1, n, 0, sa, 0, sb, cost);
-      return out;
-    }
-  }
-  const ea = expandTo(a, shape);
-  const eb = expandTo(b, shape);
-  const flat = collapse(shape, [ea.strides, eb.strides]);
-  const rank = flat.shape.length;
-  if (rank > 3 || (rank === 3 && (flat.shape[0] as number) > 4096)) {
-    const ca = copyOf(ea);
-    const cb = copyOf(eb);
-    rows(table, fn, ca, cb, out, 1, n, 0, 1, 0, 1, cost);
+  // Operands of n elements have the shape of the result but for leading ones; a single one is repeated.
+  if ((a.numel === 1 || (a.contig && a.numel === n)) && (b.numel === 1 || (b.contig && b.numel === n))) {
+    const sa = a.numel === 1 ? 0 : 1;
+    const sb = b.numel === 1 ? 0 : 1;
+    if (n * cost < 2 * GRAIN) fn(ptr(a), ptr(b), ptr(out), 1, n, 0, sa, 0, sb);
+    else overRows(table, code, [a, b], out, 1, n, [0, sa, 0, sb], cost);
     return out;
   }
-  const sa = flat.strides[0] as number[];
-  const sb = flat.strides[1] as number[];
-  if (rank <= 1) {
-    rows(table, fn, a, b, out, 1, n, 0, sa[0] ?? 0, 0, sb[0] ?? 0, cost);
-  } else if (rank === 2) {
-    const [outer, inner] = flat.shape as [number, number];
-    rows(table, fn, a, b, out, outer, inner, sa[0] as number, sa[1] as number, sb[0] as number, sb[1] as number, cost);
-  } else {
-    const [lead, outer, inner] = flat.shape as [number, number, number];
-    const size = SIZES[code] as number;
-    const outSize = SIZES[outCode] as number;
-    const [pa, pb, po] = [ptr(a), ptr(b), ptr(out)];
-    inPieces(lead, Math.ceil(GRAIN / (outer * inner * cost)), (first, count) => {
-      for (let i = first; i < first + count; i++) {
-        enqueue(
-          table,
-          code,
-          pa + i * (sa[0] as number) * size,
-          pb + i * (sb[0] as number) * size,
-          po + i * outer * inner * outSize,
-          outer,
-          inner,
-          sa[1] as number,
-          sa[2] as number,
-          sb[1] as number,
-          sb[2] as number,
-        );
-      }
-    });
-  }
+  broadcastRows(table, code, [a, b], out, cost);
   return out;
 }
 
-function rows(
+/** out = kernel(inputs...), that of dtype `code`, for inputs that broadcast to the shape of `out`. */
+export function broadcastRows(
   table: KernelTable,
-  fn: (...args: number[]) => number,
-  a: Tensor,
-  b: Tensor,
+  code: DTypeCode,
+  inputs: readonly Tensor[],
+  out: Tensor,
+  cost: number,
+): void {
+  const { shape } = out;
+  if (out.numel === 0) return;
+  let views = inputs.map((t) => expandTo(t, shape));
+  let flat = collapse(
+    shape,
+    views.map((v) => v.strides),
+  );
+  if (flat.shape.length > 3 || (flat.shape.length === 3 && (flat.shape[0] as number) > 4096)) {
+    views = views.map(copyOf);
+    flat = collapse(
+      shape,
+      views.map((v) => v.strides),
+    );
+  }
+  const rank = flat.shape.length;
+  const [lead, outer, inner] = [
+    flat.shape[rank - 3] ?? 1,
+    flat.shape[rank - 2] ?? 1,
+    flat.shape[rank - 1] ?? 1,
+  ];
+  const steps = flat.strides.flatMap((s) => [s[rank - 2] ?? 0, s[rank - 1] ?? 0]);
+  if (lead === 1) {
+    overRows(table, code, views, out, outer, inner, steps, cost);
+    return;
+  }
+  const outStep = outer * inner * (SIZES[out.code] as number);
+  const leadSteps = flat.strides.map(
+    (s, k) => (s[0] as number) * (SIZES[(views[k] as Tensor).code] as number),
+  );
+  const at = views.map(ptr);
+  const to = ptr(out);
+  inPieces(lead, Math.ceil(GRAIN / (outer * inner * cost)), (first, count) => {
+    for (let i = first; i < first + count; i++) {
+      const from = at.map((p, k) => p + i * (leadSteps[k] as number));
+      enqueue(table, code, ...from, to + i * outStep, outer, inner, ...steps);
+    }
+  });
+}
+
+/** Calls `kernel(inputs..., out, outer, inner, steps...)`, cut into pieces when large. */
+function overRows(
+  table: KernelTable,
+  code: DTypeCode,
+  inputs: readonly Tensor[],
   out: Tensor,
   outer: number,
   inner: number,
-  ao: number,
-  ai: number,
-  bo: number,
-  bi: number,
+  steps: readonly number[],
   cost: number,
 ): void {
-  const pa = ptr(a);
-  const pb = ptr(b);
-  const po = ptr(out);
+  const at = inputs.map(ptr);
+  const to = ptr(out);
   if (outer * inner * cost < 2 * GRAIN) {
-    fn(pa, pb, po, outer, inner, ao, ai, bo, bi);
+    kernelFor(table, code)(...at, to, outer, inner, ...steps);
     return;
   }
-  const size = SIZES[a.code] as number;
+  const sizes = inputs.map((t) => SIZES[t.code] as number);
   const outSize = SIZES[out.code] as number;
-  if (outer === 1) {
-    inPieces(inner, Math.ceil(GRAIN / cost), (first, count) => {
-      enqueue(table, a.code, pa + first * ai * size, pb + first * bi * size, po + first * outSize, 1, count, 0, ai, 0, bi);
-    });
-  } else {
-    inPieces(outer, Math.ceil(GRAIN / (cost * inner)), (first, count) => {
-      const [x, y, z] = [pa + first * ao * size, pb + first * bo * size, po + first * inner * outSize];
-      enqueue(table, a.code, x, y, z, count, inner, ao, ai, bo, bi);
-    });
-  }
+  const byColumn = outer === 1;
+  const bytes = sizes.map((size, k) => size * (steps[2 * k + (byColumn ? 1 : 0)] as number));
+  const outBytes = byColumn ? outSize : outSize * inner;
+  inPieces(byColumn ? inner : outer, Math.ceil(GRAIN / (byColumn ? cost : cost * inner)), (first, count) => {
+    const from = at.map((p, k) => p + first * (bytes[k] as number));
+    const size = byColumn ? [1, count] : [count, inner];
+    enqueue(table, code, ...from, to + first * outBytes, ...size, ...steps);
+  });
+}
+
+/** A function of one tensor, elementwise. */
+export type Unary = (x: Tensor) => Tensor;
+/** A function of two tensors or numbers, elementwise with broadcasting. */
+export type Binary = (x: Operand, other: Operand) => Tensor;
+
+/** Gradient of one tensor. */
+export interface UnaryDerivative {
+  /** Whether the backward reads the input. */
+  readonly saves?: boolean;
+  /** Whether the backward reads the output. */
+  readonly savesOutput?: boolean;
+  /** Time per element relative to an addition (default 8). */
+  readonly cost?: number;
+  readonly backward: (g: Tensor, n: Node<null>) => Tensor;
+}
+
+const opName = (kernel: string) => kernel.charAt(0).toUpperCase() + kernel.slice(1);
+
+/** The tensor itself when floating, else cast to the default floating dtype. */
+export function floating(x: Tensor): Tensor {
+  return isFloat(x.code) ? x : cast(x, defaultFloatCode());
+}
+
+/** A function with a kernel for floats; integers and booleans are cast to the default float first. */
+export function floatUnary(kernel: string, { cost = 8, backward, ...saves }: UnaryDerivative): Unary {
+  const table = kernelTable(kernel);
+  const op = defineOp({
+    name: opName(kernel),
+    ...saves,
+    forward: ([x]) => mapUnary(table, x as Tensor, cost),
+    backward: (g, n) => [backward(g, n)],
+  });
+  return (x) => run(op, [floating(x)], null);
+}
+
+/** Gradients of two tensors; each is asked for only when needed. */
+export interface BinaryDerivative {
+  readonly saves?: boolean | readonly number[];
+  readonly savesOutput?: boolean;
+  readonly cost?: number;
+  readonly backward: readonly [
+    (g: Tensor, n: Node<DTypeCode>) => Tensor,
+    (g: Tensor, n: Node<DTypeCode>) => Tensor,
+  ];
+}
+
+/** A function of two operands with a kernel; `dtype` turns the promoted dtype into that of the computation. */
+export function binary(
+  kernel: string,
+  { cost = 1, backward, ...saves }: BinaryDerivative,
+  dtype: (code: DTypeCode) => DTypeCode = (code) => code,
+  table: KernelTable = kernelTable(kernel),
+): Binary {
+  const op = defineOp<DTypeCode>({
+    name: opName(kernel),
+    ...saves,
+    forward: ([a, b], code) => mapBinary(table, kernel, a as Tensor, b as Tensor, code, code, cost),
+    backward: (g, n) => [n.needs(0) ? backward[0](g, n) : null, n.needs(1) ? backward[1](g, n) : null],
+  });
+  return (x, other) => {
+    const code = dtype(promote(x, other));
+    return run(op, [operand(x, code), operand(other, code)], code);
+  };
+}
+
+/** Passes every dtype but bool. */
+export function notBool(op: string, hint: string): (code: DTypeCode) => DTypeCode {
+  return (code) => {
+    if (code === BOOL) throw new DTypeError(`[${op}] not defined for bool; try ${hint}`);
+    return code;
+  };
+}
+
+/** Passes floating dtypes only. */
+export function floatOnly(op: string): (code: DTypeCode) => DTypeCode {
+  return (code) => {
+    if (!isFloat(code))
+      throw new DTypeError(`[${op}] expected a floating dtype, got ${nameOf(code)}; try x.to("float32")`);
+    return code;
+  };
 }

@@ -1,8 +1,74 @@
 /** All op functions that are methods too. */
 export { add, div, mul, neg, sub } from "./arithmetic.js";
 export { clone, contiguous, detach, to } from "./cast.js";
+export { clamp, clampMax, clampMin, clip, nanToNum } from "./clamp.js";
+export {
+  allclose,
+  eq,
+  equal,
+  ge,
+  greater,
+  greaterEqual,
+  gt,
+  isclose,
+  isfinite,
+  isinf,
+  isnan,
+  isneginf,
+  isposinf,
+  isreal,
+  le,
+  less,
+  lessEqual,
+  lt,
+  ne,
+  notEqual,
+} from "./compare.js";
+export {
+  exp,
+  exp2,
+  expm1,
+  log,
+  log1p,
+  log2,
+  log10,
+  logaddexp,
+  logaddexp2,
+  sigmoid,
+  tanh,
+} from "./exponential.js";
+export { fmax, fmin, maximum, minimum } from "./extrema.js";
 export { asStrided } from "./geometry.js";
+export {
+  bitwiseAnd,
+  bitwiseLeftShift,
+  bitwiseNot,
+  bitwiseOr,
+  bitwiseRightShift,
+  bitwiseXor,
+  gcd,
+  lcm,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+} from "./logical.js";
+export { addbmm, addmm, addmv, addr, baddbmm, bmm, dot, matmul, mm, mv, outer, vdot } from "./matmul.js";
+export { floatPower, hypot, pow, reciprocal, rsqrt, sqrt, square } from "./powers.js";
 export { item, toArray, toTypedArray } from "./read.js";
 export { mean, sum } from "./sum.js";
-export { expand, flatten, narrow, permute, reshape, select, slice, squeeze, t, transpose, unsqueeze, view } from "./view.js";
-export { addbmm, addmm, addmv, addr, baddbmm, bmm, dot, matmul, mm, mv, outer, vdot } from "./matmul.js";
+export {
+  expand,
+  flatten,
+  narrow,
+  permute,
+  reshape,
+  select,
+  slice,
+  squeeze,
+  t,
+  transpose,
+  unsqueeze,
+  view,
+} from "./view.js";
+export { maskedFill } from "./where.js";

@@ -1,0 +1,131 @@
+/** Limits on values: clamp and its one-sided forms, nanToNum. */
+import { defineOp, run } from "../autograd/node.js";
+import { type DTypeCode, FLOAT32, isFloat } from "../tensor/dtype.js";
+import { ValueError } from "../tensor/errors.js";
+import { release } from "../tensor/heap.js";
+import { kernelTable } from "../tensor/launch.js";
+import { Tensor } from "../tensor/tensor.js";
+import { clone } from "./cast.js";
+import { eq, ge, gt, isnan, le, lt } from "./compare.js";
+import { mapBinary, type Operand, operand, promote } from "./core.js";
+import { logicalAnd, logicalOr } from "./logical.js";
+import { maskedFill, where } from "./where.js";
+
+const MAX = kernelTable("maximum");
+const MIN = kernelTable("minimum");
+
+interface Bounds {
+  readonly code: DTypeCode;
+  /** Positions of the bounds among the inputs, 0 for none. */
+  readonly min: number;
+  readonly max: number;
+}
+
+const clampOp = defineOp<Bounds>({
+  name: "Clamp",
+  saves: true,
+  forward: (x, { code, min, max }) => {
+    const input = x[0] as Tensor;
+    if (min === 0) return mapBinary(MIN, "clamp", input, x[max] as Tensor, code);
+    const raised = mapBinary(MAX, "clamp", input, x[min] as Tensor, code);
+    if (max === 0) return raised;
+    const out = mapBinary(MIN, "clamp", raised, x[max] as Tensor, code);
+    release(raised.storage);
+    return out;
+  },
+  backward: (g, n) => {
+    const { min, max } = n.attrs;
+    const x = n.input(0);
+    const lo = min === 0 ? null : n.input(min);
+    const hi = max === 0 ? null : n.input(max);
+    const grads: (Tensor | null)[] = [];
+    // x gets the gradient inside, bounds included; the bound that is the result gets it outside.
+    if (n.needs(0)) {
+      const above = lo === null ? null : ge(x, lo);
+      const below = hi === null ? null : le(x, hi);
+      const inside = above === null ? below : below === null ? above : logicalAnd(above, below);
+      grads[0] = where(inside as Tensor, g, 0);
+    }
+    if (lo !== null && n.needs(min)) {
+      const taken = lt(x, lo);
+      grads[min] = where(hi === null ? taken : logicalAnd(taken, lt(lo, hi)), g, 0);
+    }
+    if (hi !== null && n.needs(max)) {
+      const taken = gt(x, hi);
+      grads[max] = where(lo === null ? taken : logicalOr(taken, gt(lo, hi)), g, 0);
+    }
+    return grads;
+  },
+});
+
+/** Bounds of {@link clamp}: numbers or tensors that broadcast; at least one. */
+export interface ClampOptions {
+  min?: Operand | null;
+  max?: Operand | null;
+}
+
+function isOptions(v: Operand | ClampOptions | null | undefined): v is ClampOptions {
+  return typeof v === "object" && v !== null && !(v instanceof Tensor);
+}
+
+/**
+ * Elementwise `min(max(x, min), max)`; where the bounds cross, the upper one wins. The gradient of x is 1 inside and
+ * at the bounds. Source: `torch.clamp`.
+ * @throws ValueError when both bounds are missing.
+ * @example
+ * clamp(tensor([-1, 0.5, 2]), { min: 0, max: 1 }).toArray(); // [0, 0.5, 1]
+ */
+export function clamp(x: Tensor, min?: Operand | ClampOptions | null, max?: Operand | null): Tensor {
+  const bounds = isOptions(min) ? min : { min, max };
+  const lo = bounds.min ?? null;
+  const hi = bounds.max ?? null;
+  if (lo === null && hi === null)
+    throw new ValueError("[clamp] expected a min or a max, got neither; try { min: 0 }");
+  const code = promote(x, lo ?? (hi as Operand), hi ?? undefined);
+  const inputs = [x];
+  if (lo !== null) inputs.push(operand(lo, code));
+  if (hi !== null) inputs.push(operand(hi, code));
+  return run(clampOp, inputs, { code, min: lo === null ? 0 : 1, max: hi === null ? 0 : inputs.length - 1 });
+}
+
+/** Same as {@link clamp}. Source: `torch.clip`. */
+export const clip: typeof clamp = clamp;
+
+/** Elementwise larger of `x` and `min`. Source: `torch.clamp_min`. */
+export function clampMin(x: Tensor, min: Operand): Tensor {
+  return clamp(x, { min });
+}
+
+/** Elementwise smaller of `x` and `max`. Source: `torch.clamp_max`. */
+export function clampMax(x: Tensor, max: Operand): Tensor {
+  return clamp(x, { max });
+}
+
+/** Options of {@link nanToNum}. */
+export interface NanToNumOptions {
+  /** In place of NaN (default 0). */
+  nan?: number | null;
+  /** In place of infinity (default the largest finite value of the dtype). */
+  posinf?: number | null;
+  /** In place of minus infinity (default the smallest finite value of the dtype). */
+  neginf?: number | null;
+}
+
+const LARGEST_FLOAT32 = 3.4028234663852886e38;
+
+/**
+ * `x` with NaN and infinities replaced by finite numbers; no gradient flows to what was replaced.
+ * Source: `torch.nan_to_num`.
+ */
+export function nanToNum(
+  x: Tensor,
+  nan?: number | NanToNumOptions | null,
+  options?: NanToNumOptions,
+): Tensor {
+  const o = typeof nan === "object" && nan !== null ? nan : { nan: nan ?? null, ...options };
+  if (!isFloat(x.code)) return clone(x);
+  const largest = x.code === FLOAT32 ? LARGEST_FLOAT32 : Number.MAX_VALUE;
+  const finite = maskedFill(x, isnan(x), o.nan ?? 0);
+  const below = maskedFill(finite, eq(x, Number.POSITIVE_INFINITY), o.posinf ?? largest);
+  return maskedFill(below, eq(x, Number.NEGATIVE_INFINITY), o.neginf ?? -largest);
+}

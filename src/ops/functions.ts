@@ -1,0 +1,3 @@
+/** Op functions that are not methods: their first argument is no tensor, or the method takes other arguments. */
+export { isin } from "./compare.js";
+export { where } from "./where.js";
