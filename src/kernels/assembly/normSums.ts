@@ -1,4 +1,4 @@
-// Batch norm statistics of contiguous [N, C, S]: per-channel moments, backward and double-backward sums.
+// Moments: batch norm statistics of contiguous [N, C, S], backward and double-backward sums, variances.
 // mean and all sums are float64 arrays [C]. Channels are independent: threads may split [c0, c1) anywhere.
 import { lanes2, load2 } from "./wide";
 
@@ -150,8 +150,6 @@ function sums<T>(
  * sample is never further from the mean than sqrt(m2), so float32 data keeps 53 - log2(count) bits in one
  * pass, and a constant channel gives exactly (x, 0). float64 takes a second pass about that mean.
  */
-// @ts-ignore: decorator
-@inline
 function statistics<T>(x: usize, mean: usize, m2: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32): void {
   const count = <f64>N * <f64>S;
   const plane = <usize>S * sizeof<T>();
@@ -173,6 +171,33 @@ function statistics<T>(x: usize, mean: usize, m2: usize, N: i32, C: i32, S: i32,
   if (sizeof<T>() == 8) sums<T>(STATISTICS, x, x, mean, m2, m2, N, C, S, c0, c1);
 }
 
+
+/** Variance m2 / max(0, red - correction) and mean of [outer, red, inner]; columns [c0, c1) of inner. */
+// @ts-ignore: decorator
+@inline
+function varMean<T>(
+  x: usize, variance: usize, mean: usize, scratch: usize, outer: i32, red: i32, inner: i32, correction: f64,
+  c0: i32, c1: i32,
+): void {
+  const rows = inner == 1;
+  const C = rows ? outer : inner;
+  const blocks = rows ? 1 : outer;
+  const from = rows ? 0 : c0;
+  const to = rows ? outer : c1;
+  const m2 = scratch + (<usize>C << 3);
+  const divisor = max<f64>(0, <f64>red - correction);
+  for (let o: usize = 0; o < <usize>blocks; o++) {
+    const p = x + o * <usize>red * <usize>inner * sizeof<T>();
+    if (rows) statistics<T>(p, scratch, m2, 1, C, red, from, to);
+    else statistics<T>(p, scratch, m2, red, C, 1, from, to);
+    for (let c = from; c < to; c++) {
+      const i = (o * C + c) * sizeof<T>();
+      const b = <usize>c << 3;
+      if (variance != 0) store<T>(variance + i, <T>(load<f64>(m2 + b) / divisor));
+      if (mean != 0) store<T>(mean + i, red == 0 ? <T>NaN : <T>load<f64>(scratch + b));
+    }
+  }
+}
 
 /** Five sums of one channel: g, g u, v, v u, v g with u = x - mean, stored `stride` bytes apart. */
 // @ts-ignore: decorator
@@ -264,4 +289,20 @@ export function bnDoubleSums_f64(
   x: usize, g: usize, v: usize, mean: usize, sums: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
 ): void {
   doubleSums<f64>(x, g, v, mean, sums, N, C, S, c0, c1);
+}
+
+/** variance or mean may be null; scratch holds 2 * max(outer, inner) doubles; inner = 1 ignores [c0, c1). */
+export function varMean_f32(
+  x: usize, variance: usize, mean: usize, scratch: usize, outer: i32, red: i32, inner: i32, correction: f64,
+  c0: i32, c1: i32,
+): void {
+  varMean<f32>(x, variance, mean, scratch, outer, red, inner, correction, c0, c1);
+}
+
+/** variance or mean may be null; scratch holds 2 * max(outer, inner) doubles; inner = 1 ignores [c0, c1). */
+export function varMean_f64(
+  x: usize, variance: usize, mean: usize, scratch: usize, outer: i32, red: i32, inner: i32, correction: f64,
+  c0: i32, c1: i32,
+): void {
+  varMean<f64>(x, variance, mean, scratch, outer, red, inner, correction, c0, c1);
 }
