@@ -136,6 +136,82 @@ function forwardColumns<T>(op: i32, x: P, out: P, n: I, step: P, k: I): void {
 
 // @ts-ignore: decorator
 @inline
+function topOf<T>(m: v128, p: P): v128 {
+  return v128.pmax<T>(m, v128.load(p));
+}
+
+/** exp(x - m), kept in `out` for the quotient. */
+// @ts-ignore: decorator
+@inline
+function expOf<T>(op: i32, x: P, out: P, m: v128): v128 {
+  const e = expLanes<T>(v128.sub<T>(v128.load(x), m));
+  if (op == SOFTMAX) v128.store(out, e);
+  return e;
+}
+
+/** Adds the lanes 2, 3 of e (float32 only). */
+// @ts-ignore: decorator
+@inline
+function addUpper<T>(sum: v128, e: v128): v128 {
+  return sizeof<T>() == 4 ? f64x2.add(sum, f64x2.promote_low_f32x4(upper(e))) : sum;
+}
+
+// @ts-ignore: decorator
+@inline
+function finish<T>(op: i32, x: P, out: P, m: v128, s: v128): void {
+  if (op == SOFTMAX) v128.store(out, v128.div<T>(v128.load(out), s));
+  else v128.store(out, v128.sub<T>(v128.sub<T>(v128.load(x), m), s));
+}
+
+// @ts-ignore: decorator
+@inline
+function settleSum<T>(op: i32, low: v128, high: v128): v128 {
+  if (op == SOFTMAX) return narrow<T>(low, high);
+  return narrow<T>(log64(low), sizeof<T>() == 4 ? log64(high) : high);
+}
+
+/** Four vectors of columns, one cache line: with a power of two as stride, single vectors would evict it. */
+function forwardLine<T>(op: i32, x: P, out: P, n: I, step: P): void {
+  let m0 = v128.splat<T>(<T>-Infinity), m1 = m0, m2 = m0, m3 = m0;
+  let p = x;
+  for (let i = 0; i < n; i++, p += step) {
+    m0 = topOf<T>(m0, p);
+    m1 = topOf<T>(m1, p + 16);
+    m2 = topOf<T>(m2, p + 32);
+    m3 = topOf<T>(m3, p + 48);
+  }
+  let l0 = f64x2.splat(0), l1 = l0, l2 = l0, l3 = l0;
+  let h0 = l0, h1 = l0, h2 = l0, h3 = l0;
+  let q = out;
+  p = x;
+  for (let i = 0; i < n; i++, p += step, q += step) {
+    let e = expOf<T>(op, p, q, m0);
+    l0 = f64x2.add(l0, widenLow<T>(e));
+    h0 = addUpper<T>(h0, e);
+    e = expOf<T>(op, p + 16, q + 16, m1);
+    l1 = f64x2.add(l1, widenLow<T>(e));
+    h1 = addUpper<T>(h1, e);
+    e = expOf<T>(op, p + 32, q + 32, m2);
+    l2 = f64x2.add(l2, widenLow<T>(e));
+    h2 = addUpper<T>(h2, e);
+    e = expOf<T>(op, p + 48, q + 48, m3);
+    l3 = f64x2.add(l3, widenLow<T>(e));
+    h3 = addUpper<T>(h3, e);
+  }
+  const s0 = settleSum<T>(op, l0, h0), s1 = settleSum<T>(op, l1, h1);
+  const s2 = settleSum<T>(op, l2, h2), s3 = settleSum<T>(op, l3, h3);
+  p = x;
+  q = out;
+  for (let i = 0; i < n; i++, p += step, q += step) {
+    finish<T>(op, p, q, m0, s0);
+    finish<T>(op, p + 16, q + 16, m1, s1);
+    finish<T>(op, p + 32, q + 32, m2, s2);
+    finish<T>(op, p + 48, q + 48, m3, s3);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
 function forward<T>(op: i32, x: P, out: P, outer: I, dim: I, inner: I, stride: I): void {
   const row = <P>(stride == 0 ? inner : stride);
   const step = row * sizeof<T>();
@@ -147,6 +223,11 @@ function forward<T>(op: i32, x: P, out: P, outer: I, dim: I, inner: I, stride: I
     }
     let j = 0;
     let b: P = 0;
+    if (op != LOG_SUM_EXP) {
+      for (; j + 4 * lanes<T>() <= inner; j += 4 * lanes<T>(), b += 64) {
+        forwardLine<T>(op, x + b, out + b, dim, step);
+      }
+    }
     for (; j + lanes<T>() <= inner; j += lanes<T>(), b += 16) {
       forwardColumns<T>(op, x + b, out + b, dim, step, lanes<T>());
     }
