@@ -1,7 +1,9 @@
 /** The main door: tensors, their functions and autograd. */
 
 export { backward, grad } from "./autograd/engine.js";
+export * as autograd from "./autograd/index.js";
 export * from "./autograd/mode.js";
+export * as nn from "./nn/index.js";
 export * from "./ops/families.js";
 export * from "./ops/functions.js";
 export * from "./tensor/create.js";

@@ -72,3 +72,6 @@ export {
   view,
 } from "./view.js";
 export { maskedFill } from "./where.js";
+export { gather, indexAdd, indexCopy, indexFill, indexSelect, scatter, scatterAdd } from "./gather.js";
+export { all, amax, amin, aminmax, any, argmax, argmin, countNonzero, max, min } from "./reduce.js";
+export { logSoftmax, softmax, softmin } from "./softmax.js";

@@ -71,11 +71,11 @@ const gatherOp = defineOp<{ dim: number }>({
     kernelFor(GATHER, src.code)(ptr(src), ptr(i), ptr(out), outer, src.shape[dim] ?? 1, size, inner);
     return out;
   },
-  backward: (g, n) => [scatterSum(n.shape(0), n.attrs.dim, n.input(1), g)],
+  backward: (g, n) => [scatterAlong(n.shape(0), n.attrs.dim, n.input(1), g)],
 });
 
-/** Zeros of `shape` with `src` added at the indices: the derivative of gather. */
-function scatterSum(shape: Shape, dim: number, index: Tensor, src: Tensor): Tensor {
+/** Zeros of `shape` with `src` added at the indices: the derivative of gather. @internal */
+export function scatterAlong(shape: Shape, dim: number, index: Tensor, src: Tensor): Tensor {
   return run(scatterSumOp, [src, index], { shape, dim });
 }
 
@@ -124,11 +124,15 @@ const scatterOp = defineOp<{ dim: number }>({
     const index = n.input(2);
     const zero = full([], 0, g.code);
     return [
-      n.needs(0) ? run(scatterOp, [g, zero, index], n.attrs) : null,
+      n.needs(0) ? scatterRun(g, zero, index, n.attrs.dim) : null,
       n.needs(1) ? padTo(run(gatherOp, [g, index], n.attrs), n.shape(1)) : null,
     ];
   },
 });
+
+function scatterRun(x: Tensor, src: Tensor, index: Tensor, dim: number): Tensor {
+  return run(scatterOp, [x, src, index], { dim });
+}
 
 /** A gradient for a source of which only a corner was read. */
 function padTo(g: Tensor, shape: Shape): Tensor {
@@ -262,10 +266,14 @@ const indexCopyOp = defineOp<{ dim: number }>({
   },
   backward: (g, n) => {
     const index = n.input(2);
-    const rest = n.needs(0) ? run(indexCopyOp, [g, full(n.shape(1), 0, g.code), index], n.attrs) : null;
+    const rest = n.needs(0) ? indexCopyRun(g, full(n.shape(1), 0, g.code), index, n.attrs.dim) : null;
     return [rest, n.needs(1) ? run(indexSelectOp, [g, index], n.attrs) : null];
   },
 });
+
+function indexCopyRun(x: Tensor, src: Tensor, index: Tensor, dim: number): Tensor {
+  return run(indexCopyOp, [x, src, index], { dim });
+}
 
 /** A copy of `x` with slices of `source` written at the indices, along `dim`. Source: `torch.index_copy`. */
 export function indexCopy(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {

@@ -2,14 +2,27 @@
 import { assign } from "../autograd/inplace.js";
 import { Tensor } from "../tensor/tensor.js";
 import * as families from "./families.js";
+import type { DimOptions, ValuesAndIndices } from "./reduce.js";
 
 type Families = typeof families;
 
 /** The function without its first argument. */
 type Method<F> = F extends (x: infer _X, ...rest: infer R) => infer O ? (...rest: R) => O : never;
 
+/** Methods with overloads, which a type derived from the function would lose. */
+export interface OverloadedMethods {
+  /** The largest element; along a dimension with positions; elementwise with a tensor. */
+  max(): Tensor;
+  max(other: Tensor): Tensor;
+  max(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
+  /** The smallest element; along a dimension with positions; elementwise with a tensor. */
+  min(): Tensor;
+  min(other: Tensor): Tensor;
+  min(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
+}
+
 /** Every op function whose first argument is a tensor, as a method. */
-export type OpMethods = { [K in keyof Families]: Method<Families[K]> };
+export type OpMethods = { [K in Exclude<keyof Families, keyof OverloadedMethods>]: Method<Families[K]> };
 
 /** Ops that also exist in place, with a trailing underscore. */
 const inPlace = ["add", "sub", "mul", "div", "neg"] as const;
@@ -20,7 +33,7 @@ export type InPlaceMethods = {
 };
 
 declare module "../tensor/tensor.js" {
-  interface Tensor extends OpMethods, InPlaceMethods {}
+  interface Tensor extends OpMethods, OverloadedMethods, InPlaceMethods {}
 }
 
 type AnyFn = (...args: unknown[]) => unknown;

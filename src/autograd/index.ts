@@ -1,0 +1,6 @@
+/** The `autograd` namespace: the engine, grad modes, custom functions, graph pictures. */
+export { type BackwardOptions, backward, type GradOptions, grad } from "./engine.js";
+export { Function, FunctionContext, type FunctionDefinition } from "./function.js";
+export { graphText, toDot } from "./graph.js";
+export { type AutogradMethods, type HookHandle } from "./methods.js";
+export * from "./mode.js";
