@@ -149,6 +149,8 @@ class Pass {
     const made: Storage[] = [];
     const owned = !this.create && node.op.foreign !== true && node.postHooks === null;
     const outer = owned ? startRecording(made) : null;
+    // What a user's function sees, it may keep.
+    if (!owned) for (const g of pending) if (g !== null) publish(g);
     let grads: InputGrads;
     try {
       grads =

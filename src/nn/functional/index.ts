@@ -1,0 +1,2 @@
+/** Layers as functions (`torch.nn.functional`). */
+export {};

@@ -1,0 +1,16 @@
+/** Layers, containers and models (`torch.nn`). */
+
+export type { AnyModule, ModuleBase, ModuleToOptions, WalkOptions } from "./base.js";
+export * as functional from "./functional/index.js";
+export * from "./hooks.js";
+export { Module } from "./module.js";
+export { Buffer, type BufferOptions, Parameter, type ParameterOptions } from "./parameter.js";
+export {
+  type IncompatibleKeys,
+  type LoadStateDictOptions,
+  type StateDict,
+  StateDictError,
+  type StateDictMetadata,
+  type StateDictOptions,
+  StateLoad,
+} from "./stateDict.js";

@@ -1,0 +1,65 @@
+/** Parameter and Buffer: tensors that a module owns, and the change of a tensor's data under its feet. */
+
+import { empty } from "../tensor/create.js";
+import { isFloat, nameOf } from "../tensor/dtype.js";
+import { DTypeError } from "../tensor/errors.js";
+import { KEPT } from "../tensor/heap.js";
+import { Tensor } from "../tensor/tensor.js";
+
+/** Options of {@link Parameter}. */
+export interface ParameterOptions {
+  /** Whether gradients are computed (default true). */
+  requiresGrad?: boolean;
+}
+
+/**
+ * A leaf tensor that a module learns: a field that holds one is part of `parameters()` and of the state dict.
+ * It shares the data of the tensor it is made from. Source: `torch.nn.Parameter`.
+ * @example
+ * const p = new Parameter(tensor([1.5, 2.5]));
+ * p.requiresGrad; // true
+ * @throws DTypeError when a gradient is wanted of a tensor that is not floating.
+ */
+export class Parameter extends Tensor {
+  constructor(data: Tensor = empty([0]), options: ParameterOptions | boolean = true) {
+    super(data.storage, data.code, data.shape, data.contig ? null : data.strides, data.storageOffset);
+    const requiresGrad = typeof options === "boolean" ? options : (options.requiresGrad ?? true);
+    if (requiresGrad && !isFloat(data.code)) {
+      throw new DTypeError(
+        `[Parameter] only floating tensors can require gradients: got ${nameOf(data.code)}; ` +
+          "try { requiresGrad: false }, or a Buffer",
+      );
+    }
+    this.leafRequiresGrad = requiresGrad;
+    data.storage.flags |= KEPT;
+  }
+}
+
+/** Options of {@link Buffer} and `registerBuffer`. */
+export interface BufferOptions {
+  /** Whether the buffer is part of the state dict (default true). */
+  persistent?: boolean;
+}
+
+/**
+ * A tensor that is part of a module's state but is not learned, such as running statistics.
+ * It shares the data of the tensor it is made from. Source: `torch.nn.Buffer`.
+ */
+export class Buffer extends Tensor {
+  /** Whether the buffer is part of the state dict. */
+  readonly persistent: boolean;
+
+  constructor(data: Tensor = empty([0]), options: BufferOptions = {}) {
+    super(data.storage, data.code, data.shape, data.contig ? null : data.strides, data.storageOffset);
+    this.persistent = options.persistent ?? true;
+    data.storage.flags |= KEPT;
+  }
+}
+
+/** Makes `t` hold the data of `source` (shape and dtype may differ), as `t.data = source` in PyTorch. @internal */
+export function setData(t: Tensor, source: Tensor): void {
+  const { storage, code, shape, storageOffset, numel, contig } = source;
+  storage.flags |= t.storage.flags & KEPT;
+  Object.assign(t, { storage, code, shape, storageOffset, numel, contig });
+  t["stridesOrNull"] = contig ? null : source.strides;
+}
