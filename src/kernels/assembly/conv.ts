@@ -5,7 +5,7 @@ import { lanes } from "./simd";
 import { blockOf } from "./gemm";
 import { TILE_ROW, rowsOf } from "./gemmTile";
 import { writeTile } from "./gemmWrite";
-import { sumTaps } from "./convTile";
+import { sumTaps, sumTapsWide } from "./convTile";
 import {
   C, DH, DW, GROUPS, H, KH, KW, OC, OH, OW, PH, PW, SH, SW, W,
   ceilDiv, field, isPointwise, padImage, padSource, phasesOf, rowStep, sourceBytes, sourceCols, sourceRows, sourceTaps,
@@ -48,10 +48,12 @@ function sweep<T>(
         const bm = biasNow ? biasNow + <usize>m * S : 0;
         for (let j: i32 = 0; j < cols; ) {
           const left = cols - j;
-          const v = left > L ? 2 : 1;
+          const v = r == 1 && left >= 4 * L ? 4 : left > L ? 2 : 1;
           const n = min(left, v * L);
           const skip = exact ? v * L - n : 0;
-          sumTaps<T>(r, v, am, ra, from + <usize>(j - skip) * S, tk, kc, tile);
+          const at = from + <usize>(j - skip) * S;
+          if (v == 4) sumTapsWide<T>(am, at, tk, kc, tile);
+          else sumTaps<T>(r, v, am, ra, at, tk, kc, tile);
           writeTile<T>(tile, TILE_ROW, r, skip, n, ym + <usize>j * colY, channelY, colY, 1, beta, bm, S, 0);
           j += n;
         }

@@ -1,5 +1,6 @@
 // Register tiles for convolution: as in the matrix product, with each b[k, :] found through a table of taps.
 import { tile } from "./gemmTile";
+import { fma } from "./simd";
 
 // Out of line for the same reason as the matrix product's tiles.
 function t11<T>(a: usize, ra: usize, b: usize, taps: usize, k: i32, t: usize): void {
@@ -41,6 +42,25 @@ function t51<T>(a: usize, ra: usize, b: usize, taps: usize, k: i32, t: usize): v
 function t52<T>(a: usize, ra: usize, b: usize, taps: usize, k: i32, t: usize): void {
   if (k < 0) t52<T>(a, ra, b, taps, 0, t);
   tile<T>(true, 5, 2, a, ra, sizeof<T>(), b, taps, k, t);
+}
+
+/** One row of four vectors, for depthwise convolution: with fewer sums the loop waits for each addition. */
+export function sumTapsWide<T>(a: usize, b: usize, taps: usize, k: i32, t: usize): void {
+  let c0 = i32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
+  for (; k > 0; k--) {
+    const p = b + load<u32>(taps);
+    const x = v128.load_splat<T>(a);
+    c0 = fma<T>(x, v128.load(p), c0);
+    c1 = fma<T>(x, v128.load(p, 16), c1);
+    c2 = fma<T>(x, v128.load(p, 32), c2);
+    c3 = fma<T>(x, v128.load(p, 48), c3);
+    a += sizeof<T>();
+    taps += 4;
+  }
+  v128.store(t, c0);
+  v128.store(t, c1, 16);
+  v128.store(t, c2, 32);
+  v128.store(t, c3, 48);
 }
 
 /** The tile of r rows (1 to MR) and v vectors (1 or 2): t[r, :] = sum over k of a[r, k] * (vectors at b + taps[k]). */

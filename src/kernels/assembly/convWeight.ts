@@ -1,8 +1,7 @@
 // 2-d convolution's weight and bias gradients: sums over images and pixels.
 // gw[o, k] = sum over n, pixels of g[n, o, pixel] * (input of the pixel through tap k). The vector runs along the
-// pixels of a row, 5 taps by 2 output channels at a time, so neither the gradient nor the image is rearranged.
+// pixels of a row, 4 taps by 2 output channels at a time (5 by 2 would spill), so neither the gradient nor the image is rearranged.
 import { fma, lanes } from "./simd";
-import { rowsOf } from "./gemmTile";
 import {
   C, GROUPS, H, KH, KW, OC, OH, OW, PH, PW, SH, SW, W,
   field, isPointwise, padSource, phasesOf, rowStep, sourceBytes, sourceCols, sourceRows, sourceTaps,
@@ -43,12 +42,10 @@ function tile<T>(
   let c10 = i32x4.splat(0), c11 = i32x4.splat(0);
   let c20 = i32x4.splat(0), c21 = i32x4.splat(0);
   let c30 = i32x4.splat(0), c31 = i32x4.splat(0);
-  let c40 = i32x4.splat(0), c41 = i32x4.splat(0);
   let x0 = x + load<u32>(taps);
   let x1 = R > 1 ? x + load<u32>(taps, 4) : x0;
   let x2 = R > 2 ? x + load<u32>(taps, 8) : x0;
   let x3 = R > 3 ? x + load<u32>(taps, 12) : x0;
-  let x4 = R > 4 ? x + load<u32>(taps, 16) : x0;
   const whole = <usize>steps << 4;
   const rest = stepX - whole + (mask ? tail : 0); // from the end of one row to the next, in x and in g
   const restG = stepG - whole + (mask ? tail : 0);
@@ -82,12 +79,6 @@ function tile<T>(
           if (O > 1) c31 = fma<T>(v, g1, c31);
           x3 += 16;
         }
-        if (R > 4) {
-          const v = v128.load(x4);
-          c40 = fma<T>(v, g0, c40);
-          if (O > 1) c41 = fma<T>(v, g1, c41);
-          x4 += 16;
-        }
         if (O > 1) h += 16;
       }
       if (mask) {
@@ -98,7 +89,6 @@ function tile<T>(
         if (R > 1) x1 -= tail;
         if (R > 2) x2 -= tail;
         if (R > 3) x3 -= tail;
-        if (R > 4) x4 -= tail;
         const g0 = v128.and(v128.load(g), keep);
         const g1 = O > 1 ? v128.and(v128.load(h), keep) : g0;
         const u = v128.and(v128.load(x0), keep);
@@ -119,11 +109,6 @@ function tile<T>(
           c30 = fma<T>(v, g0, c30);
           if (O > 1) c31 = fma<T>(v, g1, c31);
         }
-        if (R > 4) {
-          const v = v128.and(v128.load(x4), keep);
-          c40 = fma<T>(v, g0, c40);
-          if (O > 1) c41 = fma<T>(v, g1, c41);
-        }
       }
       g += restG;
       h += restG;
@@ -131,7 +116,6 @@ function tile<T>(
       if (R > 1) x1 += rest;
       if (R > 2) x2 += rest;
       if (R > 3) x3 += rest;
-      if (R > 4) x4 += rest;
     }
     g += restImage;
     h += restImage;
@@ -139,7 +123,6 @@ function tile<T>(
     if (R > 1) x1 += restX;
     if (R > 2) x2 += restX;
     if (R > 3) x3 += restX;
-    if (R > 4) x4 += restX;
   }
   flush<T>(gw, c00);
   if (O > 1) flush<T>(gw + stepW, c01);
@@ -149,8 +132,6 @@ function tile<T>(
   if (R > 2 && O > 1) flush<T>(gw + stepW + 2 * sizeof<T>(), c21);
   if (R > 3) flush<T>(gw + 3 * sizeof<T>(), c30);
   if (R > 3 && O > 1) flush<T>(gw + stepW + 3 * sizeof<T>(), c31);
-  if (R > 4) flush<T>(gw + 4 * sizeof<T>(), c40);
-  if (R > 4 && O > 1) flush<T>(gw + stepW + 4 * sizeof<T>(), c41);
 }
 
 // Out of line for the same reason as the matrix product's tiles.
@@ -202,31 +183,17 @@ function t42<T>(
   if (n < 0) t42<T>(x, p, sx, ix, g, so, sg, ig, 0, h, s, t, m, gw, sw);
   tile<T>(4, 2, x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
 }
-function t51<T>(
-  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
-): void {
-  if (n < 0) t51<T>(x, p, sx, ix, g, so, sg, ig, 0, h, s, t, m, gw, sw);
-  tile<T>(5, 1, x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
-}
-function t52<T>(
-  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
-): void {
-  if (n < 0) t52<T>(x, p, sx, ix, g, so, sg, ig, 0, h, s, t, m, gw, sw);
-  tile<T>(5, 2, x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
-}
 
 function sumTaps<T>(
   r: i32, o: i32, x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
 ): void {
   if (o == 2) {
-    if (r == 5) t52<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
-    else if (r == 4) t42<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
+    if (r == 4) t42<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
     else if (r == 3) t32<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
     else if (r == 2) t22<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
     else t12<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
   } else {
-    if (r == 5) t51<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
-    else if (r == 4) t41<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
+    if (r == 4) t41<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
     else if (r == 3) t31<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
     else if (r == 2) t21<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
     else t11<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
@@ -347,7 +314,8 @@ function gradWeight<T>(
         for (let i: i32 = 0; i < outRows; i += chunk) {
           const h = min(chunk, outRows - i);
           for (let k: i32 = 0; k < K; ) {
-            const r = rowsOf(K - k);
+            const left = K - k;
+            const r = left > 6 || left == 4 ? 4 : min(3, left); // a lone tap only where K is 1
             sumTaps<T>(
               r, pair, source + <usize>i * stepX, taps + (<usize>k << 2), stepX, imageX,
               from + <usize>i * stepG, stepO, stepG, imageG, images, h, steps, tail, mask,

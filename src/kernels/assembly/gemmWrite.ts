@@ -15,6 +15,27 @@ export function writeTile<T>(
   const va = v128.splat<T>(alpha);
   const vb = v128.splat<T>(beta);
   t += <usize>lane * S;
+  if (whole == 32 && end == 32) {
+    for (; rows > 0; rows--) {
+      let y0 = v128.mul<T>(va, v128.load(t));
+      let y1 = v128.mul<T>(va, v128.load(t, 16));
+      if (beta != 0) {
+        y0 = v128.add<T>(y0, v128.mul<T>(vb, v128.load(c)));
+        y1 = v128.add<T>(y1, v128.mul<T>(vb, v128.load(c, 16)));
+      }
+      if (bias) {
+        const one = v128.load_splat<T>(bias);
+        y0 = v128.add<T>(y0, biasLane ? v128.load(bias) : one);
+        y1 = v128.add<T>(y1, biasLane ? v128.load(bias, 16) : one);
+        bias += biasRow;
+      }
+      v128.store(c, y0);
+      v128.store(c, y1, 16);
+      t += tileRow;
+      c += rsC;
+    }
+    return;
+  }
   for (; rows > 0; rows--) {
     let x: usize = 0;
     for (; x < whole; x += 16) {
