@@ -7,7 +7,7 @@ import { KEPT, nextOp } from "../tensor/heap.js";
 import { castTo, empty } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 import { Callable } from "./callable.js";
-import { HookList, runRegistrationHooks } from "./hooks.js";
+import { HookList, type Nothing, runRegistrationHooks } from "./hooks.js";
 import { toField, toKey } from "./naming.js";
 import { Buffer, type BufferOptions, Parameter, setData } from "./parameter.js";
 import { formatModule } from "./print.js";
@@ -516,13 +516,12 @@ export abstract class ModuleBase extends Callable {
    * Source: `register_state_dict_post_hook`.
    */
   registerStateDictPostHook(
-    // biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
     hook: (
       module: this,
       stateDict: StateDict,
       prefix: string,
       metadata: { version?: number },
-    ) => StateDict | undefined | void,
+    ) => StateDict | Nothing,
   ): HookHandle {
     return this.addStateHook("savePost", hook);
   }

@@ -9,31 +9,29 @@ import type { AnyModule } from "./base.js";
 /** Gradients of a module's tensor inputs or outputs, null where there is none. */
 export type ModuleGrads = readonly (Tensor | null)[];
 
+/** What a hook returns that changes nothing. */
+// biome-ignore lint/suspicious/noConfusingVoidType: so that a hook needs no return
+export type Nothing = undefined | void;
+
 /** The trailing options object of a call, `{}` where there is none. */
 export type CallOptions = Record<string, unknown>;
 
 /** Called before forward; returns nothing, the arguments to use instead, or the one argument. */
-// biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
-export type ForwardPreHook<M, Args extends unknown[]> = (
-  module: M,
-  args: Args,
-) => Args | Args[0] | undefined | void;
+export type ForwardPreHook<M, Args extends unknown[]> = (module: M, args: Args) => Args | Args[0] | Nothing;
 
 /** As {@link ForwardPreHook}, with the options apart; returns `[args, options]` to replace both. */
 export type ForwardPreHookWithOptions<M> = (
   module: M,
   args: unknown[],
   options: CallOptions,
-  // biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
-) => readonly [unknown[], CallOptions] | undefined | void;
+) => readonly [unknown[], CallOptions] | Nothing;
 
 /** Called after forward; what it returns replaces the output. */
-// biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
 export type ForwardHook<M, Args extends unknown[], Out> = (
   module: M,
   args: Args,
   output: Out,
-) => Out | undefined | void;
+) => Out | Nothing;
 
 /** As {@link ForwardHook}, with the options apart. */
 export type ForwardHookWithOptions<M, Out> = (
@@ -41,23 +39,17 @@ export type ForwardHookWithOptions<M, Out> = (
   args: unknown[],
   options: CallOptions,
   output: Out,
-  // biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
-) => Out | undefined | void;
+) => Out | Nothing;
 
 /** Called with the gradients of inputs and outputs; what it returns replaces the gradients of the inputs. */
 export type BackwardHook<M> = (
   module: M,
   gradInput: ModuleGrads,
   gradOutput: ModuleGrads,
-  // biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
-) => ModuleGrads | Tensor | undefined | void;
+) => ModuleGrads | Tensor | Nothing;
 
 /** Called with the gradients of the outputs; what it returns replaces them. */
-// biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
-export type BackwardPreHook<M> = (
-  module: M,
-  gradOutput: ModuleGrads,
-) => ModuleGrads | Tensor | undefined | void;
+export type BackwardPreHook<M> = (module: M, gradOutput: ModuleGrads) => ModuleGrads | Tensor | Nothing;
 
 /** Options of hooks before forward. */
 export interface HookOptions {
@@ -317,8 +309,7 @@ export function registerModuleFullBackwardPreHook(hook: BackwardPreHook<AnyModul
 }
 
 /** Called when a parameter, buffer or submodule is registered; what it returns takes its place. */
-// biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
-export type RegistrationHook<T> = (module: AnyModule, name: string, value: T) => T | undefined | void;
+export type RegistrationHook<T> = (module: AnyModule, name: string, value: T) => T | Nothing;
 
 const registrations = { parameter: new HookList(), buffer: new HookList(), module: new HookList() };
 

@@ -33,7 +33,11 @@ function headline(module: AnyModule): string {
 /**
  * The call of a module: runs the hooks and `forward`.
  */
-export type Module<Args extends unknown[] = [Tensor], Out = Tensor> = (...args: Args) => Out;
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: gives the class its call signature
+export interface Module<Args extends unknown[] = [Tensor], Out = Tensor> {
+  // biome-ignore lint/style/useShorthandFunctionType: merged with the class
+  (...args: Args): Out;
+}
 
 /**
  * The base of layers and models. A subclass has parameters, buffers and submodules as fields and a `forward`;

@@ -60,6 +60,7 @@ export class Buffer extends Tensor {
 export function setData(t: Tensor, source: Tensor): void {
   const { storage, code, shape, storageOffset, numel, contig } = source;
   storage.flags |= t.storage.flags & KEPT;
-  Object.assign(t, { storage, code, shape, storageOffset, numel, contig });
-  t["stridesOrNull"] = contig ? null : source.strides;
+  // Null: the getter works them out when they are needed.
+  const stridesOrNull = contig ? null : source.strides;
+  Object.assign(t, { storage, code, shape, storageOffset, numel, contig, stridesOrNull });
 }
