@@ -1,6 +1,7 @@
 /** The main door: tensors, their functions and autograd. */
 
 export { backward, grad } from "./autograd/engine.js";
+export * as optim from "./optim/index.js";
 export * as autograd from "./autograd/index.js";
 export * from "./autograd/mode.js";
 export * as nn from "./nn/index.js";
