@@ -2,8 +2,8 @@
 // The maximum starts at -inf on the window's first element and moves to what is greater, or NaN.
 import { lanes } from "./simd";
 import {
-  D, DILATION, H, IN, OUT, W,
-  adaptiveEnd, adaptiveStart, clipStart, dilatedEnd, field, isTwoByTwo, volume, windowStart,
+  D, DILATION, H, IN, KERNEL, OUT, PAD, STRIDE, W,
+  adaptiveEnd, adaptiveStart, clipStart, dilatedEnd, field, volume, windowStart,
 } from "./poolWindow";
 
 /** The maximum of one window: value to y, index to idx (0: not wanted); -inf and -1 where it holds no input. */
@@ -31,48 +31,62 @@ function maxOf<T>(
   if (idx) store<i64>(idx, <i64>index);
 }
 
-/** One row of 2 x 2 windows: L outputs at a time. Returns how many outputs are done. */
+/** L inputs from p on, one or two apart; reads no further than the last of them. */
 // @ts-ignore: decorator
 @inline
-function twoByTwo<T>(x: usize, y: usize, idx: usize, first: i32, width: i32, n: i32): i32 {
+function strided<T>(p: usize, stride: i32): v128 {
+  if (stride == 1) return v128.load(p);
+  const low = v128.load(p);
+  const high = v128.load(p + 16 - sizeof<T>());
+  return sizeof<T>() == 4 ? v128.shuffle<f32>(low, high, 0, 2, 5, 7) : v128.shuffle<f64>(low, high, 0, 3);
+}
+
+/**
+ * Outputs k0..k1-1 of a row, L at a time (at least L of them; the last step goes over finished ones again), for
+ * windows that lie inside the image along w and start at input k stride + first. The row is at y and idx.
+ */
+// @ts-ignore: decorator
+@inline
+function maxRow<T>(
+  x: usize, y: usize, idx: usize, d0: i32, d1: i32, dd: i32, h0: i32, h1: i32, dh: i32, first: i32, kw: i32, dw: i32,
+  stride: i32, k0: i32, k1: i32, height: i32, width: i32,
+): void {
   const S = sizeof<T>();
   const L = lanes<T>();
-  const below = <usize>width * S;
-  let i: i32 = 0;
-  for (; i + L <= n; i += L) {
-    const p = x + (<usize>(first + 2 * i)) * S;
-    const u0 = v128.load(p), u1 = v128.load(p, 16), l0 = v128.load(p + below), l1 = v128.load(p + below, 16);
-    let best = S == 4 ? v128.shuffle<f32>(u0, u1, 0, 2, 4, 6) : v128.shuffle<f64>(u0, u1, 0, 2);
-    const b = S == 4 ? v128.shuffle<f32>(u0, u1, 1, 3, 5, 7) : v128.shuffle<f64>(u0, u1, 1, 3);
-    const c = S == 4 ? v128.shuffle<f32>(l0, l1, 0, 2, 4, 6) : v128.shuffle<f64>(l0, l1, 0, 2);
-    const d = S == 4 ? v128.shuffle<f32>(l0, l1, 1, 3, 5, 7) : v128.shuffle<f64>(l0, l1, 1, 3);
-    const mb = v128.or(v128.gt<T>(b, best), v128.ne<T>(b, b));
-    best = v128.bitselect(b, best, mb);
-    const mc = v128.or(v128.gt<T>(c, best), v128.ne<T>(c, c));
-    best = v128.bitselect(c, best, mc);
-    const md = v128.or(v128.gt<T>(d, best), v128.ne<T>(d, d));
-    v128.store(y + <usize>i * S, v128.bitselect(d, best, md));
-    if (idx) {
-      const at = first + 2 * i;
-      const q = idx + (<usize>i << 3);
-      if (S == 4) {
-        let k = i32x4.splat(0);
-        k = v128.bitselect(i32x4.splat(1), k, mb);
-        k = v128.bitselect(i32x4.splat(width), k, mc);
-        k = v128.bitselect(i32x4.splat(width + 1), k, md);
-        k = i32x4.add(k, i32x4.add(i32x4.splat(at), i32x4(0, 2, 4, 6)));
-        v128.store(q, i64x2.extend_low_i32x4_s(k));
-        v128.store(q, i64x2.extend_high_i32x4_s(k), 16);
-      } else {
-        let k = i64x2.splat(0);
-        k = v128.bitselect(i64x2.splat(1), k, mb);
-        k = v128.bitselect(i64x2.splat(<i64>width), k, mc);
-        k = v128.bitselect(i64x2.splat(<i64>(width + 1)), k, md);
-        v128.store(q, i64x2.add(k, i64x2.add(i64x2.splat(<i64>at), i64x2(0, 2))));
+  for (let k = k0; ; k = min(k + L, k1 - L)) {
+    const column = k * stride + first;
+    let best = v128.splat<T>(<T>-Infinity);
+    // Indices against the first window's first column, as wide as the values.
+    let index = S == 4 ? i32x4.splat((d0 * height + h0) * width) : i64x2.splat(<i64>((d0 * height + h0) * width));
+    for (let d = d0; d < d1; d += dd) {
+      for (let h = h0; h < h1; h += dh) {
+        const row = (d * height + h) * width;
+        let p = x + <usize>(row + column) * S;
+        for (let j: i32 = 0; j < kw; j++) {
+          const v = strided<T>(p, stride);
+          const better = v128.or(v128.gt<T>(v, best), v128.ne<T>(v, v));
+          best = v128.bitselect(v, best, better);
+          if (idx) {
+            const at = row + j * dw;
+            index = v128.bitselect(S == 4 ? i32x4.splat(at) : i64x2.splat(<i64>at), index, better);
+          }
+          p += <usize>dw * S;
+        }
       }
     }
+    v128.store(y + <usize>k * S, best);
+    if (idx) {
+      const q = idx + (<usize>k << 3);
+      if (S == 4) {
+        index = i32x4.add(index, i32x4(column, column + stride, column + 2 * stride, column + 3 * stride));
+        v128.store(q, i64x2.extend_low_i32x4_s(index));
+        v128.store(q, i64x2.extend_high_i32x4_s(index), 16);
+      } else {
+        v128.store(q, i64x2.add(index, i64x2(column, column + stride)));
+      }
+    }
+    if (k >= k1 - L) break;
   }
-  return i;
 }
 
 /** Planes p0..p1-1 (a plane is one channel of one image). */
@@ -87,7 +101,12 @@ function maxPool<T>(ADAPTIVE: bool, x: usize, y: usize, idx: usize, desc: usize,
   const dd = ADAPTIVE ? 1 : field(desc, DILATION + D);
   const dh = ADAPTIVE ? 1 : field(desc, DILATION + H);
   const dw = ADAPTIVE ? 1 : field(desc, DILATION + W);
-  const fast = ADAPTIVE ? false : isTwoByTwo(desc);
+  // Outputs k0..k1-1 have their windows inside the image along w.
+  const sw = ADAPTIVE ? 0 : field(desc, STRIDE + W);
+  const k0 = ADAPTIVE ? 0 : (field(desc, PAD + W) + sw - 1) / sw;
+  const reach = ADAPTIVE ? 0 : width - 1 - (field(desc, KERNEL + W) - 1) * dw + field(desc, PAD + W);
+  const k1 = ADAPTIVE || reach < 0 ? 0 : min(reach / sw + 1, ow);
+  const fast = !ADAPTIVE && sw <= 2 && k1 - k0 >= lanes<T>();
   x += <usize>p0 * planeX;
   y += <usize>p0 * <usize>outs * S;
   if (idx) idx += (<usize>p0 * <usize>outs) << 3;
@@ -100,17 +119,22 @@ function maxPool<T>(ADAPTIVE: bool, x: usize, y: usize, idx: usize, desc: usize,
         const sh = ADAPTIVE ? adaptiveStart(desc, H, j) : windowStart(desc, H, j);
         const h1 = ADAPTIVE ? adaptiveEnd(desc, H, j) : dilatedEnd(desc, H, sh);
         const h0 = ADAPTIVE ? sh : clipStart(sh, dh);
-        let k: i32 = fast ? twoByTwo<T>(x, y, idx, (i * height + sh) * width, width, ow) : 0;
-        y += <usize>k * S;
-        if (idx) idx += <usize>k << 3;
-        for (; k < ow; k++) {
-          const sw = ADAPTIVE ? adaptiveStart(desc, W, k) : windowStart(desc, W, k);
-          const w1 = ADAPTIVE ? adaptiveEnd(desc, W, k) : dilatedEnd(desc, W, sw);
-          const w0 = ADAPTIVE ? sw : clipStart(sw, dw);
-          maxOf<T>(x, y, idx, d0, d1, dd, h0, h1, dh, w0, w1, dw, height, width);
-          y += S;
-          if (idx) idx += 8;
+        const inside = fast && d0 < d1 && h0 < h1;
+        if (inside) {
+          const pw = field(desc, PAD + W);
+          maxRow<T>(x, y, idx, d0, d1, dd, h0, h1, dh, -pw, field(desc, KERNEL + W), dw, sw, k0, k1, height, width);
         }
+        for (let k: i32 = 0; k < ow; k++) {
+          if (inside && k == k0) k = k1;
+          if (k == ow) break;
+          const s = ADAPTIVE ? adaptiveStart(desc, W, k) : windowStart(desc, W, k);
+          const w1 = ADAPTIVE ? adaptiveEnd(desc, W, k) : dilatedEnd(desc, W, s);
+          const w0 = ADAPTIVE ? s : clipStart(s, dw);
+          const at = idx ? idx + (<usize>k << 3) : 0;
+          maxOf<T>(x, y + <usize>k * S, at, d0, d1, dd, h0, h1, dh, w0, w1, dw, height, width);
+        }
+        y += <usize>ow * S;
+        if (idx) idx += <usize>ow << 3;
       }
     }
     x += planeX;
