@@ -27,8 +27,11 @@ function hypot64(a: v128, b: v128): v128 {
   const m = f64x2.max(x, y);
   const large = f64x2.gt(m, k(1.0e150));
   const small = f64x2.lt(m, k(1.0e-130));
-  const down = v128.bitselect(k(2.409919865102884e-181), v128.bitselect(k(4.149515568880993e180), k(1.0), small), large);
-  const back = v128.bitselect(k(4.149515568880993e180), v128.bitselect(k(2.409919865102884e-181), k(1.0), small), large);
+  // 2^-600 and 2^600
+  const low = k(2.409919865102884e-181);
+  const high = k(4.149515568880993e180);
+  const down = v128.bitselect(low, v128.bitselect(high, k(1.0), small), large);
+  const back = v128.bitselect(high, v128.bitselect(low, k(1.0), small), large);
   const s = f64x2.mul(x, down);
   const t = f64x2.mul(y, down);
   const r = f64x2.mul(f64x2.sqrt(f64x2.add(f64x2.mul(s, s), f64x2.mul(t, t))), back);

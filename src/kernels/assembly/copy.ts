@@ -110,7 +110,8 @@ function transpose<T>(src: usize, dst: usize, m: i32, n: i32, ss: usize, ds: usi
       }
       for (let i = i0; i < iEnd; ++i) {
         for (let j = i < iVec ? jVec : j0; j < jEnd; ++j) {
-          store<T>(dst + <usize>i * ds + <usize>j * sizeof<T>(), load<T>(src + <usize>i * sizeof<T>() + <usize>j * ss));
+          const d = dst + <usize>i * ds + <usize>j * sizeof<T>();
+          store<T>(d, load<T>(src + <usize>i * sizeof<T>() + <usize>j * ss));
         }
       }
     }

@@ -22,7 +22,7 @@ function fmod<T>(a: T, b: T): T {
   if (!(abs<f64>(q) < 268435456.0) || abs<f64>(y) == Infinity) return abs<T>(a) < abs<T>(b) ? a : <T>(a % b);
   let r = x - q * y;
   // the quotient may have been rounded up to the next integer
-  if ((x < 0 && r > 0) || (x > 0 && r < 0)) r += copysign<f64>(y, x);
+  r = select<f64>(r + copysign<f64>(y, x), r, r * x < 0.0);
   return <T>copysign<f64>(r, x);
 }
 
@@ -48,14 +48,14 @@ function applyFloat<T>(op: i32, a: T, b: T): T {
   const mod = fmod<T>(a, b);
   if (op == FMOD) return mod;
   const crossed = mod != <T>0 && b < <T>0 != mod < <T>0;
-  if (op == REMAINDER) return crossed ? mod + b : mod;
+  if (op == REMAINDER) return select<T>(mod + b, mod, crossed);
   // Python's floor division: (a - mod)/b is nearly an integer, settle it
   if (b == <T>0) return a / b;
-  let quotient = (a - mod) / b;
-  if (crossed) quotient -= <T>1;
+  const exact = (a - mod) / b;
+  const quotient = select<T>(exact - <T>1, exact, crossed);
   if (quotient == <T>0) return copysign<T>(<T>0, a / b);
   const low = floor<T>(quotient);
-  return quotient - low > <T>0.5 ? low + <T>1 : low;
+  return select<T>(low + <T>1, low, quotient - low > <T>0.5);
 }
 
 // Division by zero gives 0; the caller has raised before. MIN / -1 wraps to MIN.

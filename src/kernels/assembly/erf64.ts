@@ -82,7 +82,8 @@ export function erf64(x: v128): v128 {
 @inline
 function normalTail(a: v128, e: v128): v128 {
   const b = f64x2.mul(a, k(0.70710678118654752440));
-  return f64x2.div(f64x2.mul(f64x2.mul(k(0.5), e), g(f64x2.pmin(b, k(28.0)))), f64x2.add(k(1.0), f64x2.add(b, b)));
+  const top = f64x2.mul(f64x2.mul(k(0.5), e), g(f64x2.pmin(b, k(28.0))));
+  return f64x2.div(top, f64x2.add(k(1.0), f64x2.add(b, b)));
 }
 
 // exp(-a²/2)

@@ -179,7 +179,8 @@ export function log64(x: v128): v128 {
   const f = f64x2.sub(mantissa(b), k(1.0));
   const half = f64x2.mul(f64x2.mul(k(0.5), f), f);
   const s = f64x2.div(f, f64x2.add(k(2.0), f));
-  const t = f64x2.add(f64x2.mul(s, f64x2.add(half, logSeries(s))), f64x2.mul(n, k(1.90821492927058770002e-10)));
+  const low = f64x2.mul(n, k(1.90821492927058770002e-10));
+  const t = f64x2.add(f64x2.mul(s, f64x2.add(half, logSeries(s))), low);
   const y = f64x2.add(f64x2.add(f64x2.sub(t, half), f), f64x2.mul(n, k(6.93147180369123816490e-1)));
   return logSpecial(x, y);
 }
@@ -247,7 +248,7 @@ export function log1p64(x: v128): v128 {
   return v128.bitselect(x, r, f64x2.eq(x, k(0.0)));
 }
 
-/** The logistic function of |x| scaled: numerator / (1 + exp(-|x|)), numerator given for both signs of x. */
+// 1 / (1 + exp(-|x|)), times exp(-|x|) for negative x
 // @ts-ignore: decorator
 @inline
 export function sigmoid64(x: v128): v128 {

@@ -42,7 +42,8 @@ function power(a: v128, y: v128): v128 {
   const ph = head(f64x2.add(product, rest));
   const pl = f64x2.sub(rest, f64x2.sub(ph, product));
   const zh = f64x2.mul(k(9.61796700954437255859e-1), ph);
-  let zl = f64x2.add(f64x2.mul(k(-7.02846165095275826516e-9), ph), f64x2.mul(pl, k(9.61796693925975554329e-1)));
+  let zl = f64x2.mul(k(-7.02846165095275826516e-9), ph);
+  zl = f64x2.add(zl, f64x2.mul(pl, k(9.61796693925975554329e-1)));
   zl = f64x2.add(zl, v128.and(middle, k(1.35003920212974897128e-8)));
   const dh = v128.and(middle, k(5.84962487220764160156e-1));
   const hi = head(f64x2.add(f64x2.add(f64x2.add(zh, zl), dh), n));
@@ -77,7 +78,7 @@ function power(a: v128, y: v128): v128 {
   return v128.andnot(over, f64x2.lt(exponent, k(-1180.0)));
 }
 
-/** The exceptional values of C's pow around r = |x|^y: x^0 = 1^y = 1 even for NaN; x < 0 takes integers only. */
+/** C's exceptions around r = |x|^y: x^0 = 1^y = 1 even for NaN; a negative x takes integers only. */
 // @ts-ignore: decorator
 @inline
 function powSpecial(x: v128, y: v128, r: v128): v128 {

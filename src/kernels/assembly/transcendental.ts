@@ -2,10 +2,10 @@
 
 import { loadPart, storePart } from "./lanes";
 import { erf64, erfc64, gelu64 } from "./erf64";
-import { erfWide, erfcWide, exp32, geluTanhArgument, geluTanhWide, geluWide, log32, sigmoidWide } from "./math32";
-import { siluWide, tanh32 } from "./math32";
-import { acosh64, asinh64, atanh64, cosh64, exp2_64, exp64, expm1_64, log10_64, log1p64, log2_64 } from "./math64";
-import { log64, logSigmoid64, sigmoid64, silu64, sinh64, tanh64 } from "./math64";
+import { erfWide, erfcWide, geluTanhArgument, geluTanhWide, geluWide, sigmoidWide, siluWide } from "./math32";
+import { exp32, log32, tanh32 } from "./math32";
+import { acosh64, asinh64, atanh64, cosh64, exp2_64, exp64, expm1_64 } from "./math64";
+import { log10_64, log1p64, log2_64, log64, logSigmoid64, sigmoid64, silu64, sinh64, tanh64 } from "./math64";
 import { acos64, asin64, atan64, cos64, sin64, tan64 } from "./trig64";
 
 type P = usize;

@@ -17,8 +17,12 @@ function huge(x: v128): v128 {
 @inline
 function patch(x: v128, y: v128, mask: v128, quadrant: bool): v128 {
   let r = y;
-  if (i64x2.extract_lane(mask, 0) != 0) r = f64x2.replace_lane(r, 0, reduceLarge(f64x2.extract_lane(x, 0), quadrant));
-  if (i64x2.extract_lane(mask, 1) != 0) r = f64x2.replace_lane(r, 1, reduceLarge(f64x2.extract_lane(x, 1), quadrant));
+  if (i64x2.extract_lane(mask, 0) != 0) {
+    r = f64x2.replace_lane(r, 0, reduceLarge(f64x2.extract_lane(x, 0), quadrant));
+  }
+  if (i64x2.extract_lane(mask, 1) != 0) {
+    r = f64x2.replace_lane(r, 1, reduceLarge(f64x2.extract_lane(x, 1), quadrant));
+  }
   return r;
 }
 
@@ -210,9 +214,9 @@ function atanQuotient(top: v128, bottom: v128): v128 {
   const up = v128.bitselect(f64x2.neg(bottom), v128.bitselect(f64x2.sub(top, bottom), top, middle), steep);
   const down = v128.bitselect(top, v128.bitselect(f64x2.add(top, bottom), bottom, middle), steep);
   const t = atanKernel(f64x2.div(up, down));
-  const base = v128.or(v128.and(steep, k(1.57079632679489661923)), v128.and(middle, k(0.78539816339744830962)));
-  const more = v128.or(v128.and(steep, k(6.123233995736765886e-17)), v128.and(middle, k(3.061616997868382943e-17)));
-  return f64x2.add(base, f64x2.add(t, more));
+  const quarters = v128.or(v128.and(steep, k(2.0)), v128.and(middle, k(1.0)));
+  const base = f64x2.mul(quarters, k(0.78539816339744830962));
+  return f64x2.add(base, f64x2.add(t, f64x2.mul(quarters, k(3.061616997868382943e-17))));
 }
 
 // @ts-ignore: decorator
@@ -235,7 +239,8 @@ export function atan2_64(y: v128, x: v128): v128 {
   const bottom = v128.bitselect(v128.and(f64x2.eq(ax, k(Infinity)), k(1.0)), ax, infinite);
   const large = f64x2.gt(f64x2.max(top, bottom), limit);
   const tiny = f64x2.lt(f64x2.max(top, bottom), k(1.0e-290));
-  const factor = v128.bitselect(k(5.960464477539063e-8), v128.bitselect(k(1.0715086071862673e301), k(1.0), tiny), large);
+  const up = v128.bitselect(k(1.0715086071862673e301), k(1.0), tiny);
+  const factor = v128.bitselect(k(5.960464477539063e-8), up, large);
   const s = f64x2.mul(top, factor);
   const c = f64x2.mul(bottom, factor);
   const both = f64x2.eq(f64x2.max(s, c), k(0.0));

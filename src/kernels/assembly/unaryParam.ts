@@ -23,13 +23,13 @@ const ELU = 12;
 const SOFTPLUS = 13;
 const POW_SCALAR = 14;
 
-// max and min, unlike pmax and pmin, pass on a NaN of either side.
+// pmax(x, a) is x < a ? a : x, which passes on a NaN of x.
 // @ts-ignore: decorator
 @inline
 function apply<T>(op: i32, x: v128, a: v128, b: v128, c: v128): v128 {
   const zero = v128.splat<T>(<T>0);
   if (op == LEAKY_RELU) return v128.bitselect(x, v128.mul<T>(x, a), v128.gt<T>(x, zero));
-  if (op == CLAMP) return v128.min<T>(v128.max<T>(x, a), b);
+  if (op == CLAMP) return v128.pmin<T>(v128.pmax<T>(x, a), b);
   if (op == HARDSWISH || op == HARDSIGMOID) {
     const six = v128.splat<T>(<T>6);
     const t = v128.pmin<T>(v128.pmax<T>(v128.add<T>(x, v128.splat<T>(<T>3)), zero), six);
@@ -74,6 +74,14 @@ function loop<T>(op: i32, x: usize, out: usize, n: i32, p0: f64, p1: f64, p2: f6
     x += sizeof<T>();
     out += sizeof<T>();
   }
+}
+
+// A NaN bound makes every result NaN.
+// @ts-ignore: decorator
+@inline
+function clamp<T>(x: usize, out: usize, n: i32, low: f64, high: f64): void {
+  if (low == low && high == high) loop<T>(CLAMP, x, out, n, low, high, 0.0);
+  else loop<T>(ADD_SCALAR, x, out, n, NaN, 0.0, 0.0);
 }
 
 // Elu: x > 0 ? scale*x : scale*alpha*expm1(inputScale*x). Softplus: log(1 + exp(beta*x)) / beta, x beyond
@@ -183,24 +191,24 @@ export function leakyRelu_f64(x: P, out: P, n: I, slope: f64): void {
 }
 
 export function clamp_f32(x: P, out: P, n: I, min: f64, max: f64): void {
-  loop<f32>(CLAMP, x, out, n, min, max, 0.0);
+  clamp<f32>(x, out, n, min, max);
 }
 export function clamp_f64(x: P, out: P, n: I, min: f64, max: f64): void {
-  loop<f64>(CLAMP, x, out, n, min, max, 0.0);
+  clamp<f64>(x, out, n, min, max);
 }
 
 export function hardtanh_f32(x: P, out: P, n: I, min: f64, max: f64): void {
-  loop<f32>(CLAMP, x, out, n, min, max, 0.0);
+  clamp<f32>(x, out, n, min, max);
 }
 export function hardtanh_f64(x: P, out: P, n: I, min: f64, max: f64): void {
-  loop<f64>(CLAMP, x, out, n, min, max, 0.0);
+  clamp<f64>(x, out, n, min, max);
 }
 
 export function relu6_f32(x: P, out: P, n: I): void {
-  loop<f32>(CLAMP, x, out, n, 0.0, 6.0, 0.0);
+  clamp<f32>(x, out, n, 0.0, 6.0);
 }
 export function relu6_f64(x: P, out: P, n: I): void {
-  loop<f64>(CLAMP, x, out, n, 0.0, 6.0, 0.0);
+  clamp<f64>(x, out, n, 0.0, 6.0);
 }
 
 export function hardswish_f32(x: P, out: P, n: I): void {
