@@ -38,6 +38,7 @@ export {
   tanh,
 } from "./exponential.js";
 export { fmax, fmin, maximum, minimum } from "./extrema.js";
+export { gather, indexAdd, indexCopy, indexFill, indexSelect, scatter, scatterAdd } from "./gather.js";
 export { asStrided } from "./geometry.js";
 export {
   bitwiseAnd,
@@ -55,7 +56,10 @@ export {
 } from "./logical.js";
 export { addbmm, addmm, addmv, addr, baddbmm, bmm, dot, matmul, mm, mv, outer, vdot } from "./matmul.js";
 export { floatPower, hypot, pow, reciprocal, rsqrt, sqrt, square } from "./powers.js";
+export { bernoulli, multinomial } from "./random.js";
 export { item, toArray, toTypedArray } from "./read.js";
+export { all, amax, amin, aminmax, any, argmax, argmin, countNonzero, max, min } from "./reduce.js";
+export { logSoftmax, softmax, softmin } from "./softmax.js";
 export { mean, sum } from "./sum.js";
 export {
   expand,
@@ -72,6 +76,3 @@ export {
   view,
 } from "./view.js";
 export { maskedFill } from "./where.js";
-export { gather, indexAdd, indexCopy, indexFill, indexSelect, scatter, scatterAdd } from "./gather.js";
-export { all, amax, amin, aminmax, any, argmax, argmin, countNonzero, max, min } from "./reduce.js";
-export { logSoftmax, softmax, softmin } from "./softmax.js";

@@ -2,6 +2,7 @@
 import { assign } from "../autograd/inplace.js";
 import { Tensor } from "../tensor/tensor.js";
 import * as families from "./families.js";
+import * as members from "./members.js";
 import type { DimOptions, ValuesAndIndices } from "./reduce.js";
 
 type Families = typeof families;
@@ -24,6 +25,9 @@ export interface OverloadedMethods {
 /** Every op function whose first argument is a tensor, as a method. */
 export type OpMethods = { [K in Exclude<keyof Families, keyof OverloadedMethods>]: Method<Families[K]> };
 
+/** Functions that are methods only. */
+export type MemberMethods = { [K in keyof typeof members]: Method<(typeof members)[K]> };
+
 /** Ops that also exist in place, with a trailing underscore. */
 const inPlace = ["add", "sub", "mul", "div", "neg"] as const;
 
@@ -33,12 +37,12 @@ export type InPlaceMethods = {
 };
 
 declare module "../tensor/tensor.js" {
-  interface Tensor extends OpMethods, OverloadedMethods, InPlaceMethods {}
+  interface Tensor extends OpMethods, MemberMethods, OverloadedMethods, InPlaceMethods {}
 }
 
 type AnyFn = (...args: unknown[]) => unknown;
 
-for (const [name, fn] of Object.entries(families)) {
+for (const [name, fn] of Object.entries({ ...families, ...members })) {
   Object.defineProperty(Tensor.prototype, name, {
     value(this: Tensor, ...args: unknown[]) {
       return (fn as AnyFn)(this, ...args);

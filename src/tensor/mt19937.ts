@@ -37,7 +37,7 @@ export function seedOf(state: Uint8Array): bigint {
   return viewOf(state).getBigUint64(heap.seed, true);
 }
 
-/** A 64-bit seed as the two unsigned halves that the kernel `mtSeed` takes; negative seeds wrap, as in PyTorch. */
+/** A 64-bit number as the two unsigned halves that kernels take; negative ones wrap, as seeds do in PyTorch. */
 export function seedHalves(seed: number | bigint): { low: number; high: number } {
   const value = BigInt.asUintN(64, BigInt(seed));
   return { low: Number(value & 0xffffffffn), high: Number(value >> 32n) };

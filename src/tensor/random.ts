@@ -11,7 +11,7 @@ import { defaultGenerator, type Generator } from "./generator.js";
 import { nextOp } from "./heap.js";
 import { type KernelTable, kernelFor, kernelTable } from "./launch.js";
 import { seedHalves } from "./mt19937.js";
-import { castTo, copyInto, empty, ptr, viewOf } from "./raw.js";
+import { castTo, copyInto, empty, ptr, toTyped, viewOf } from "./raw.js";
 import { checkSizes, contiguousStrides, type Shape } from "./shape.js";
 import type { Tensor } from "./tensor.js";
 
@@ -43,13 +43,14 @@ export function statePtr(generator: Source): number {
   return (generator ?? defaultGenerator).ptr;
 }
 
-/** Dimensions in the order in which PyTorch walks a tensor's memory: largest stride first. */
-function memoryOrder(strides: readonly number[]): number[] {
+/** @internal Dimensions in the order in which PyTorch walks a tensor's memory: largest stride first. */
+export function memoryOrder(strides: readonly number[]): number[] {
   const order = strides.map((_, d) => d);
   return order.sort((a, b) => (strides[b] as number) - (strides[a] as number) || a - b);
 }
 
-function permuted(t: Tensor, order: readonly number[]): Tensor {
+/** @internal The same elements with the dimensions in another order. */
+export function permuted(t: Tensor, order: readonly number[]): Tensor {
   const pick = (of: readonly number[]) => order.map((d) => of[d] as number);
   return viewOf(t, pick(t.shape), pick(t.strides), t.storageOffset);
 }
@@ -83,6 +84,16 @@ function checkOverlap(op: string, { shape, strides }: Tensor): void {
 
 function expectThat(ok: boolean, message: string): void {
   if (!ok) throw new ValueError(message);
+}
+
+/** @internal Throws unless `ok` holds for every element (NaN fails). */
+export function checkAll(op: string, x: Tensor, expected: string, ok: (v: number) => boolean): void {
+  const values = toTyped(x) as Float32Array;
+  const bad = values.findIndex((v) => !ok(v));
+  if (bad >= 0)
+    throw new ValueError(
+      `[${op}] expected ${expected} everywhere, got ${values[bad]} at element ${bad} of shape ${show(x.shape)}`,
+    );
 }
 
 // ---- fillers ----
@@ -217,9 +228,8 @@ export function randn(size: Shape, options?: RandomOptions): Tensor {
   return withGrad(normal_(made("randn", size, options), 0, 1, options?.generator), options);
 }
 
-/** An uninitialised tensor like `x`, with its order of dimensions in memory, which is the order of the draws. */
-function like(x: Tensor, code: DTypeCode): Tensor {
-  nextOp();
+/** @internal An uninitialised tensor like `x`, with its order of dimensions in memory: the order of the draws. */
+export function like(x: Tensor, code: DTypeCode): Tensor {
   const t = empty(x.shape, code);
   if (x.contig) return t;
   const order = memoryOrder(x.strides);
@@ -234,12 +244,14 @@ function like(x: Tensor, code: DTypeCode): Tensor {
 /** Uniform draws from [0, 1) in the shape and dtype of `x`. Source: `torch.rand_like`. */
 export function randLike(x: Tensor, options?: RandomOptions): Tensor {
   const code = floatCode("randLike", options?.dtype === undefined ? { dtype: x.dtype } : options);
+  nextOp();
   return withGrad(uniform_(like(x, code), 0, 1, options?.generator), options);
 }
 
 /** Standard normal draws in the shape and dtype of `x`. Source: `torch.randn_like`. */
 export function randnLike(x: Tensor, options?: RandomOptions): Tensor {
   const code = floatCode("randnLike", options?.dtype === undefined ? { dtype: x.dtype } : options);
+  nextOp();
   return withGrad(normal_(like(x, code), 0, 1, options?.generator), options);
 }
 
@@ -292,6 +304,7 @@ export function randintLike(
   const options = short ? (b as RandomOptions | undefined) : c;
   const low = whole("randintLike", "low", short ? 0 : a);
   const high = whole("randintLike", "high", short ? a : (b as number | bigint));
+  nextOp();
   const t = like(x, options?.dtype === undefined ? x.code : codeOf(options.dtype));
   return withGrad(integers("randintLike", t, low, high, options?.generator), options);
 }
