@@ -1,15 +1,15 @@
 /** Limits on values: clamp and its one-sided forms, nanToNum. */
-import { defineOp, run } from "../autograd/node.js";
-import { type DTypeCode, FLOAT32, isFloat } from "../tensor/dtype.js";
+import { defineOp, type Op, run } from "../autograd/node.js";
+import { BOOL, type DTypeCode, FLOAT32, isFloat } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { kernelTable } from "../tensor/launch.js";
 import { Tensor } from "../tensor/tensor.js";
-import { clone } from "./cast.js";
-import { eq, ge, gt, isnan, le, lt } from "./compare.js";
-import { mapBinary, type Operand, operand, promote } from "./core.js";
+import { cast, clone } from "./cast.js";
+import { ge, gt, isfinite, le, lt } from "./compare.js";
+import { mapBinary, mapFlat, mapUnary, type Operand, operand, promote } from "./core.js";
 import { logicalAnd, logicalOr } from "./logical.js";
-import { maskedFill, where } from "./where.js";
+import { where } from "./where.js";
 
 const MAX = kernelTable("maximum");
 const MIN = kernelTable("minimum");
@@ -58,6 +58,28 @@ const clampOp = defineOp<Bounds>({
   },
 });
 
+const CLAMP = kernelTable("clamp");
+const CLAMP_BACKWARD = kernelTable("clampBackward");
+
+/** [lower, upper] */
+type Limits = readonly [number, number];
+
+const clampNumbersOp = defineOp<Limits>({
+  name: "Clamp",
+  saves: true,
+  forward: ([x], [min, max]) => mapUnary(CLAMP, x as Tensor, 1, (x as Tensor).code, min, max),
+  backward: (g, n) => [run(insideOp, [g, n.input(0)], n.attrs)],
+});
+
+/** g where x lies inside the limits, bounds included, else 0. */
+const insideOp: Op<Limits> = defineOp<Limits>({
+  name: "ClampBackward",
+  saves: [1],
+  forward: ([g, x], [min, max]) =>
+    mapFlat(CLAMP_BACKWARD, [g as Tensor, x as Tensor], (g as Tensor).shape, (g as Tensor).code, 1, min, max),
+  backward: (g, n) => [run(insideOp, [g, n.input(1)], n.attrs), null],
+});
+
 /** Bounds of {@link clamp}: numbers or tensors that broadcast; at least one. */
 export interface ClampOptions {
   min?: Operand | null;
@@ -82,6 +104,16 @@ export function clamp(x: Tensor, min?: Operand | ClampOptions | null, max?: Oper
   if (lo === null && hi === null)
     throw new ValueError("[clamp] expected a min or a max, got neither; try { min: 0 }");
   const code = promote(x, lo ?? (hi as Operand), hi ?? undefined);
+  if (code !== BOOL && typeof (lo ?? 0) === "number" && typeof (hi ?? 0) === "number") {
+    return run(
+      clampNumbersOp,
+      [cast(x, code)],
+      [
+        lo === null ? Number.NEGATIVE_INFINITY : Number(lo),
+        hi === null ? Number.POSITIVE_INFINITY : Number(hi),
+      ],
+    );
+  }
   const inputs = [x];
   if (lo !== null) inputs.push(operand(lo, code));
   if (hi !== null) inputs.push(operand(hi, code));
@@ -112,6 +144,14 @@ export interface NanToNumOptions {
 }
 
 const LARGEST_FLOAT32 = 3.4028234663852886e38;
+const NAN_TO_NUM = kernelTable("nanToNum");
+
+const nanToNumOp = defineOp<readonly [number, number, number]>({
+  name: "NanToNum",
+  saves: true,
+  forward: ([x], replacements) => mapUnary(NAN_TO_NUM, x as Tensor, 1, (x as Tensor).code, ...replacements),
+  backward: (g, n) => [where(isfinite(n.input(0)), g, 0)], // what was replaced is constant
+});
 
 /**
  * `x` with NaN and infinities replaced by finite numbers; no gradient flows to what was replaced.
@@ -125,7 +165,5 @@ export function nanToNum(
   const o = typeof nan === "object" && nan !== null ? nan : { nan: nan ?? null, ...options };
   if (!isFloat(x.code)) return clone(x);
   const largest = x.code === FLOAT32 ? LARGEST_FLOAT32 : Number.MAX_VALUE;
-  const finite = maskedFill(x, isnan(x), o.nan ?? 0);
-  const below = maskedFill(finite, eq(x, Number.POSITIVE_INFINITY), o.posinf ?? largest);
-  return maskedFill(below, eq(x, Number.NEGATIVE_INFINITY), o.neginf ?? -largest);
+  return run(nanToNumOp, [x], [o.nan ?? 0, o.posinf ?? largest, o.neginf ?? -largest]);
 }

@@ -22,7 +22,7 @@ import {
   kernelTable,
 } from "../tensor/launch.js";
 import { castTo, contiguous, copyOf, empty, expandTo, full, ptr } from "../tensor/raw.js";
-import { broadcastShapes, collapse } from "../tensor/shape.js";
+import { broadcastShapes, collapse, type Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { cast } from "./cast.js";
 
@@ -116,6 +116,7 @@ export function mapBinary(
   code: DTypeCode,
   outCode: DTypeCode = code,
   cost = 1,
+  p0 = 0,
 ): Tensor {
   const a = castTo(left, code);
   const b = castTo(right, code);
@@ -128,11 +129,11 @@ export function mapBinary(
   if ((a.numel === 1 || (a.contig && a.numel === n)) && (b.numel === 1 || (b.contig && b.numel === n))) {
     const sa = a.numel === 1 ? 0 : 1;
     const sb = b.numel === 1 ? 0 : 1;
-    if (n * cost < 2 * GRAIN) fn(ptr(a), ptr(b), ptr(out), 1, n, 0, sa, 0, sb);
-    else overRows(table, code, [a, b], out, 1, n, [0, sa, 0, sb], cost);
+    if (n * cost < 2 * GRAIN) fn(ptr(a), ptr(b), ptr(out), 1, n, 0, sa, 0, sb, p0);
+    else overRows(table, code, [a, b], out, 1, n, [0, sa, 0, sb], cost, p0);
     return out;
   }
-  broadcastRows(table, code, [a, b], out, cost);
+  broadcastRows(table, code, [a, b], out, cost, p0);
   return out;
 }
 
@@ -143,6 +144,7 @@ export function broadcastRows(
   inputs: readonly Tensor[],
   out: Tensor,
   cost: number,
+  p0 = 0,
 ): void {
   const { shape } = out;
   if (out.numel === 0) return;
@@ -166,7 +168,7 @@ export function broadcastRows(
   ];
   const steps = flat.strides.flatMap((s) => [s[rank - 2] ?? 0, s[rank - 1] ?? 0]);
   if (lead === 1) {
-    overRows(table, code, views, out, outer, inner, steps, cost);
+    overRows(table, code, views, out, outer, inner, steps, cost, p0);
     return;
   }
   const outStep = outer * inner * (SIZES[out.code] as number);
@@ -178,7 +180,7 @@ export function broadcastRows(
   inPieces(lead, Math.ceil(GRAIN / (outer * inner * cost)), (first, count) => {
     for (let i = first; i < first + count; i++) {
       const from = at.map((p, k) => p + i * (leadSteps[k] as number));
-      enqueue(table, code, ...from, to + i * outStep, outer, inner, ...steps);
+      enqueue(table, code, ...from, to + i * outStep, outer, inner, ...steps, p0);
     }
   });
 }
@@ -193,11 +195,12 @@ function overRows(
   inner: number,
   steps: readonly number[],
   cost: number,
+  p0: number,
 ): void {
   const at = inputs.map(ptr);
   const to = ptr(out);
   if (outer * inner * cost < 2 * GRAIN) {
-    kernelFor(table, code)(...at, to, outer, inner, ...steps);
+    kernelFor(table, code)(...at, to, outer, inner, ...steps, p0);
     return;
   }
   const sizes = inputs.map((t) => SIZES[t.code] as number);
@@ -208,8 +211,32 @@ function overRows(
   inPieces(byColumn ? inner : outer, Math.ceil(GRAIN / (byColumn ? cost : cost * inner)), (first, count) => {
     const from = at.map((p, k) => p + first * (bytes[k] as number));
     const size = byColumn ? [1, count] : [count, inner];
-    enqueue(table, code, ...from, to + first * outBytes, ...size, ...steps);
+    enqueue(table, code, ...from, to + first * outBytes, ...size, ...steps, p0);
   });
+}
+
+/** out = kernel(inputs..., out, n, params...) for a kernel on flat data; inputs are broadcast, and copied if need be. */
+export function mapFlat(
+  table: KernelTable,
+  inputs: readonly Tensor[],
+  shape: Shape,
+  code: DTypeCode,
+  cost: number,
+  ...params: number[]
+): Tensor {
+  const flat = inputs.map((t) => contiguous(expandTo(t, shape)));
+  const out = empty(shape, code);
+  const n = out.numel;
+  if (n === 0) return out;
+  const size = SIZES[code] as number;
+  const at = [...flat, out].map(ptr);
+  if (n * cost < 2 * GRAIN) kernelFor(table, code)(...at, n, ...params);
+  else {
+    inPieces(n, Math.ceil(GRAIN / cost), (first, count) =>
+      enqueue(table, code, ...at.map((p) => p + first * size), count, ...params),
+    );
+  }
+  return out;
 }
 
 /** A function of one tensor, elementwise. */

@@ -1,5 +1,19 @@
 /** All op functions that are methods too. */
-export { add, div, mul, neg, sub } from "./arithmetic.js";
+export {
+  add,
+  addcdiv,
+  addcmul,
+  lerp,
+  mul,
+  multiply,
+  neg,
+  negative,
+  positive,
+  rsub,
+  sub,
+  subtract,
+  trueDivide,
+} from "./arithmetic.js";
 export { clone, contiguous, detach, to } from "./cast.js";
 export { clamp, clampMax, clampMin, clip, nanToNum } from "./clamp.js";
 export {
@@ -24,6 +38,7 @@ export {
   ne,
   notEqual,
 } from "./compare.js";
+export { div, divide, floorDivide, fmod, remainder } from "./division.js";
 export {
   exp,
   exp2,
@@ -38,6 +53,7 @@ export {
   tanh,
 } from "./exponential.js";
 export { fmax, fmin, maximum, minimum } from "./extrema.js";
+export { frexp, ldexp, nextafter } from "./floatParts.js";
 export { gather, indexAdd, indexCopy, indexFill, indexSelect, scatter, scatterAdd } from "./gather.js";
 export { asStrided } from "./geometry.js";
 export {
@@ -59,8 +75,33 @@ export { floatPower, hypot, pow, reciprocal, rsqrt, sqrt, square } from "./power
 export { bernoulli, multinomial } from "./random.js";
 export { item, toArray, toTypedArray } from "./read.js";
 export { all, amax, amin, aminmax, any, argmax, argmin, countNonzero, max, min } from "./reduce.js";
+export { ceil, fix, floor, frac, round, trunc } from "./rounding.js";
+export { abs, absolute, angle, copysign, heaviside, real, sgn, sign, signbit } from "./sign.js";
 export { logSoftmax, softmax, softmin } from "./softmax.js";
 export { mean, sum } from "./sum.js";
+export {
+  acos,
+  acosh,
+  arccos,
+  arccosh,
+  arcsin,
+  arcsinh,
+  arctan,
+  arctan2,
+  arctanh,
+  asin,
+  asinh,
+  atan,
+  atan2,
+  atanh,
+  cos,
+  cosh,
+  deg2rad,
+  rad2deg,
+  sin,
+  sinh,
+  tan,
+} from "./trigonometric.js";
 export {
   expand,
   flatten,

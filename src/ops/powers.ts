@@ -3,7 +3,7 @@ import { defineOp, run } from "../autograd/node.js";
 import { zerosLike } from "../tensor/create.js";
 import { type DTypeCode, FLOAT64, isFloat } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
-import { type KernelTable, kernelTable } from "../tensor/launch.js";
+import { kernelTable } from "../tensor/launch.js";
 import { copyOf, full } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 import { div, mul, neg, sub } from "./arithmetic.js";
@@ -29,13 +29,7 @@ import { logicalAnd, logicalOr } from "./logical.js";
 import { where } from "./where.js";
 
 const POW = kernelTable("pow");
-/** Exponents with a kernel of their own, for floats. */
-const SPECIAL = new Map<number, KernelTable>([
-  [2, kernelTable("square")],
-  [0.5, kernelTable("sqrt")],
-  [-0.5, kernelTable("rsqrt")],
-  [-1, kernelTable("reciprocal")],
-]);
+const POW_NUMBER = kernelTable("powScalar");
 
 const powNumberOp = defineOp<Scalar>({
   name: "Pow",
@@ -45,9 +39,14 @@ const powNumberOp = defineOp<Scalar>({
     const exponent = Number(p);
     if (exponent === 0) return full(x.shape, 1, x.code);
     if (exponent === 1) return copyOf(x);
-    const special = isFloat(x.code) ? SPECIAL.get(exponent) : undefined;
-    if (special !== undefined) return mapUnary(special, x);
-    return mapBinary(POW, "pow", x, constant(p, x.code), x.code, x.code, 24);
+    if (!isFloat(x.code)) return mapBinary(POW, "pow", x, constant(p, x.code), x.code);
+    return mapUnary(
+      POW_NUMBER,
+      x,
+      Number.isInteger(2 * exponent) && Math.abs(exponent) <= 3 ? 1 : 16,
+      x.code,
+      exponent,
+    );
   },
   backward: (g, n) => {
     const p = Number(n.attrs); // d x^p = p x^(p-1) dx

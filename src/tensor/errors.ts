@@ -25,6 +25,11 @@ export class ValueError extends KindlingError {
   override name = "ValueError";
 }
 
+/** A division of integers by zero. */
+export class ZeroDivisionError extends KindlingError {
+  override name = "ZeroDivisionError";
+}
+
 /** Misuse of the autograd engine. */
 export class AutogradError extends KindlingError {
   override name = "AutogradError";
