@@ -92,7 +92,10 @@ export function invoke(library: Library, name: string, call: Arguments): unknown
   const method = name.slice(name.indexOf(".") + 1);
   const reflected = REFLECTED[method];
   if (reflected) {
-    return resolveFunction(library, reflected)(operand(library, rest[0], self), self);
+    // PyTorch's __rpow__ copies its operand with torch.tensor(...), which leaves the graph behind.
+    const left =
+      method === "__rpow__" && isTensor(library, rest[0]) ? callMethod(rest[0], "detach", []) : rest[0];
+    return resolveFunction(library, reflected)(operand(library, left, self), self);
   }
   switch (method) {
     case "__getitem__":
