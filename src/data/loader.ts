@@ -1,0 +1,148 @@
+/** DataLoader: batches of a dataset, shuffled as PyTorch shuffles for the same seed. */
+import { stack } from "../ops/join.js";
+import { tensor } from "../tensor/create.js";
+import { ValueError } from "../tensor/errors.js";
+import type { Generator } from "../tensor/random.js";
+import { Tensor } from "../tensor/tensor.js";
+import { type Dataset, IterableDataset } from "./dataset.js";
+import { BatchSampler, drawSeed, RandomSampler, type Sampler, SequentialSampler } from "./sampler.js";
+
+/**
+ * Joins samples into a batch: tensors are stacked, numbers and booleans become tensors, arrays and objects are joined
+ * entry by entry, anything else stays a list. Source: `torch.utils.data.default_collate`.
+ */
+export function defaultCollate(batch: readonly unknown[]): unknown {
+  const first = batch[0];
+  if (first instanceof Tensor) return stack(batch as Tensor[]);
+  if (typeof first === "number") {
+    const whole = batch.every((v) => Number.isInteger(v));
+    return tensor(batch as number[], { dtype: whole ? "int64" : "float64" });
+  }
+  if (typeof first === "boolean") return tensor(batch as boolean[]);
+  if (Array.isArray(first)) {
+    if (batch.some((b) => (b as unknown[]).length !== first.length)) {
+      throw new ValueError("[defaultCollate] the samples of a batch are arrays of different lengths; try a collateFn of your own");
+    }
+    return first.map((_, i) => defaultCollate(batch.map((b) => (b as unknown[])[i])));
+  }
+  if (typeof first === "object" && first !== null && Object.getPrototypeOf(first) === Object.prototype) {
+    return Object.fromEntries(
+      Object.keys(first).map((key) => [key, defaultCollate(batch.map((b) => (b as Record<string, unknown>)[key]))]),
+    );
+  }
+  return [...batch];
+}
+
+/** Options of {@link DataLoader}. */
+export interface DataLoaderOptions<B> {
+  /** Samples in a batch (default 1); null gives single samples, not batched. */
+  batchSize?: number | null;
+  /** Random order, drawn anew each epoch (default false). */
+  shuffle?: boolean;
+  /** Order of visits; excludes `shuffle`. */
+  sampler?: Sampler | Iterable<number>;
+  /** Order and grouping; excludes batchSize, shuffle, sampler and dropLast. */
+  batchSampler?: Sampler<number[]> | Iterable<number[]>;
+  /** Leave out a last batch that is not full (default false). */
+  dropLast?: boolean;
+  /** Joins samples into a batch (default {@link defaultCollate}). */
+  collateFn?: (samples: readonly never[]) => B;
+  /** Source of the order (default: seeded from the global generator, as PyTorch does). */
+  generator?: Generator;
+}
+
+/**
+ * Walks through a dataset in batches, by `for` or `for await`; each walk is an epoch.
+ * Source: `torch.utils.data.DataLoader`.
+ * @example
+ * for (const [x, y] of new DataLoader(data, { batchSize: 64, shuffle: true })) train(x, y);
+ */
+export class DataLoader<T = unknown, B = T extends Tensor[] ? Tensor[] : unknown> implements Iterable<B>, AsyncIterable<B> {
+  readonly dataset: Dataset<T> | IterableDataset<T>;
+  readonly batchSize: number | null;
+  readonly dropLast: boolean;
+  private readonly collate: ((samples: readonly never[]) => B) | null;
+  private readonly order: Iterable<number> | null;
+  private readonly batches: (Iterable<number[]> & { readonly length?: number }) | null;
+  private readonly generator: Generator | undefined;
+
+  constructor(dataset: Dataset<T> | IterableDataset<T>, options: DataLoaderOptions<B> = {}) {
+    const { shuffle, sampler, batchSampler, dropLast, generator } = options;
+    if (sampler !== undefined && shuffle === true) throw new ValueError("[DataLoader] sampler and shuffle exclude each other");
+    if (batchSampler !== undefined && (options.batchSize !== undefined || shuffle === true || sampler !== undefined || dropLast === true)) {
+      throw new ValueError("[DataLoader] batchSampler excludes batchSize, shuffle, sampler and dropLast");
+    }
+    if (dataset instanceof IterableDataset && (shuffle === true || sampler !== undefined || batchSampler !== undefined)) {
+      throw new ValueError("[DataLoader] an IterableDataset has its own order: it takes no shuffle and no sampler");
+    }
+    this.dataset = dataset;
+    this.batchSize = options.batchSize === undefined ? 1 : options.batchSize;
+    if (this.batchSize !== null && (!Number.isInteger(this.batchSize) || this.batchSize <= 0)) {
+      throw new ValueError(`[DataLoader] batchSize must be a whole number > 0 or null, got ${this.batchSize}`);
+    }
+    this.dropLast = dropLast ?? false;
+    this.collate = options.collateFn ?? null;
+    this.generator = generator;
+    if (dataset instanceof IterableDataset) {
+      this.order = null;
+      this.batches = null;
+      return;
+    }
+    this.order = sampler ?? (shuffle === true ? new RandomSampler(dataset, { generator }) : new SequentialSampler(dataset));
+    this.batches =
+      batchSampler ?? (this.batchSize === null ? null : new BatchSampler(this.order, this.batchSize, this.dropLast));
+  }
+
+  /** Number of batches in an epoch. */
+  get length(): number {
+    if (this.dataset instanceof IterableDataset) throw new ValueError("[DataLoader] an IterableDataset has no length");
+    if (this.batches === null) return this.dataset.length;
+    return this.batches.length ?? [...this.batches].length;
+  }
+
+  private join(samples: readonly T[]): B {
+    return (this.collate === null ? defaultCollate(samples) : this.collate(samples as readonly never[])) as B;
+  }
+
+  private load(dataset: Dataset<T>, indices: readonly number[]): B {
+    const whole = this.collate === null ? dataset.getBatch(indices) : undefined;
+    return whole === undefined ? this.join(indices.map((i) => dataset.get(i))) : (whole as B);
+  }
+
+  *[Symbol.iterator](): Iterator<B> {
+    drawSeed(this.generator); // PyTorch draws a seed for workers here, whether there are any or not
+    const { dataset } = this;
+    if (dataset instanceof IterableDataset) {
+      yield* this.walk(dataset);
+    } else if (this.batches === null) {
+      for (const i of this.order as Iterable<number>) yield dataset.get(i) as unknown as B;
+    } else {
+      for (const batch of this.batches) yield this.load(dataset, batch);
+    }
+  }
+
+  private *walk(dataset: IterableDataset<T>): Iterable<B> {
+    if (this.batchSize === null) {
+      yield* dataset as Iterable<unknown> as Iterable<B>;
+      return;
+    }
+    let samples: T[] = [];
+    for (const sample of dataset) {
+      samples.push(sample);
+      if (samples.length === this.batchSize) {
+        yield this.join(samples);
+        samples = [];
+      }
+    }
+    if (samples.length > 0 && !this.dropLast) yield this.join(samples);
+  }
+
+  /** The same batches, with a turn of the event loop before each. */
+  async *[Symbol.asyncIterator](): AsyncIterator<B> {
+    for (const batch of this) {
+      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      yield batch;
+    }
+  }
+}
+

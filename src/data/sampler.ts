@@ -1,0 +1,177 @@
+/** Samplers: the order in which a DataLoader visits a dataset. Source: `torch.utils.data.sampler`. */
+import { multinomial } from "../ops/random.js";
+import { toArray, toTypedArray } from "../ops/read.js";
+import { empty, tensor } from "../tensor/create.js";
+import { ValueError } from "../tensor/errors.js";
+import { Generator, randint, random_, randperm } from "../tensor/random.js";
+
+/** Anything with a length. */
+export interface Sized {
+  readonly length: number;
+}
+
+/** A sequence of indices (or of batches of them) that starts anew with each walk. */
+export abstract class Sampler<T = number> implements Iterable<T> {
+  abstract get length(): number;
+  abstract [Symbol.iterator](): Iterator<T>;
+}
+
+/** 0, 1, 2, ... */
+export class SequentialSampler extends Sampler {
+  readonly dataSource: Sized;
+
+  constructor(dataSource: Sized) {
+    super();
+    this.dataSource = dataSource;
+  }
+
+  get length(): number {
+    return this.dataSource.length;
+  }
+
+  *[Symbol.iterator](): Iterator<number> {
+    for (let i = 0; i < this.dataSource.length; i++) yield i;
+  }
+}
+
+/** Options of {@link RandomSampler}. */
+export interface RandomSamplerOptions {
+  /** Draw with replacement (default false). */
+  replacement?: boolean;
+  /** How many to draw (default the length of the source). */
+  numSamples?: number;
+  generator?: Generator | undefined;
+}
+
+/** A 64-bit draw of a generator (the default one unless given), as PyTorch seeds samplers. @internal */
+export function drawSeed(generator?: Generator): bigint {
+  const t = empty([], { dtype: "int64" });
+  random_(t, 0, null, generator);
+  return (toTypedArray(t) as BigInt64Array)[0] as bigint;
+}
+
+function draw(generator: Generator | undefined): Generator {
+  return generator ?? new Generator().manualSeed(drawSeed());
+}
+
+/** Indices in random order: for the same seed, PyTorch's order. */
+export class RandomSampler extends Sampler {
+  readonly dataSource: Sized;
+  readonly replacement: boolean;
+  private readonly given: number | undefined;
+  private readonly generator: Generator | undefined;
+
+  constructor(dataSource: Sized, options: RandomSamplerOptions = {}) {
+    super();
+    this.dataSource = dataSource;
+    this.replacement = options.replacement ?? false;
+    this.given = options.numSamples;
+    this.generator = options.generator;
+    if (!(this.length > 0) || !Number.isInteger(this.length)) {
+      throw new ValueError(`[RandomSampler] numSamples must be a whole number > 0, got ${this.length}`);
+    }
+  }
+
+  get length(): number {
+    return this.given ?? this.dataSource.length;
+  }
+
+  *[Symbol.iterator](): Iterator<number> {
+    const n = this.dataSource.length;
+    const generator = draw(this.generator);
+    const total = this.length;
+    if (this.replacement) {
+      for (let i = 0; i < Math.floor(total / 32); i++) yield* toArray(randint(n, [32], { generator })) as number[];
+      yield* toArray(randint(n, [total % 32], { generator })) as number[];
+      return;
+    }
+    for (let i = 0; i < Math.floor(total / n); i++) yield* toArray(randperm(n, { generator })) as number[];
+    yield* (toArray(randperm(n, { generator })) as number[]).slice(0, total % n);
+  }
+}
+
+/** Given indices in random order. */
+export class SubsetRandomSampler extends Sampler {
+  readonly indices: readonly number[];
+  private readonly generator: Generator | undefined;
+
+  constructor(indices: readonly number[], options: { generator?: Generator } = {}) {
+    super();
+    this.indices = indices;
+    this.generator = options.generator;
+  }
+
+  get length(): number {
+    return this.indices.length;
+  }
+
+  *[Symbol.iterator](): Iterator<number> {
+    const options = this.generator === undefined ? {} : { generator: this.generator };
+    for (const i of toArray(randperm(this.indices.length, options)) as number[]) yield this.indices[i] as number;
+  }
+}
+
+/** Indices drawn with given weights. */
+export class WeightedRandomSampler extends Sampler {
+  readonly weights: readonly number[];
+  readonly numSamples: number;
+  readonly replacement: boolean;
+  private readonly generator: Generator | undefined;
+
+  constructor(weights: readonly number[], numSamples: number, options: { replacement?: boolean; generator?: Generator } = {}) {
+    super();
+    if (!Number.isInteger(numSamples) || numSamples <= 0) {
+      throw new ValueError(`[WeightedRandomSampler] numSamples must be a whole number > 0, got ${numSamples}`);
+    }
+    this.weights = weights;
+    this.numSamples = numSamples;
+    this.replacement = options.replacement ?? true;
+    this.generator = options.generator;
+  }
+
+  get length(): number {
+    return this.numSamples;
+  }
+
+  *[Symbol.iterator](): Iterator<number> {
+    const weights = tensor(this.weights, { dtype: "float64" });
+    const generator = this.generator === undefined ? {} : { generator: this.generator };
+    const drawn = multinomial(weights, this.numSamples, { replacement: this.replacement, ...generator });
+    yield* toArray(drawn) as number[];
+  }
+}
+
+/** Groups the indices of another sampler into batches. */
+export class BatchSampler extends Sampler<number[]> {
+  readonly sampler: Iterable<number> & Partial<Sized>;
+  readonly batchSize: number;
+  readonly dropLast: boolean;
+
+  constructor(sampler: Iterable<number> & Partial<Sized>, batchSize: number, dropLast: boolean) {
+    super();
+    if (!Number.isInteger(batchSize) || batchSize <= 0) {
+      throw new ValueError(`[BatchSampler] batchSize must be a whole number > 0, got ${batchSize}`);
+    }
+    this.sampler = sampler;
+    this.batchSize = batchSize;
+    this.dropLast = dropLast;
+  }
+
+  get length(): number {
+    const n = this.sampler.length ?? [...this.sampler].length;
+    return this.dropLast ? Math.floor(n / this.batchSize) : Math.ceil(n / this.batchSize);
+  }
+
+  *[Symbol.iterator](): Iterator<number[]> {
+    let batch: number[] = [];
+    for (const i of this.sampler) {
+      batch.push(i);
+      if (batch.length === this.batchSize) {
+        yield batch;
+        batch = [];
+      }
+    }
+    if (batch.length > 0 && !this.dropLast) yield batch;
+  }
+}
+
