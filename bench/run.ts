@@ -1,0 +1,8 @@
+/** All benches: `npm run bench -- [--json] [--only NAME] [--seconds N]`. Each bench file also runs by itself. */
+import { main, type Workload } from "./harness.js";
+import { ops } from "./ops.js";
+import { steps } from "./steps.js";
+
+const workloads: Workload[] = [...steps, ...ops];
+
+main(workloads);
