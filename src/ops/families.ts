@@ -14,6 +14,7 @@ export {
   subtract,
   trueDivide,
 } from "./arithmetic.js";
+export { flip, fliplr, flipud, repeat, repeatInterleave, roll, rot90, tile, unfold } from "./arrange.js";
 export { clone, contiguous, detach, to } from "./cast.js";
 export { clamp, clampMax, clampMin, clip, nanToNum } from "./clamp.js";
 export {
@@ -38,6 +39,21 @@ export {
   ne,
   notEqual,
 } from "./compare.js";
+export { diag, diagEmbed, diagflat, diagonal, tril, triu } from "./diagonal.js";
+export {
+  adjoint,
+  broadcastTo,
+  expandAs,
+  moveaxis,
+  movedim,
+  ravel,
+  reshapeAs,
+  sumToSize,
+  swapaxes,
+  swapdims,
+  unflatten,
+  viewAs,
+} from "./dims.js";
 export { div, divide, floorDivide, fmod, remainder } from "./division.js";
 export {
   exp,
@@ -78,6 +94,7 @@ export { all, amax, amin, aminmax, any, argmax, argmin, countNonzero, max, min }
 export { ceil, fix, floor, frac, round, trunc } from "./rounding.js";
 export { abs, absolute, angle, copysign, heaviside, real, sgn, sign, signbit } from "./sign.js";
 export { logSoftmax, softmax, softmin } from "./softmax.js";
+export { chunk, dsplit, hsplit, split, splitWithSizes, tensorSplit, unbind, vsplit } from "./split.js";
 export { mean, sum } from "./sum.js";
 export {
   acos,

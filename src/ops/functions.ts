@@ -1,4 +1,17 @@
 /** Op functions that are not methods: their first argument is no tensor, or the method takes other arguments. */
 export { isin } from "./compare.js";
+export { atleast1d, atleast2d, atleast3d, broadcastTensors } from "./dims.js";
+export {
+  blockDiag,
+  cat,
+  columnStack,
+  concat,
+  concatenate,
+  dstack,
+  hstack,
+  rowStack,
+  stack,
+  vstack,
+} from "./join.js";
 export { binomial, normal, poisson } from "./random.js";
 export { where } from "./where.js";

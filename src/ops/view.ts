@@ -2,7 +2,16 @@
 import { defineOp, engineOps, runView } from "../autograd/node.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
 import { viewOf } from "../tensor/raw.js";
-import { broadcastStrides, inferShape, numelOf, sameShape, type Shape, viewStrides, wrapDim, wrapDims } from "../tensor/shape.js";
+import {
+  broadcastStrides,
+  inferShape,
+  numelOf,
+  type Shape,
+  sameShape,
+  viewStrides,
+  wrapDim,
+  wrapDims,
+} from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { clone } from "./cast.js";
 import { defineView } from "./geometry.js";
@@ -25,7 +34,9 @@ export function expand(x: Tensor, size: Shape): Tensor {
   const lead = size.length - x.shape.length;
   const fits = lead >= 0 && x.shape.every((n, d) => n === 1 || size[d + lead] === -1 || size[d + lead] === n);
   if (!fits || size.some((n, d) => n < 0 && (n !== -1 || d < lead))) {
-    throw new ShapeError(`[expand] cannot expand shape ${show(x.shape)} to ${show(size)}: only dimensions of size 1 can grow`);
+    throw new ShapeError(
+      `[expand] cannot expand shape ${show(x.shape)} to ${show(size)}: only dimensions of size 1 can grow`,
+    );
   }
   const target = size.map((n, d) => (n === -1 ? (x.shape[d - lead] as number) : n));
   return sameShape(target, x.shape) ? runView(aliasOp, x, null) : runView(expandOp, x, target);
@@ -33,7 +44,8 @@ export function expand(x: Tensor, size: Shape): Tensor {
 
 const aliasOp = defineOp({
   name: "Alias",
-  forward: ([x]) => viewOf(x as Tensor, (x as Tensor).shape, (x as Tensor).strides, (x as Tensor).storageOffset),
+  forward: ([x]) =>
+    viewOf(x as Tensor, (x as Tensor).shape, (x as Tensor).strides, (x as Tensor).storageOffset),
   backward: (g) => [g],
 });
 
@@ -66,12 +78,21 @@ export function view(x: Tensor, shape: Shape): Tensor {
   return runView(viewOp, x, { shape: target, strides });
 }
 
+/** Options of {@link flatten}. */
+export interface FlattenOptions {
+  /** First dimension to merge (default 0). */
+  startDim?: number;
+  /** Last dimension to merge (default -1). */
+  endDim?: number;
+}
+
 /** Merges the dimensions from `startDim` to `endDim` into one. Source: `torch.flatten`. */
-export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
+export function flatten(x: Tensor, startDim: number | FlattenOptions = 0, endDim = -1): Tensor {
+  const o = typeof startDim === "number" ? { startDim, endDim } : { startDim: 0, endDim, ...startDim };
   if (x.shape.length === 0) return reshape(x, [1]);
-  const start = wrapDim("flatten", startDim, x.shape.length);
-  const end = wrapDim("flatten", endDim, x.shape.length);
-  if (start > end) throw new IndexError(`[flatten] startDim ${startDim} lies after endDim ${endDim}`);
+  const start = wrapDim("flatten", o.startDim, x.shape.length);
+  const end = wrapDim("flatten", o.endDim, x.shape.length);
+  if (start > end) throw new IndexError(`[flatten] startDim ${o.startDim} lies after endDim ${o.endDim}`);
   if (start === end) return x;
   const merged = numelOf(x.shape.slice(start, end + 1));
   return reshape(x, [...x.shape.slice(0, start), merged, ...x.shape.slice(end + 1)]);
@@ -98,7 +119,9 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
   const rank = x.shape.length;
   const order = dims.map((d) => wrapDim("permute", d, rank));
   if (order.length !== rank || new Set(order).size !== rank) {
-    throw new IndexError(`[permute] got dims ${show(dims)} for shape ${show(x.shape)}: expected each dimension once`);
+    throw new IndexError(
+      `[permute] got dims ${show(dims)} for shape ${show(x.shape)}: expected each dimension once`,
+    );
   }
   return runView(permuteOp, x, order);
 }
@@ -114,7 +137,8 @@ export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
 
 /** The transpose of a matrix; vectors and scalars as they are. Source: `torch.t`. */
 export function t(x: Tensor): Tensor {
-  if (x.shape.length > 2) throw new ShapeError(`[t] expected at most 2 dimensions, got ${show(x.shape)}; try transpose(d0, d1)`);
+  if (x.shape.length > 2)
+    throw new ShapeError(`[t] expected at most 2 dimensions, got ${show(x.shape)}; try transpose(d0, d1)`);
   return x.shape.length < 2 ? runView(aliasOp, x, null) : transpose(x, 0, 1);
 }
 
@@ -128,9 +152,14 @@ export function unsqueeze(x: Tensor, dim: number): Tensor {
 }
 
 /** Removes dimensions of size 1: all, or those of `dim` that have it. Source: `torch.squeeze`. */
-export function squeeze(x: Tensor, dim?: number | readonly number[] | { dim?: number | readonly number[] }): Tensor {
-  const asked = typeof dim === "object" && !Array.isArray(dim) ? (dim as { dim?: number | readonly number[] }).dim : dim;
-  const dims = Array.isArray(asked) && asked.length === 0 ? [] : wrapDims("squeeze", asked as number, x.shape.length);
+export function squeeze(
+  x: Tensor,
+  dim?: number | readonly number[] | { dim?: number | readonly number[] },
+): Tensor {
+  const asked =
+    typeof dim === "object" && !Array.isArray(dim) ? (dim as { dim?: number | readonly number[] }).dim : dim;
+  const dims =
+    Array.isArray(asked) && asked.length === 0 ? [] : wrapDims("squeeze", asked as number, x.shape.length);
   const keep = x.shape.map((n, d) => !(n === 1 && dims.includes(d)));
   const shape = x.shape.filter((_, d) => keep[d]);
   const strides = x.strides.filter((_, d) => keep[d]);
@@ -145,20 +174,26 @@ const selectView = defineView<{ dim: number; index: number }>("Select", (from, {
 
 /** The part at one index of a dimension, which disappears. Source: `torch.select`. */
 export function select(x: Tensor, dim: number, index: number): Tensor {
-  if (x.shape.length === 0) throw new IndexError("[select] a 0-d tensor has no dimension to select from; try item()");
+  if (x.shape.length === 0)
+    throw new IndexError("[select] a 0-d tensor has no dimension to select from; try item()");
   const d = wrapDim("select", dim, x.shape.length);
   const size = x.shape[d] as number;
   if (!Number.isInteger(index) || index < -size || index >= size) {
-    throw new IndexError(`[select] index ${index} is out of range for dimension ${d} of size ${size}, shape ${show(x.shape)}`);
+    throw new IndexError(
+      `[select] index ${index} is out of range for dimension ${d} of size ${size}, shape ${show(x.shape)}`,
+    );
   }
   return selectView(x, { dim: d, index: index < 0 ? index + size : index });
 }
 
-const sliceView = defineView<{ dim: number; start: number; length: number; step: number }>("Slice", (from, a) => ({
-  shape: from.shape.map((n, d) => (d === a.dim ? a.length : n)),
-  strides: from.strides.map((s, d) => (d === a.dim ? s * a.step : s)),
-  offset: from.offset + a.start * (from.strides[a.dim] as number),
-}));
+const sliceView = defineView<{ dim: number; start: number; length: number; step: number }>(
+  "Slice",
+  (from, a) => ({
+    shape: from.shape.map((n, d) => (d === a.dim ? a.length : n)),
+    strides: from.strides.map((s, d) => (d === a.dim ? s * a.step : s)),
+    offset: from.offset + a.start * (from.strides[a.dim] as number),
+  }),
+);
 
 /** Options of {@link slice}. */
 export interface SliceOptions {
@@ -176,7 +211,10 @@ export function slice(x: Tensor, dim = 0, options: SliceOptions = {}): Tensor {
   if (x.shape.length === 0) throw new IndexError("[slice] a 0-d tensor has no dimension to slice");
   const size = x.shape[d] as number;
   const step = options.step ?? 1;
-  if (!Number.isInteger(step) || step < 1) throw new IndexError(`[slice] step must be a whole number >= 1, got ${step}; try flip for reversed order`);
+  if (!Number.isInteger(step) || step < 1)
+    throw new IndexError(
+      `[slice] step must be a whole number >= 1, got ${step}; try flip for reversed order`,
+    );
   const clampTo = (v: number) => Math.min(size, Math.max(0, v < 0 ? v + size : v));
   const start = clampTo(options.start ?? 0);
   const end = clampTo(options.end ?? size);
@@ -191,7 +229,9 @@ export function narrow(x: Tensor, dim: number, start: number | Tensor, length: n
   const given = typeof start === "number" ? start : itemOf(start);
   const from = given < 0 ? given + size : given;
   if (from < 0 || length < 0 || from + length > size) {
-    throw new IndexError(`[narrow] start ${given} and length ${length} do not fit dimension ${d} of size ${size}`);
+    throw new IndexError(
+      `[narrow] start ${given} and length ${length} do not fit dimension ${d} of size ${size}`,
+    );
   }
   return sliceView(x, { dim: d, start: length === 0 ? 0 : from, length, step: 1 });
 }
