@@ -41,21 +41,36 @@ function nextafter<T>(a: T, b: T): T {
   return <T>reinterpret<f64>(reinterpret<i64>(<f64>a) + (up ? 1 : -1));
 }
 
+// condition ? a : b by masks: V8 compiles select on floats to a branch, and signs cannot be predicted.
+// @ts-ignore: decorator
+@inline
+function choose<T>(condition: bool, a: T, b: T): T {
+  if (sizeof<T>() == 4) {
+    const mask = -<i32>condition;
+    const x = reinterpret<i32>(<f32>a);
+    const y = reinterpret<i32>(<f32>b);
+    return <T>reinterpret<f32>(y ^ ((x ^ y) & mask));
+  }
+  const mask = -<i64>condition;
+  const x = reinterpret<i64>(<f64>a);
+  const y = reinterpret<i64>(<f64>b);
+  return <T>reinterpret<f64>(y ^ ((x ^ y) & mask));
+}
+
 // @ts-ignore: decorator
 @inline
 function applyFloat<T>(op: i32, a: T, b: T): T {
-  if (op == NEXTAFTER) return nextafter<T>(a, b);
   const mod = fmod<T>(a, b);
   if (op == FMOD) return mod;
-  const crossed = mod != <T>0 && b < <T>0 != mod < <T>0;
-  if (op == REMAINDER) return select<T>(mod + b, mod, crossed);
+  const crossed = <bool>(<i32>(mod != <T>0) & (<i32>(b < <T>0) ^ <i32>(mod < <T>0)));
+  if (op == REMAINDER) return choose<T>(crossed, mod + b, mod);
   // Python's floor division: (a - mod)/b is nearly an integer, settle it
   if (b == <T>0) return a / b;
   const exact = (a - mod) / b;
-  const quotient = select<T>(exact - <T>1, exact, crossed);
-  if (quotient == <T>0) return copysign<T>(<T>0, a / b);
+  const quotient = choose<T>(crossed, exact - <T>1, exact);
   const low = floor<T>(quotient);
-  return select<T>(low + <T>1, low, quotient - low > <T>0.5);
+  const settled = choose<T>(quotient - low > <T>0.5, low + <T>1, low);
+  return choose<T>(quotient == <T>0, copysign<T>(<T>0, a / b), settled);
 }
 
 // Division by zero gives 0; the caller has raised before. MIN / -1 wraps to MIN.
@@ -86,8 +101,12 @@ function loop<T>(op: i32, a: P, b: P, out: P, outer: I, inner: I, ao: I, ai: I, 
     for (let j = 0; j < inner; ++j) {
       const x = load<T>(pa);
       const y = load<T>(pb);
-      if (isFloat<T>()) store<T>(out, applyFloat<T>(op, x, y));
-      else store<T>(out, applyInteger<T>(op, x, y));
+      if (isFloat<T>()) {
+        if (op == NEXTAFTER) store<T>(out, nextafter<T>(x, y));
+        else store<T>(out, applyFloat<T>(op, x, y));
+      } else {
+        store<T>(out, applyInteger<T>(op, x, y));
+      }
       pa += sa;
       pb += sb;
       out += sizeof<T>();

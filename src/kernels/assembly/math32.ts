@@ -3,7 +3,7 @@
  * lanes with polynomials cut to float32 accuracy, which leaves little more than the final rounding.
  */
 
-import { k, mad } from "./math64";
+import { biased, exponent, k, logSpecial, mad, mantissa } from "./math64";
 
 // @ts-ignore: decorator
 @inline
@@ -206,4 +206,70 @@ export function geluWide(x: v128): v128 {
 export function geluSlopeWide(x: v128): v128 {
   const e = expWide(f64x2.mul(k(-0.5), f64x2.mul(x, x)));
   return f64x2.add(normalWide(x, e), weighted(x, f64x2.mul(e, k(0.39894228040143267794))));
+}
+
+// log(x) * c where log(2) * c = c2, relative error 3e-11; x a float32 value, so never denormal here.
+// @ts-ignore: decorator
+@inline
+function logScaled(x: v128, scale: f64, c2: f64): v128 {
+  const b = biased(x);
+  const f = f64x2.sub(mantissa(b), k(1.0));
+  const s = f64x2.div(f, f64x2.add(k(2.0), f));
+  const z = f64x2.mul(s, s);
+  let p = mad(k(0.24279078841), z, 0.28498786688);
+  p = mad(p, z, 0.40000972152);
+  p = mad(p, z, 0.66666662693);
+  const half = f64x2.mul(f64x2.mul(k(0.5), f), f);
+  const r = f64x2.sub(f, f64x2.sub(half, f64x2.mul(s, f64x2.add(half, f64x2.mul(z, p)))));
+  return f64x2.add(f64x2.mul(exponent(b), k(c2)), scale == 1.0 ? r : f64x2.mul(r, k(scale)));
+}
+
+// @ts-ignore: decorator
+@inline
+export function log2Wide(x: v128): v128 {
+  return logSpecial(x, logScaled(x, 1.44269504088896338700, 1.0));
+}
+
+// @ts-ignore: decorator
+@inline
+export function log10Wide(x: v128): v128 {
+  return logSpecial(x, logScaled(x, 0.43429448190325182765, 0.30102999566398119521));
+}
+
+// Below 1e-5 two terms of the series, where 1 + x has lost too much.
+// @ts-ignore: decorator
+@inline
+export function log1pWide(x: v128): v128 {
+  const u = f64x2.add(k(1.0), x);
+  const y = logSpecial(u, logScaled(u, 1.0, 0.69314718055994530942));
+  const series = f64x2.sub(x, f64x2.mul(f64x2.mul(k(0.5), x), x));
+  return v128.bitselect(series, y, f64x2.lt(f64x2.abs(x), k(1.0e-5)));
+}
+
+// log(1 + exp(-|x|)), whose argument lies in [1, 2]
+// @ts-ignore: decorator
+@inline
+function softTail(x: v128): v128 {
+  const e = expWide(f64x2.neg(f64x2.abs(x)));
+  const y = logScaled(f64x2.add(k(1.0), e), 1.0, 0.69314718055994530942);
+  return v128.bitselect(y, e, f64x2.gt(e, k(1.0e-9)));
+}
+
+// @ts-ignore: decorator
+@inline
+export function logSigmoidWide(x: v128): v128 {
+  return f64x2.sub(f64x2.pmin(x, k(0.0)), softTail(x));
+}
+
+// @ts-ignore: decorator
+@inline
+export function softplusWide(x: v128): v128 {
+  return f64x2.add(f64x2.pmax(x, k(0.0)), softTail(x));
+}
+
+// 2^x by the polynomial of expWide; x in [-1000, 1000]
+// @ts-ignore: decorator
+@inline
+export function exp2Wide(x: v128): v128 {
+  return expWide(f64x2.mul(x, k(0.69314718055994530942)));
 }

@@ -123,19 +123,19 @@ export function expm1_64(x: v128): v128 {
 // sqrt(1/2) makes the exponent field carry at the right mantissa.
 // @ts-ignore: decorator
 @inline
-function biased(x: v128): v128 {
+export function biased(x: v128): v128 {
   return i64x2.add(x, i64x2.splat(0x3ff0000000000000 - 0x3fe6a09e00000000));
 }
 
 // @ts-ignore: decorator
 @inline
-function exponent(b: v128): v128 {
+export function exponent(b: v128): v128 {
   return f64x2.sub(v128.or(i64x2.shr_u(b, 52), k(4503599627370496.0)), k(4503599627370496.0 + 1023.0));
 }
 
 // @ts-ignore: decorator
 @inline
-function mantissa(b: v128): v128 {
+export function mantissa(b: v128): v128 {
   return i64x2.add(v128.and(b, i64x2.splat(0x000fffffffffffff)), i64x2.splat(0x3fe6a09e00000000));
 }
 
@@ -156,7 +156,7 @@ function logSeries(s: v128): v128 {
 // log at 0, negatives, infinity and NaN
 // @ts-ignore: decorator
 @inline
-function logSpecial(x: v128, y: v128): v128 {
+export function logSpecial(x: v128, y: v128): v128 {
   const infinite = k(Infinity);
   let r = v128.bitselect(y, k(NaN), f64x2.ge(x, k(0.0)));
   r = v128.bitselect(f64x2.neg(infinite), r, f64x2.eq(x, k(0.0)));

@@ -2,7 +2,8 @@
  * x^y on two float64 lanes after fdlibm: log2|x| as a sum of two doubles (70 bits), times y, then 2^z.
  */
 
-import { exp2_64, head, k, log2_64, mad, scale } from "./math64";
+import { exp2Wide, log2Wide } from "./math32";
+import { head, k, mad, scale } from "./math64";
 
 // log2(a) for normal a > 0 as hi + lo: a = 2^n * m, m near 1 or 3/2, u = (m - b)/(m + b) in two parts.
 // @ts-ignore: decorator
@@ -109,9 +110,9 @@ export function pow64(x: v128, y: v128): v128 {
   return powSpecial(x, y, power(f64x2.abs(x), y));
 }
 
-/** For float32 operands: the plain exponential of y log2|x| has 20 bits to spare. */
+/** For float32 operands: the plain exponential of y log2|x| has bits to spare. */
 // @ts-ignore: decorator
 @inline
 export function powWide(x: v128, y: v128): v128 {
-  return powSpecial(x, y, exp2_64(f64x2.mul(y, log2_64(f64x2.abs(x)))));
+  return powSpecial(x, y, exp2Wide(f64x2.mul(y, log2Wide(f64x2.abs(x)))));
 }

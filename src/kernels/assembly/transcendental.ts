@@ -3,10 +3,10 @@
 import { loadPart, storePart } from "./lanes";
 import { erf64, erfc64, gelu64 } from "./erf64";
 import { erfWide, erfcWide, geluTanhArgument, geluTanhWide, geluWide, sigmoidWide, siluWide } from "./math32";
-import { exp32, log32, tanh32 } from "./math32";
+import { exp32, log10Wide, log1pWide, log2Wide, log32, logSigmoidWide, tanh32 } from "./math32";
 import { acosh64, asinh64, atanh64, cosh64, exp2_64, exp64, expm1_64 } from "./math64";
 import { log10_64, log1p64, log2_64, log64, logSigmoid64, sigmoid64, silu64, sinh64, tanh64 } from "./math64";
-import { acos64, asin64, atan64, cos64, sin64, tan64 } from "./trig64";
+import { acos64, asin64, atan64, cos64, cosWide, sin64, sinWide, tan64, tanWide } from "./trig64";
 
 type P = usize;
 type I = i32;
@@ -80,6 +80,13 @@ function applyWide(op: i32, x: v128): v128 {
   if (op == GELU_TANH) return geluTanhWide(x);
   if (op == SILU) return siluWide(x);
   if (op == SIGMOID) return sigmoidWide(x);
+  if (op == LOG1P) return log1pWide(x);
+  if (op == LOG2) return log2Wide(x);
+  if (op == LOG10) return log10Wide(x);
+  if (op == LOG_SIGMOID) return logSigmoidWide(x);
+  if (op == SIN) return sinWide(x);
+  if (op == COS) return cosWide(x);
+  if (op == TAN) return tanWide(x);
   return apply64(op, x);
 }
 

@@ -76,16 +76,44 @@ function cosKernel(x: v128, y: v128): v128 {
   return f64x2.add(w, f64x2.add(f64x2.sub(f64x2.sub(k(1.0), w), half), rest));
 }
 
+// Taylor-like kernels cut to float32 accuracy, after musl.
+// @ts-ignore: decorator
+@inline
+function sinShort(x: v128): v128 {
+  const z = f64x2.mul(x, x);
+  let r = mad(k(0.0000027183114939898219064), z, -0.000198393348360966317347);
+  r = mad(r, z, 0.0083333293858894631756);
+  r = mad(r, z, -0.166666666416265235595);
+  return f64x2.add(x, f64x2.mul(f64x2.mul(x, z), r));
+}
+
+// @ts-ignore: decorator
+@inline
+function cosShort(x: v128): v128 {
+  const z = f64x2.mul(x, x);
+  let r = mad(k(0.0000243904487962774090654), z, -0.00138867637746099294692);
+  r = mad(r, z, 0.0416666233237390631894);
+  r = mad(r, z, -0.499999997251031003120);
+  return mad(r, z, 1.0);
+}
+
 const SIN = 0;
 const COS = 1;
 const TAN = 2;
 
 // @ts-ignore: decorator
 @inline
-function trig(f: i32, x: v128): v128 {
+function trig(f: i32, x: v128, wide: bool): v128 {
   let n = quadrants(x);
-  let y = reduced(x, n, false);
-  let tail = reduced(x, n, true);
+  let y: v128;
+  let tail = k(0.0);
+  if (wide) {
+    const r = f64x2.sub(x, f64x2.mul(n, k(1.57079632673412561417)));
+    y = f64x2.sub(r, f64x2.mul(n, k(6.07710050650619224932e-11)));
+  } else {
+    y = reduced(x, n, false);
+    tail = reduced(x, n, true);
+  }
   const far = huge(x);
   if (v128.any_true(far)) {
     n = patch(x, n, far, true);
@@ -95,8 +123,8 @@ function trig(f: i32, x: v128): v128 {
   // the low bits of n, read off the mantissa of n + 3*2^51
   const q = f64x2.add(n, k(6755399441055744.0));
   const odd = i64x2.ne(v128.and(q, i64x2.splat(1)), i64x2.splat(0));
-  const s = sinKernel(y, tail);
-  const c = cosKernel(y, tail);
+  const s = wide ? sinShort(y) : sinKernel(y, tail);
+  const c = wide ? cosShort(y) : cosKernel(y, tail);
   let r: v128;
   if (f == TAN) {
     r = f64x2.div(v128.bitselect(f64x2.neg(c), s, odd), v128.bitselect(s, c, odd));
@@ -113,19 +141,38 @@ function trig(f: i32, x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function sin64(x: v128): v128 {
-  return trig(SIN, x);
+  return trig(SIN, x, false);
 }
 
 // @ts-ignore: decorator
 @inline
 export function cos64(x: v128): v128 {
-  return trig(COS, x);
+  return trig(COS, x, false);
 }
 
 // @ts-ignore: decorator
 @inline
 export function tan64(x: v128): v128 {
-  return trig(TAN, x);
+  return trig(TAN, x, false);
+}
+
+// The three for float32 operands.
+// @ts-ignore: decorator
+@inline
+export function sinWide(x: v128): v128 {
+  return trig(SIN, x, true);
+}
+
+// @ts-ignore: decorator
+@inline
+export function cosWide(x: v128): v128 {
+  return trig(COS, x, true);
+}
+
+// @ts-ignore: decorator
+@inline
+export function tanWide(x: v128): v128 {
+  return trig(TAN, x, true);
 }
 
 // (asin(sqrt z) / sqrt z - 1) for z in [0, 1/4]

@@ -1,7 +1,8 @@
 /** Flat unary operators with parameters; in place (x == out) works. */
 
 import { lanes, loadPart, storePart } from "./lanes";
-import { exp64, expm1_64, k, log1p64 } from "./math64";
+import { softplusWide } from "./math32";
+import { expm1_64, k, softplus64 } from "./math64";
 import { pow64, powWide } from "./pow64";
 
 type P = usize;
@@ -95,8 +96,7 @@ function smooth(op: i32, x: v128, a: v128, b: v128, c: v128, wide: bool): v128 {
   }
   if (op == SOFTPLUS) {
     const z = f64x2.mul(x, a);
-    const e = exp64(f64x2.neg(f64x2.abs(z)));
-    const y = f64x2.div(f64x2.add(f64x2.pmax(z, k(0.0)), log1p64(e)), a);
+    const y = wide ? f64x2.mul(softplusWide(z), c) : f64x2.div(softplus64(z), a);
     return v128.bitselect(x, y, f64x2.gt(z, b));
   }
   return wide ? powWide(x, a) : pow64(x, a);
@@ -108,7 +108,7 @@ function smooth(op: i32, x: v128, a: v128, b: v128, c: v128, wide: bool): v128 {
 function loopSmooth<T>(op: i32, x: usize, out: usize, n: i32, p0: f64, p1: f64, p2: f64): void {
   const a = k(<f64>(<T>p0));
   const b = k(<f64>(<T>p1));
-  const c = k(<f64>(<T>p2));
+  const c = op == SOFTPLUS ? f64x2.div(k(1.0), a) : k(<f64>(<T>p2));
   for (; n > 0; n -= lanes<T>()) {
     const v = n >= lanes<T>() ? v128.load(x) : loadPart<T>(x, n);
     let y: v128;
