@@ -39,6 +39,7 @@ export function assign(op: string, x: Tensor, result: Tensor): Tensor {
   }
   const value = result.code === x.code ? result : engineOps.cast(result, x.code);
   const node = value.node as Node | null;
+  if (x.base !== null && x.base.graphEpoch !== x.graphEpoch) relink(x);
   if (mode.grad && (node !== null || x.requiresGrad)) rewrite(x, value, node);
   else {
     copyInto(x, value);
@@ -59,7 +60,6 @@ function rewrite(x: Tensor, value: Tensor, node: Node | null): void {
     });
   }
   const base = x.base;
-  if (base !== null && base.graphEpoch !== x.graphEpoch) relink(x);
   copyInto(x, value);
   x.storage.version++;
   if (base === null) {

@@ -87,7 +87,10 @@ export function floatCode(code: DTypeCode): DTypeCode {
   return isFloat(code) ? code : defaultFloatCode();
 }
 
-/** out = kernel(x) elementwise; `cost` is the time per element relative to an addition. */
+/**
+ * out = kernel(x) elementwise; `cost` is the time per element relative to an addition. `into` (contiguous, of the right
+ * shape and dtype) receives the result in place of a new tensor; it may be `x`.
+ */
 export function mapUnary(
   table: KernelTable,
   x: Tensor,
@@ -96,9 +99,10 @@ export function mapUnary(
   p0 = 0,
   p1 = 0,
   p2 = 0,
+  into?: Tensor,
 ): Tensor {
   const src = contiguous(x);
-  const out = empty(x.shape, outCode);
+  const out = into ?? empty(x.shape, outCode);
   const n = x.numel;
   if (n > 0) {
     const size = SIZES[src.code] as number;
@@ -107,7 +111,10 @@ export function mapUnary(
   return out;
 }
 
-/** out = kernel(a, b) elementwise with broadcasting; both operands are cast to `code` first. */
+/**
+ * out = kernel(a, b) elementwise with broadcasting; both operands are cast to `code` first. `into` (contiguous, of the
+ * right shape and dtype) receives the result; it may be one of the operands.
+ */
 export function mapBinary(
   table: KernelTable,
   op: string,
@@ -117,12 +124,13 @@ export function mapBinary(
   outCode: DTypeCode = code,
   cost = 1,
   p0 = 0,
+  into?: Tensor,
 ): Tensor {
   const a = castTo(left, code);
   const b = castTo(right, code);
   const fn = kernelFor(table, code);
   const shape = broadcastShapes(op, a.shape, b.shape);
-  const out = empty(shape, outCode);
+  const out = into ?? empty(shape, outCode);
   const n = out.numel;
   if (n === 0) return out;
   // Operands of n elements have the shape of the result but for leading ones; a single one is repeated.

@@ -1,5 +1,18 @@
 /** Functions that are methods only: what they do has no function of its own in PyTorch. */
 export {
+  add_,
+  copy_,
+  div_,
+  divide_,
+  fill_,
+  floatPower_,
+  mul_,
+  multiply_,
+  sub_,
+  subtract_,
+  zero_,
+} from "./inPlace.js";
+export {
   bernoulli_,
   cauchy_,
   exponential_,
@@ -9,3 +22,4 @@ export {
   random_,
   uniform_,
 } from "./randomInPlace.js";
+export { whereOf as where } from "./where.js";

@@ -2,6 +2,7 @@
 import { assign } from "../autograd/inplace.js";
 import { Tensor } from "../tensor/tensor.js";
 import * as families from "./families.js";
+import { inPlaceNames } from "./inPlaceNames.js";
 import * as members from "./members.js";
 import type { DimOptions, ValuesAndIndices } from "./reduce.js";
 
@@ -28,12 +29,9 @@ export type OpMethods = { [K in Exclude<keyof Families, keyof OverloadedMethods>
 /** Functions that are methods only. */
 export type MemberMethods = { [K in keyof typeof members]: Method<(typeof members)[K]> };
 
-/** Ops that also exist in place, with a trailing underscore. */
-const inPlace = ["add", "sub", "mul", "div", "neg"] as const;
-
 /** The in-place forms: `x.name_(...)` writes `name(x, ...)` into `x` and returns it. */
 export type InPlaceMethods = {
-  [K in (typeof inPlace)[number] as `${K}_`]: (...rest: Parameters<Method<Families[K]>>) => Tensor;
+  [K in (typeof inPlaceNames)[number] as `${K}_`]: (...rest: Parameters<Method<Families[K]>>) => Tensor;
 };
 
 declare module "../tensor/tensor.js" {
@@ -52,7 +50,7 @@ for (const [name, fn] of Object.entries({ ...families, ...members })) {
   });
 }
 
-for (const name of inPlace) {
+for (const name of inPlaceNames) {
   const fn = families[name] as AnyFn;
   Object.defineProperty(Tensor.prototype, `${name}_`, {
     value(this: Tensor, ...args: unknown[]) {

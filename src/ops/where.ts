@@ -63,3 +63,8 @@ export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
   }
   return select(mask, value, x, x.code);
 }
+
+/** The method form of {@link where}: `x` where the condition holds, else `other`. Source: `torch.Tensor.where`. */
+export function whereOf(x: Tensor, condition: Tensor, other: Operand): Tensor {
+  return where(condition, x, other);
+}
