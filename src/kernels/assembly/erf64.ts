@@ -47,18 +47,10 @@ function erfcPositive(a: v128): v128 {
   return f64x2.div(f64x2.mul(e, g(b)), f64x2.add(k(1.0), f64x2.add(b, b)));
 }
 
+// erf(x) for |x| < 3/4
 // @ts-ignore: decorator
 @inline
-export function erfc64(x: v128): v128 {
-  const y = erfcPositive(f64x2.abs(x));
-  return v128.bitselect(f64x2.sub(k(2.0), y), y, f64x2.lt(x, k(0.0)));
-}
-
-// A polynomial below 3/4, 1 - erfc above.
-// @ts-ignore: decorator
-@inline
-export function erf64(x: v128): v128 {
-  const a = f64x2.abs(x);
+function erfSmall(x: v128): v128 {
   const z = f64x2.mul(x, x);
   let p = mad(k(5.957176147748911e-11), z, -1.1372848856791674e-09);
   p = mad(p, z, 1.4659775274047436e-08);
@@ -72,8 +64,26 @@ export function erf64(x: v128): v128 {
   p = mad(p, z, 0.11283791670954879);
   p = mad(p, z, -0.3761263890318375);
   p = mad(p, z, 1.1283791670955126);
+  return f64x2.mul(p, x);
+}
+
+// Near 0 from erf, which makes erfc(0) exactly 1.
+// @ts-ignore: decorator
+@inline
+export function erfc64(x: v128): v128 {
+  const a = f64x2.abs(x);
+  const y = erfcPositive(a);
+  const r = v128.bitselect(f64x2.sub(k(2.0), y), y, f64x2.lt(x, k(0.0)));
+  return v128.bitselect(f64x2.sub(k(1.0), erfSmall(x)), r, f64x2.lt(a, k(0.5)));
+}
+
+// A polynomial below 3/4, 1 - erfc above.
+// @ts-ignore: decorator
+@inline
+export function erf64(x: v128): v128 {
+  const a = f64x2.abs(x);
   const far = v128.bitselect(f64x2.sub(k(1.0), erfcPositive(a)), a, f64x2.eq(a, a));
-  const y = v128.bitselect(f64x2.mul(p, a), far, f64x2.lt(a, k(0.75)));
+  const y = v128.bitselect(erfSmall(a), far, f64x2.lt(a, k(0.75)));
   return v128.bitselect(x, y, k(-0.0));
 }
 
@@ -96,13 +106,15 @@ function bell(x: v128): v128 {
   return expTail(f64x2.mul(k(-0.5), f64x2.mul(h, h)), tail, 0.0);
 }
 
-// The normal distribution function, accurate in the left tail too.
+// The normal distribution function, accurate in the left tail too, and exactly 1/2 at 0.
 // @ts-ignore: decorator
 @inline
 function normal(x: v128, e: v128): v128 {
   const y = normalTail(f64x2.abs(x), e);
-  const upper = f64x2.sub(k(1.0), y);
-  return v128.bitselect(y, upper, f64x2.lt(x, k(0.0)));
+  const r = v128.bitselect(y, f64x2.sub(k(1.0), y), f64x2.lt(x, k(0.0)));
+  const b = f64x2.mul(x, k(0.70710678118654752440));
+  const center = f64x2.add(k(0.5), f64x2.mul(k(0.5), erfSmall(b)));
+  return v128.bitselect(center, r, f64x2.lt(f64x2.abs(b), k(0.5)));
 }
 
 // @ts-ignore: decorator
