@@ -1,0 +1,89 @@
+/** The heap: nobody disposes, eviction changes nothing, scopes free early, memory stays flat. */
+import { afterEach, describe, expect, test } from "vitest";
+import { keep, memory, noGrad, ones, randn, scope, setMemoryLimit, type Tensor, tensor } from "../../src/index.js";
+
+const MIB = 1024 * 1024;
+
+afterEach(() => setMemoryLimit(256 * MIB));
+
+describe("eviction", () => {
+  test("under a limit of nothing, where everything is evicted all the time, results are the same", () => {
+    const compute = () => {
+      const x = tensor([[1, 2, 3], [4, 5, 6.5]], { dtype: "float64", requiresGrad: true });
+      const w = tensor([[0.5, -1], [2, 0.25], [1, 1]], { dtype: "float64", requiresGrad: true });
+      const big = ones([300, 200], { dtype: "float64" });
+      let y = x.matmul(w).exp().log().add(x.sum(1, { keepdim: true }));
+      for (let i = 0; i < 5; i++) y = y.mul(big.mean()).sub(big.select(0, i).sum().div(1000));
+      y.mul(y).sum().backward();
+      return [y.toArray(), x.grad?.toArray(), w.grad?.toArray()];
+    };
+    const expected = compute();
+    setMemoryLimit(0);
+    const before = memory().evictions;
+    expect(compute()).toEqual(expected);
+    expect(memory().evictions).toBeGreaterThan(before);
+  });
+
+  test("kept tensors survive any amount of garbage", () => {
+    setMemoryLimit(8 * MIB);
+    const kept = Array.from({ length: 200 }, (_, i) => ones([100]).mul(i));
+    for (let i = 0; i < 200; i++) ones([MIB / 4]).add(1);
+    kept.forEach((t, i) => {
+      expect(t.sum().item()).toBe(100 * i);
+    });
+    expect(memory().resident).toBeLessThanOrEqual(10 * MIB);
+  });
+
+  test("the heap's size is bounded in a loop that never yields", () => {
+    setMemoryLimit(16 * MIB);
+    for (let i = 0; i < 500; i++) randn([MIB / 8]).add(1).mul(2);
+    expect(memory().resident).toBeLessThanOrEqual(18 * MIB);
+  });
+});
+
+describe("scope", () => {
+  test("frees what is made inside, not what is returned, kept or a gradient", () => {
+    const x = ones([1000], { requiresGrad: true });
+    let kept: Tensor | undefined;
+    let lost: Tensor | undefined;
+    const out = scope(() => {
+      lost = x.mul(2);
+      kept = keep(x.mul(3));
+      const y = x.mul(4);
+      y.sum().backward();
+      return { y: y.detach() };
+    });
+    expect(out.y.select(0, 0).item()).toBe(4);
+    expect(kept?.select(0, 0).item()).toBe(3);
+    expect(x.grad?.select(0, 0).item()).toBe(4);
+    expect(() => lost?.add(1)).toThrow(/\[scope\] this tensor was freed when its scope ended: return it/);
+  });
+
+  test("gives its memory back at once", () => {
+    noGrad(() => {
+      const before = memory().resident;
+      scope(() => {
+        for (let i = 0; i < 10; i++) ones([MIB]).add(1);
+      });
+      expect(memory().resident).toBeLessThanOrEqual(before + MIB);
+    });
+  });
+
+  test("nested scopes hand on what they return", () => {
+    const out = scope(() => {
+      const inner = scope(() => ones([10]).add(1));
+      return inner.mul(2);
+    });
+    expect(out.sum().item()).toBe(40);
+  });
+
+  test("an error inside closes the scope", () => {
+    expect(() =>
+      scope(() => {
+        ones([4]);
+        throw new Error("inside");
+      }),
+    ).toThrow("inside");
+    expect(ones([3]).sum().item()).toBe(3);
+  });
+});
