@@ -40,33 +40,6 @@ export const swapaxes: typeof transpose = transpose;
 /** Same as {@link transpose}. Source: `torch.swapdims`. */
 export const swapdims: typeof transpose = transpose;
 
-/** The matrices in the last two dimensions transposed. Source: `torch.Tensor.mT`. */
-export function matrixTranspose(x: Tensor): Tensor {
-  if (x.shape.length < 2) throw new ShapeError(`[mT] expected at least 2 dimensions, got ${show(x.shape)}`);
-  return transpose(x, -2, -1);
-}
-
-/** All dimensions in reverse order. Source: `torch.Tensor.T`. */
-export function reverseDims(x: Tensor): Tensor {
-  return permute(
-    x,
-    x.shape.map((_, d) => x.shape.length - 1 - d),
-  );
-}
-
-/** The transpose of a matrix; for real tensors `H` is the same. Source: `torch.Tensor.H`. */
-export function hermitianTranspose(x: Tensor): Tensor {
-  if (x.shape.length !== 2 && x.shape.length !== 0) {
-    throw new ShapeError(`[H] expected a matrix, got ${show(x.shape)}; try x.mH`);
-  }
-  return reverseDims(x);
-}
-
-/** The matrices in the last two dimensions transposed (real dtypes have no conjugate). Source: `torch.adjoint`. */
-export function adjoint(x: Tensor): Tensor {
-  return matrixTranspose(x);
-}
-
 type OneOrMore<T> = T extends Tensor ? Tensor : Tensor[];
 
 function each<T extends Tensor | readonly Tensor[]>(x: T, fn: (t: Tensor) => Tensor): OneOrMore<T> {

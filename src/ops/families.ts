@@ -15,6 +15,7 @@ export {
   trueDivide,
 } from "./arithmetic.js";
 export { flip, fliplr, flipud, repeat, repeatInterleave, roll, rot90, tile, unfold } from "./arrange.js";
+export { i0 } from "./bessel.js";
 export { clone, contiguous, detach, to } from "./cast.js";
 export { clamp, clampMax, clampMin, clip, nanToNum } from "./clamp.js";
 export {
@@ -41,7 +42,6 @@ export {
 } from "./compare.js";
 export { diag, diagEmbed, diagflat, diagonal, tril, triu } from "./diagonal.js";
 export {
-  adjoint,
   broadcastTo,
   expandAs,
   moveaxis,
@@ -55,6 +55,7 @@ export {
   viewAs,
 } from "./dims.js";
 export { div, divide, floorDivide, fmod, remainder } from "./division.js";
+export { erf, erfc, erfinv } from "./erf.js";
 export {
   exp,
   exp2,
@@ -70,6 +71,7 @@ export {
 } from "./exponential.js";
 export { fmax, fmin, maximum, minimum } from "./extrema.js";
 export { frexp, ldexp, nextafter } from "./floatParts.js";
+export { digamma, igamma, igammac, lgamma, mvlgamma } from "./gamma.js";
 export { gather, indexAdd, indexCopy, indexFill, indexSelect, scatter, scatterAdd } from "./gather.js";
 export { asStrided } from "./geometry.js";
 export {
@@ -86,16 +88,28 @@ export {
   logicalOr,
   logicalXor,
 } from "./logical.js";
+export { argwhere, maskedScatter, maskedSelect, nonzero } from "./masked.js";
 export { addbmm, addmm, addmv, addr, baddbmm, bmm, dot, matmul, mm, mv, outer, vdot } from "./matmul.js";
 export { floatPower, hypot, pow, reciprocal, rsqrt, sqrt, square } from "./powers.js";
 export { bernoulli, multinomial } from "./random.js";
 export { item, toArray, toTypedArray } from "./read.js";
 export { all, amax, amin, aminmax, any, argmax, argmin, countNonzero, max, min } from "./reduce.js";
 export { ceil, fix, floor, frac, round, trunc } from "./rounding.js";
+export { indexReduce, scatterReduce } from "./scatterReduce.js";
+export {
+  asStridedScatter,
+  diagonalScatter,
+  narrowCopy,
+  selectScatter,
+  sliceScatter,
+} from "./scatterViews.js";
 export { abs, absolute, angle, copysign, heaviside, real, sgn, sign, signbit } from "./sign.js";
 export { logSoftmax, softmax, softmin } from "./softmax.js";
+export { logit, sinc, xlogy } from "./special.js";
 export { chunk, dsplit, hsplit, split, splitWithSizes, tensorSplit, unbind, vsplit } from "./split.js";
 export { mean, sum } from "./sum.js";
+export { put, take, takeAlongDim } from "./take.js";
+export { adjoint } from "./transposes.js";
 export {
   acos,
   acosh,

@@ -1,6 +1,7 @@
 /** Op functions that are not methods: their first argument is no tensor, or the method takes other arguments. */
 export { isin } from "./compare.js";
 export { atleast1d, atleast2d, atleast3d, broadcastTensors } from "./dims.js";
+export { polygamma } from "./gamma.js";
 export { fill } from "./inPlace.js";
 export {
   blockDiag,
@@ -15,4 +16,4 @@ export {
   vstack,
 } from "./join.js";
 export { binomial, normal, poisson } from "./random.js";
-export { where } from "./where.js";
+export { whereOrNonzero as where } from "./masked.js";

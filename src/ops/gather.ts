@@ -86,8 +86,8 @@ const scatterSumOp = defineOp<{ shape: Shape; dim: number }>({
   backward: (g, n) => [run(gatherOp, [g, n.input(1)], { dim: n.attrs.dim })],
 });
 
-/** Joins `src` into `out` in place at the indices; raw. */
-function scatterInto(table: KernelTable, out: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
+/** Joins `src` into `out` in place at the indices; raw. @internal */
+export function scatterInto(table: KernelTable, out: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
   if (index.numel === 0) return out;
   const s = src.shape.length === 0 ? contiguous(expandTo(src, index.shape)) : corner(src, index.shape);
   const same = index.shape.every((n, d) => d === dim || n === out.shape[d]);

@@ -14,8 +14,13 @@ export const inPlaceNames = [
   // rounding, signs, limits
   "abs", "absolute", "ceil", "clamp", "clampMax", "clampMin", "clip", "copysign", "fix", "floor", "frac", "heaviside",
   "nanToNum", "nextafter", "round", "sgn", "sign", "trunc",
+  // special functions
+  "digamma", "erf", "erfc", "erfinv", "i0", "igamma", "igammac", "lgamma", "logit", "mvlgamma", "sinc", "xlogy",
   // comparisons, logic, bits, masks
   "eq", "ge", "greater", "greaterEqual", "gt", "le", "less", "lessEqual", "lt", "ne", "notEqual", "bitwiseAnd",
   "bitwiseLeftShift", "bitwiseNot", "bitwiseOr", "bitwiseRightShift", "bitwiseXor", "gcd", "lcm", "logicalAnd",
   "logicalNot", "logicalOr", "logicalXor", "maskedFill",
+  // indices, triangles, products
+  "indexAdd", "indexCopy", "indexFill", "indexReduce", "maskedScatter", "put", "scatter", "scatterAdd", "scatterReduce",
+  "tril", "triu", "addbmm", "addmm", "addmv", "addr", "baddbmm",
 ] as const satisfies readonly (keyof typeof families)[];

@@ -22,4 +22,6 @@ export {
   random_,
   uniform_,
 } from "./randomInPlace.js";
+export { asStrided_, squeeze_, swapaxes_, swapdims_, t_, transpose_, unsqueeze_ } from "./viewsInPlace.js";
 export { whereOf as where } from "./where.js";
+export { polygammaOf as polygamma } from "./gamma.js";

@@ -21,6 +21,9 @@ export interface OverloadedMethods {
   min(): Tensor;
   min(other: Tensor): Tensor;
   min(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
+  /** Coordinates of the elements that are not zero: one row each, or one vector for each dimension. */
+  nonzero(options?: { asTuple?: false }): Tensor;
+  nonzero(options: { asTuple: true }): Tensor[];
 }
 
 /** Every op function whose first argument is a tensor, as a method. */

@@ -73,6 +73,16 @@ export class Tensor {
     return this.stridesOrNull;
   }
 
+  /** @internal Takes the place of another view of the same storage, as `squeeze_` and its kin do. */
+  takePlace(of: Tensor): void {
+    const self: { -readonly [K in "shape" | "storageOffset" | "numel" | "contig"]: Tensor[K] } = this;
+    self.shape = of.shape;
+    self.storageOffset = of.storageOffset;
+    self.numel = of.numel;
+    self.contig = of.contig;
+    this.stridesOrNull = of.contig ? null : of.strides;
+  }
+
   /** Element type. */
   get dtype(): DType {
     return nameOf(this.code);
