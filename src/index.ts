@@ -6,6 +6,7 @@ export * from "./autograd/mode.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/families.js";
 export * from "./ops/functions.js";
+export * as special from "./ops/special.js";
 export * as optim from "./optim/index.js";
 export * from "./tensor/create.js";
 export { type MemoryStats, memory, setMemoryLimit } from "./tensor/heap.js";

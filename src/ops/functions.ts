@@ -15,5 +15,5 @@ export {
   stack,
   vstack,
 } from "./join.js";
-export { binomial, normal, poisson } from "./random.js";
 export { whereOrNonzero as where } from "./masked.js";
+export { binomial, normal, poisson } from "./random.js";

@@ -1,4 +1,6 @@
 /** Functions that are methods only: what they do has no function of its own in PyTorch. */
+
+export { polygammaOf as polygamma } from "./gamma.js";
 export {
   add_,
   copy_,
@@ -24,4 +26,3 @@ export {
 } from "./randomInPlace.js";
 export { asStrided_, squeeze_, swapaxes_, swapdims_, t_, transpose_, unsqueeze_ } from "./viewsInPlace.js";
 export { whereOf as where } from "./where.js";
-export { polygammaOf as polygamma } from "./gamma.js";

@@ -53,8 +53,10 @@ for (const [name, fn] of Object.entries({ ...families, ...members })) {
   });
 }
 
+const byName: Readonly<Record<string, unknown>> = families;
+
 for (const name of inPlaceNames) {
-  const fn = families[name] as AnyFn;
+  const fn = byName[name] as AnyFn;
   Object.defineProperty(Tensor.prototype, `${name}_`, {
     value(this: Tensor, ...args: unknown[]) {
       return assign(`${name}_`, this, fn(this, ...args) as Tensor);
