@@ -1,8 +1,10 @@
 /** Layers, containers and models (`torch.nn`). */
 
 export type { AnyModule, ModuleBase, ModuleToOptions, WalkOptions } from "./base.js";
+export { Embedding, type EmbeddingModuleOptions } from "./embedding.js";
 export * as functional from "./functional/index.js";
 export * from "./hooks.js";
+export * from "./loss.js";
 export { Module } from "./module.js";
 export { Buffer, type BufferOptions, Parameter, type ParameterOptions } from "./parameter.js";
 export {

@@ -47,6 +47,11 @@ function along(table: KernelTable, inputs: readonly Tensor[], dim: number): Tens
   return out;
 }
 
+/** log softmax of raw data. @internal */
+export function rawLogSoftmax(x: Tensor, dim: number): Tensor {
+  return along(LOG_SOFTMAX, [x], dim);
+}
+
 const softmaxOp = defineOp<number>({
   name: "Softmax",
   savesOutput: true,

@@ -1,2 +1,3 @@
 /** Layers as functions (`torch.nn.functional`). */
-export {};
+export * from "./embedding.js";
+export * from "./loss.js";

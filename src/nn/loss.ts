@@ -1,0 +1,123 @@
+/** Losses as modules, by PyTorch's names; each calls the function of the same name. */
+import type { Tensor } from "../tensor/tensor.js";
+import * as F from "./functional/loss.js";
+import { Module } from "./module.js";
+
+/** A loss of an input and a target. */
+export abstract class Loss extends Module<[input: Tensor, target: Tensor]> {
+  /** "mean", "sum" or "none". */
+  readonly reduction: F.Reduction;
+
+  constructor(options: F.LossOptions = {}) {
+    super();
+    this.reduction = options.reduction ?? "mean";
+  }
+}
+
+/** A loss with a weight, which is a buffer. */
+export abstract class WeightedLoss extends Loss {
+  weight: Tensor | null;
+
+  constructor(options: F.LossOptions & { weight?: Tensor | null } = {}) {
+    super(options);
+    this.weight = this.registerBuffer("weight", options.weight ?? null);
+  }
+}
+
+/** Mean squared error; see `nn.functional.mseLoss`. Source: `torch.nn.MSELoss`. */
+export class MSELoss extends Loss {
+  forward(input: Tensor, target: Tensor): Tensor {
+    return F.mseLoss(input, target, { reduction: this.reduction });
+  }
+}
+
+/** Mean absolute error; see `nn.functional.l1Loss`. Source: `torch.nn.L1Loss`. */
+export class L1Loss extends Loss {
+  forward(input: Tensor, target: Tensor): Tensor {
+    return F.l1Loss(input, target, { reduction: this.reduction });
+  }
+}
+
+/** Quadratic near 0 and linear beyond `delta`; see `nn.functional.huberLoss`. Source: `torch.nn.HuberLoss`. */
+export class HuberLoss extends Loss {
+  readonly delta: number;
+
+  constructor(options: F.HuberOptions = {}) {
+    super(options);
+    this.delta = options.delta ?? 1;
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    return F.huberLoss(input, target, { reduction: this.reduction, delta: this.delta });
+  }
+}
+
+/** Huber loss over `beta`; see `nn.functional.smoothL1Loss`. Source: `torch.nn.SmoothL1Loss`. */
+export class SmoothL1Loss extends Loss {
+  readonly beta: number;
+
+  constructor(options: F.SmoothL1Options = {}) {
+    super(options);
+    this.beta = options.beta ?? 1;
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    return F.smoothL1Loss(input, target, { reduction: this.reduction, beta: this.beta });
+  }
+}
+
+/**
+ * Cross entropy of logits and classes or class probabilities; see `nn.functional.crossEntropy`.
+ * Source: `torch.nn.CrossEntropyLoss`.
+ * @example
+ * const loss = new nn.CrossEntropyLoss({ labelSmoothing: 0.1 });
+ * loss(zeros([2, 4]), tensor([1, 3])).item(); // 1.3862943649291992
+ */
+export class CrossEntropyLoss extends WeightedLoss {
+  readonly ignoreIndex: number;
+  readonly labelSmoothing: number;
+
+  constructor(options: F.CrossEntropyOptions = {}) {
+    super(options);
+    this.ignoreIndex = options.ignoreIndex ?? -100;
+    this.labelSmoothing = options.labelSmoothing ?? 0;
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    const { weight, ignoreIndex, reduction, labelSmoothing } = this;
+    return F.crossEntropy(input, target, { weight, ignoreIndex, reduction, labelSmoothing });
+  }
+}
+
+/** Negative log likelihood of log-probabilities; see `nn.functional.nllLoss`. Source: `torch.nn.NLLLoss`. */
+export class NLLLoss extends WeightedLoss {
+  readonly ignoreIndex: number;
+
+  constructor(options: F.NllLossOptions = {}) {
+    super(options);
+    this.ignoreIndex = options.ignoreIndex ?? -100;
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    const { weight, ignoreIndex, reduction } = this;
+    return F.nllLoss(input, target, { weight, ignoreIndex, reduction });
+  }
+}
+
+/**
+ * Binary cross entropy of logits; see `nn.functional.binaryCrossEntropyWithLogits`.
+ * Source: `torch.nn.BCEWithLogitsLoss`.
+ */
+export class BCEWithLogitsLoss extends WeightedLoss {
+  posWeight: Tensor | null;
+
+  constructor(options: F.BceWithLogitsOptions = {}) {
+    super(options);
+    this.posWeight = this.registerBuffer("pos_weight", options.posWeight ?? null);
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    const { weight, reduction, posWeight } = this;
+    return F.binaryCrossEntropyWithLogits(input, target, { weight, reduction, posWeight });
+  }
+}

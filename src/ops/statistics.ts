@@ -1,0 +1,144 @@
+/** Moments and norms over dimensions: var, std, logsumexp, nansum, nanmean, norm, dist. */
+import { codeOf, type DType, isFloat, nameOf } from "../tensor/dtype.js";
+import { DTypeError, ShapeError, ValueError } from "../tensor/errors.js";
+import { wrapDims } from "../tensor/shape.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { add, div, mul, sub } from "./arithmetic.js";
+import { cast } from "./cast.js";
+import { eq, isfinite, isnan, ne } from "./compare.js";
+import { exp, log } from "./exponential.js";
+import { logicalNot } from "./logical.js";
+import { pow, sqrt } from "./powers.js";
+import { all, amax, amin } from "./reduce.js";
+import { abs } from "./sign.js";
+import { type DimArg, type ReduceOptions, reduceArgs, type SumOptions, sum } from "./sum.js";
+import { reshape } from "./view.js";
+import { where } from "./where.js";
+
+/** Options of {@link var_} and its kin. */
+export interface VarOptions extends ReduceOptions {
+  /** Subtracted from the count in the divisor (default 1: the unbiased estimate). */
+  correction?: number;
+  /** false is `correction: 0`. */
+  unbiased?: boolean;
+}
+
+interface Moments {
+  readonly dims: readonly number[];
+  readonly correction: number;
+  readonly count: number;
+  readonly keepdim: boolean;
+}
+
+function moments(op: string, x: Tensor, dim: DimArg<VarOptions> | boolean, options: VarOptions | undefined): Moments {
+  const o = typeof dim === "boolean" ? { ...options, unbiased: dim } : reduceArgs(dim, options);
+  if (!isFloat(x.code)) throw new DTypeError(`[${op}] expected a floating dtype, got ${nameOf(x.code)}; try x.to("float32")`);
+  const dims = wrapDims(op, o.dim, x.shape.length);
+  const correction = o.correction ?? (o.unbiased === false ? 0 : 1);
+  const count = dims.reduce((n, d) => n * (x.shape[d] as number), 1);
+  return { dims, correction, count, keepdim: o.keepdim ?? false };
+}
+
+function centred(x: Tensor, m: Moments): { mean: Tensor; variance: Tensor } {
+  const mu = sum(x, { dim: m.dims, keepdim: true }).div(m.count);
+  const d = sub(x, mu);
+  const squares = sum(mul(d, d), { dim: m.dims, keepdim: true });
+  const variance = div(squares, Math.max(0, m.count - m.correction));
+  return { mean: fold(mu, m), variance: fold(variance, m) };
+}
+
+function fold(t: Tensor, m: Moments): Tensor {
+  return m.keepdim || m.dims.length === 0 ? t : reshape(t, t.shape.filter((_, d) => !m.dims.includes(d)));
+}
+
+/** Variance over dimensions. A divisor of 0 gives NaN or Infinity, as in PyTorch. Source: `torch.var`. */
+export function var_(x: Tensor, dim?: DimArg<VarOptions> | boolean, options?: VarOptions): Tensor {
+  return centred(x, moments("var", x, dim ?? {}, options)).variance;
+}
+
+/** Standard deviation over dimensions. Source: `torch.std`. */
+export function std(x: Tensor, dim?: DimArg<VarOptions> | boolean, options?: VarOptions): Tensor {
+  return sqrt(centred(x, moments("std", x, dim ?? {}, options)).variance);
+}
+
+/** [variance, mean]. Source: `torch.var_mean`. */
+export function varMean(x: Tensor, dim?: DimArg<VarOptions> | boolean, options?: VarOptions): [Tensor, Tensor] {
+  const { mean: mu, variance } = centred(x, moments("varMean", x, dim ?? {}, options));
+  return [variance, mu];
+}
+
+/** [standard deviation, mean]. Source: `torch.std_mean`. */
+export function stdMean(x: Tensor, dim?: DimArg<VarOptions> | boolean, options?: VarOptions): [Tensor, Tensor] {
+  const { mean: mu, variance } = centred(x, moments("stdMean", x, dim ?? {}, options));
+  return [sqrt(variance), mu];
+}
+
+/** log sum exp(x) over dimensions, shifted by the maximum so that it does not overflow. Source: `torch.logsumexp`. */
+export function logsumexp(x: Tensor, dim: number | readonly number[], options: { keepdim?: boolean } = {}): Tensor {
+  const input = isFloat(x.code) ? x : cast(x, codeOf("float32"));
+  const dims = wrapDims("logsumexp", dim, x.shape.length);
+  const keep = { dim: dims, keepdim: true };
+  if (dims.some((d) => x.shape[d] === 0)) return log(sum(exp(input), { dim: dims, keepdim: options.keepdim ?? false }));
+  const top = amax(input.detach(), keep);
+  const shift = where(isfinite(top), top, 0);
+  const total = add(log(sum(exp(sub(input, shift)), keep)), shift);
+  return options.keepdim === true ? total : reshape(total, total.shape.filter((_, d) => !dims.includes(d)));
+}
+
+/** Sum with NaN taken as 0. Source: `torch.nansum`. */
+export function nansum(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): Tensor {
+  return sum(isFloat(x.code) ? where(isnan(x), 0, x) : x, reduceArgs(dim, options));
+}
+
+/** Mean of the elements that are not NaN. Source: `torch.nanmean`. */
+export function nanmean(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): Tensor {
+  const o = reduceArgs(dim, options);
+  if (!isFloat(x.code)) throw new DTypeError(`[nanmean] expected a floating dtype, got ${nameOf(x.code)}; try x.to("float32")`);
+  const over = { ...(o.dim === undefined ? {} : { dim: o.dim }), ...(o.keepdim === undefined ? {} : { keepdim: o.keepdim }) };
+  return div(nansum(x, o), sum(logicalNot(isnan(x)), over));
+}
+
+/** Options of {@link norm}. */
+export interface NormOptions extends SumOptions {
+  /** Order: a number, Infinity, -Infinity, "fro" (default) or "nuc". */
+  p?: number | "fro" | "nuc";
+}
+
+/**
+ * (sum |x|^p)^(1/p) over dimensions, with PyTorch's subgradient 0 at 0. p = Infinity and -Infinity give the largest and
+ * smallest magnitude, p = 0 counts. Source: `torch.linalg.vector_norm`.
+ */
+export function vectorNorm(x: Tensor, ord = 2, options: SumOptions = {}): Tensor {
+  const code = options.dtype === undefined ? x.code : codeOf(options.dtype as DType);
+  if (!isFloat(code)) throw new DTypeError(`[vectorNorm] expected a floating dtype, got ${nameOf(code)}; try x.to("float32")`);
+  const input = cast(x, code);
+  const dims = wrapDims("vectorNorm", options.dim, x.shape.length);
+  const over = { dim: dims, keepdim: options.keepdim ?? false };
+  const emptyReduction = dims.some((d) => x.shape[d] === 0);
+  if (ord === 0) return sum(cast(ne(input, 0), code), over);
+  if (ord === Number.POSITIVE_INFINITY || ord === Number.NEGATIVE_INFINITY) {
+    if (emptyReduction) throw new ShapeError("[vectorNorm] an infinite order has no value for an empty dimension");
+    return ord > 0 ? amax(abs(input), over) : amin(abs(input), over);
+  }
+  if (ord === 1) return sum(abs(input), over);
+  if (emptyReduction && ord < 0) throw new ShapeError("[vectorNorm] a negative order has no value for an empty dimension");
+  const total = ord === 2 ? sum(mul(input, input), over) : sum(pow(abs(input), ord), over);
+  // At 0 the root has an infinite slope; the subgradient there is 0.
+  const zero = eq(total, 0);
+  if (all(logicalNot(zero)).item() !== 0) return ord === 2 ? sqrt(total) : pow(total, 1 / ord);
+  const safe = where(zero, 1, total);
+  return where(zero, mul(total, 0), ord === 2 ? sqrt(safe) : pow(safe, 1 / ord));
+}
+
+/** Norm of a tensor over dimensions; matrices by "fro" (default) too. Source: `torch.norm`. */
+export function norm(x: Tensor, p?: number | "fro" | "nuc" | NormOptions | null, dim?: DimArg<NormOptions>, options?: NormOptions): Tensor {
+  const o: NormOptions =
+    typeof p === "object" && p !== null ? p : { ...reduceArgs(dim, options), ...(p === undefined || p === null ? {} : { p }) };
+  if (o.p === "nuc") throw new ValueError('[norm] p = "nuc" is linalg.matrixNorm(x, { ord: "nuc" }); try that');
+  return vectorNorm(x, o.p === undefined || o.p === "fro" ? 2 : o.p, o);
+}
+
+/** The p-norm of `x - other`. Source: `torch.dist`. */
+export function dist(x: Tensor, other: Tensor, p: number | { p?: number } = 2): Tensor {
+  return vectorNorm(sub(x, other), typeof p === "number" ? p : (p.p ?? 2));
+}
