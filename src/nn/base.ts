@@ -22,6 +22,7 @@ import {
   StateLoad,
   saveTensor,
 } from "./stateDict.js";
+import { isLazy } from "./uninitialized.js";
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
@@ -66,6 +67,14 @@ export abstract class ModuleBase extends Callable {
 
   /** Computes the output; called through the module itself, which runs the hooks as well. */
   abstract forward(...args: never[]): unknown;
+
+  /** @internal Computes the output with the hooks run. */
+  abstract _invoke(args: unknown[]): unknown;
+
+  /** @internal Whether a call keeps no handle to its input and output: layers of the library, without hooks. */
+  get _pure(): boolean {
+    return false;
+  }
 
   // ---- members ----
 
@@ -347,6 +356,10 @@ export abstract class ModuleBase extends Callable {
     for (const child of this.children()) child._apply(fn, seen);
     const convert = (t: Tensor) => {
       nextOp();
+      if (isLazy(t)) {
+        Object.assign(t, { code: fn(empty([0], t.code)).code });
+        return;
+      }
       const made = fn(t);
       if (made !== t) setData(t, made);
     };
@@ -541,6 +554,11 @@ export abstract class ModuleBase extends Callable {
     hook: (module: this, incompatibleKeys: IncompatibleKeys) => void,
   ): HookHandle {
     return this.addStateHook("loadPost", hook);
+  }
+
+  /** @internal Takes over the fields of the module that this one is a copy of. */
+  _copyFields(from: AnyModule, copy: <T>(value: T) => T): void {
+    for (const [field, value] of Object.entries(from)) this._set(field, copy(value as unknown));
   }
 
   /** @internal Takes over the hooks and buffer names of the module that this one is a copy of. */

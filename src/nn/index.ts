@@ -1,9 +1,21 @@
 /** Layers, containers and models (`torch.nn`). */
 
 export type { AnyModule, ModuleBase, ModuleToOptions, WalkOptions } from "./base.js";
+export {
+  type Members,
+  ModuleDict,
+  ModuleList,
+  ParameterDict,
+  ParameterList,
+  Sequential,
+} from "./containers.js";
+export { deepCopy } from "./copy.js";
 export { Embedding, type EmbeddingModuleOptions } from "./embedding.js";
 export * as functional from "./functional/index.js";
 export * from "./hooks.js";
+export * as init from "./init.js";
+export { type LazyClass, type LazyModule, LazyModuleMixin } from "./lazy.js";
+export { type AffineOptions, Bilinear, Identity, LazyLinear, Linear } from "./linear.js";
 export * from "./loss.js";
 export { Module } from "./module.js";
 export { Buffer, type BufferOptions, Parameter, type ParameterOptions } from "./parameter.js";
@@ -16,3 +28,9 @@ export {
   type StateDictOptions,
   StateLoad,
 } from "./stateDict.js";
+export {
+  isLazy,
+  UninitializedBuffer,
+  type UninitializedOptions,
+  UninitializedParameter,
+} from "./uninitialized.js";

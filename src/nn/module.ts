@@ -33,7 +33,6 @@ function headline(module: AnyModule): string {
 /**
  * The call of a module: runs the hooks and `forward`.
  */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: gives the class its call signature
 export interface Module<Args extends unknown[] = [Tensor], Out = Tensor> {
   // biome-ignore lint/style/useShorthandFunctionType: merged with the class
   (...args: Args): Out;
@@ -80,6 +79,11 @@ export abstract class Module<Args extends unknown[] = [Tensor], Out = Tensor> ex
       }
     }
     return error;
+  }
+
+  /** @internal */
+  override get _pure(): boolean {
+    return Object.hasOwn(this.constructor, "pure") && !this._hooked;
   }
 
   private addCallHook(

@@ -7,6 +7,7 @@ import { sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import type { AnyModule } from "./base.js";
 import { Parameter } from "./parameter.js";
+import { isLazy } from "./uninitialized.js";
 
 /** What a state dict knows besides tensors: the version of each module that wrote into it, by its path. */
 export interface StateDictMetadata {
@@ -163,6 +164,10 @@ export function overwrite(target: Tensor, source: Tensor): void {
 export function loadTensor(load: StateLoad, key: string, target: Tensor, put: (t: Tensor) => void): void {
   const value = load.take(key);
   if (value === undefined) return;
+  if (isLazy(target) || isLazy(value)) {
+    loadLazy(load, key, target, value, put);
+    return;
+  }
   if (!(value instanceof Tensor)) {
     load.mismatch(
       `${key}: got ${value === null ? "null" : typeof value}, expected a tensor of shape ${show(target.shape)}`,
@@ -183,9 +188,33 @@ export function loadTensor(load: StateLoad, key: string, target: Tensor, put: (t
   });
 }
 
+/** Loads where the module's tensor, or the one to load, has no shape yet. */
+function loadLazy(
+  load: StateLoad,
+  key: string,
+  target: Tensor,
+  value: unknown,
+  put: (t: Tensor) => void,
+): void {
+  if (isLazy(value)) {
+    if (isLazy(target)) return;
+    load.mismatch(
+      `${key}: the value was saved before it was initialised; try a forward pass before stateDict()`,
+    );
+  } else if (!(value instanceof Tensor)) load.mismatch(`${key}: got ${typeof value}, expected a tensor`);
+  else if (isLazy(target)) {
+    load.plan(() => {
+      const { requiresGrad } = target;
+      target.materialize(value.shape);
+      if (!load.assign) overwrite(target, value);
+      else put(target instanceof Parameter ? new Parameter(value, requiresGrad) : value);
+    });
+  }
+}
+
 /** Puts a tensor into a state dict. @internal */
 export function saveTensor(into: StateDict, key: string, t: Tensor, keepVars: boolean): void {
-  into[key] = keepVars ? t : detached(t);
+  into[key] = keepVars || isLazy(t) ? t : detached(t);
 }
 
 /** Loads every part of a module tree. @internal */
