@@ -40,6 +40,32 @@ export const swapaxes: typeof transpose = transpose;
 /** Same as {@link transpose}. Source: `torch.swapdims`. */
 export const swapdims: typeof transpose = transpose;
 
+/** All dimensions in reverse order. Source: `torch.Tensor.T`. */
+export function reverseDims(x: Tensor): Tensor {
+  return permute(
+    x,
+    x.shape.map((_, d) => x.shape.length - 1 - d),
+  );
+}
+
+/** The matrices in the last two dimensions transposed. Source: `torch.Tensor.mT`. */
+export function matrixTranspose(x: Tensor): Tensor {
+  if (x.shape.length === 1)
+    throw new ShapeError(`[mT] expected at least 2 dimensions, got shape ${show(x.shape)}`);
+  return x.shape.length === 0 ? permute(x, []) : transpose(x, -2, -1);
+}
+
+/** The transpose of a matrix (real dtypes have no conjugate). Source: `torch.Tensor.H`. */
+export function hermitianTranspose(x: Tensor): Tensor {
+  if (x.shape.length !== 2 && x.shape.length !== 0) {
+    throw new ShapeError(`[H] expected a matrix, got shape ${show(x.shape)}; try x.mH`);
+  }
+  return reverseDims(x);
+}
+
+/** The matrices in the last two dimensions transposed (real dtypes have no conjugate). Source: `torch.adjoint`. */
+export const adjoint: typeof matrixTranspose = matrixTranspose;
+
 type OneOrMore<T> = T extends Tensor ? Tensor : Tensor[];
 
 function each<T extends Tensor | readonly Tensor[]>(x: T, fn: (t: Tensor) => Tensor): OneOrMore<T> {

@@ -42,6 +42,7 @@ export {
 } from "./compare.js";
 export { diag, diagEmbed, diagflat, diagonal, tril, triu } from "./diagonal.js";
 export {
+  adjoint,
   broadcastTo,
   expandAs,
   moveaxis,
@@ -70,6 +71,7 @@ export {
   tanh,
 } from "./exponential.js";
 export { fmax, fmin, maximum, minimum } from "./extrema.js";
+export { isFloatingPoint, isNonzero, isSigned } from "./facts.js";
 export { frexp, ldexp, nextafter } from "./floatParts.js";
 export { digamma, igamma, igammac, lgamma, mvlgamma } from "./gamma.js";
 export { gather, indexAdd, indexCopy, indexFill, indexSelect, scatter, scatterAdd } from "./gather.js";
@@ -109,7 +111,6 @@ export { logit, sinc, xlogy } from "./special.js";
 export { chunk, dsplit, hsplit, split, splitWithSizes, tensorSplit, unbind, vsplit } from "./split.js";
 export { mean, sum } from "./sum.js";
 export { put, take, takeAlongDim } from "./take.js";
-export { adjoint } from "./transposes.js";
 export {
   acos,
   acosh,
