@@ -18,6 +18,7 @@ export interface ModuleLike {
   (...args: unknown[]): unknown;
   train(mode: boolean): unknown;
   double(): unknown;
+  float(): unknown;
   loadStateDict(state: Record<string, unknown>): unknown;
   stateDict(): unknown;
   namedParameters(): Iterable<readonly [string, TensorLike]>;

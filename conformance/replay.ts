@@ -145,6 +145,8 @@ function buildModule(library: Library, recorded: ModuleCase, forward: unknown[])
   }
   if (requireDtype(recorded.dtype) === "float64") {
     module.double();
+  } else {
+    module.float(); // tensors given to the constructor may have another dtype
   }
   module.train(recorded.training);
   if (recorded.lazy) {
