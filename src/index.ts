@@ -8,8 +8,34 @@ export * from "./ops/families.js";
 export * from "./ops/functions.js";
 export * as special from "./ops/special.js";
 export * as optim from "./optim/index.js";
+export { emptyStrided, type FrombufferOptions, frombuffer, fromTypedArray } from "./tensor/buffer.js";
 export * from "./tensor/create.js";
+export {
+  canCast,
+  type DType,
+  getDefaultDtype,
+  promoteTypes,
+  setDefaultDtype,
+  type TypedArray,
+} from "./tensor/dtype.js";
+export {
+  AutogradError,
+  DTypeError,
+  HeapError,
+  IndexError,
+  KindlingError,
+  ShapeError,
+  ValueError,
+  ZeroDivisionError,
+} from "./tensor/errors.js";
+export {
+  getPrintOptions,
+  type PrintOptions,
+  type SetPrintOptions,
+  setPrintOptions,
+} from "./tensor/format.js";
 export { type MemoryStats, memory, setMemoryLimit } from "./tensor/heap.js";
+export * from "./tensor/info.js";
 export {
   defaultGenerator,
   forkRng,
@@ -30,7 +56,11 @@ export {
   setRngState,
 } from "./tensor/random.js";
 export { keep, type Scope, scope } from "./tensor/scope.js";
+export type { Shape } from "./tensor/shape.js";
 export { Tensor } from "./tensor/tensor.js";
+export * from "./tensor/triangle.js";
+export * from "./tensor/windows.js";
 
 import "./autograd/methods.js";
+import "./ops/attributes.js";
 import "./ops/methods.js";

@@ -72,6 +72,7 @@ const methods: AutogradMethods & ThisType<Tensor> = {
     if (!this.requiresGrad) throw new AutogradError("[retainGrad] the tensor does not require a gradient");
     if (this.node === null) return;
     const weak = this;
+    Object.defineProperty(this, "retainsGrad", { value: true, configurable: true });
     this.registerHook((g) => {
       weak.grad = g;
       g.storage.flags |= KEPT;

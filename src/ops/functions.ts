@@ -1,6 +1,9 @@
 /** Op functions that are not methods: their first argument is no tensor, or the method takes other arguments. */
+export { cartesianProd, combinations, meshgrid } from "./combine.js";
 export { isin } from "./compare.js";
+export { asarray, asTensor } from "./convert.js";
 export { atleast1d, atleast2d, atleast3d, broadcastTensors } from "./dims.js";
+export { resultType } from "./facts.js";
 export { polygamma } from "./gamma.js";
 export { fill } from "./inPlace.js";
 export {

@@ -1,5 +1,23 @@
 /** Functions that are methods only: what they do has no function of its own in PyTorch. */
 
+export {
+  bool,
+  byte,
+  cpu,
+  double,
+  float,
+  int,
+  long,
+  newEmpty,
+  newEmptyStrided,
+  newFull,
+  newOnes,
+  newTensor,
+  newZeros,
+  type,
+  typeAs,
+} from "./convert.js";
+export { dataPtr, dim, elementSize, isContiguous, size, stride, tolist } from "./facts.js";
 export { polygammaOf as polygamma } from "./gamma.js";
 export {
   add_,

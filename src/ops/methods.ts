@@ -1,5 +1,7 @@
 /** Adds the ops to Tensor as methods: `x.name(...)` is `name(x, ...)`, types included. */
 import { assign } from "../autograd/inplace.js";
+import type { DType } from "../tensor/dtype.js";
+import type { Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import * as families from "./families.js";
 import { inPlaceNames } from "./inPlaceNames.js";
@@ -21,6 +23,15 @@ export interface OverloadedMethods {
   min(): Tensor;
   min(other: Tensor): Tensor;
   min(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
+  /** The shape, or the size of one dimension. Source: `torch.Tensor.size`. */
+  size(): Shape;
+  size(dim: number): number;
+  /** The strides, or the stride of one dimension. Source: `torch.Tensor.stride`. */
+  stride(): readonly number[];
+  stride(dim: number): number;
+  /** The name of the dtype; with a dtype, the tensor as that. Source: `torch.Tensor.type`. */
+  type(): DType;
+  type(dtype: DType): Tensor;
   /** Coordinates of the elements that are not zero: one row each, or one vector for each dimension. */
   nonzero(options?: { asTuple?: false }): Tensor;
   nonzero(options: { asTuple: true }): Tensor[];
@@ -30,7 +41,9 @@ export interface OverloadedMethods {
 export type OpMethods = { [K in Exclude<keyof Families, keyof OverloadedMethods>]: Method<Families[K]> };
 
 /** Functions that are methods only. */
-export type MemberMethods = { [K in keyof typeof members]: Method<(typeof members)[K]> };
+export type MemberMethods = {
+  [K in Exclude<keyof typeof members, keyof OverloadedMethods>]: Method<(typeof members)[K]>;
+};
 
 /** The in-place forms: `x.name_(...)` writes `name(x, ...)` into `x` and returns it. */
 export type InPlaceMethods = {

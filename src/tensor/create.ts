@@ -38,7 +38,9 @@ export interface CreateOptions {
 export function withGrad(t: Tensor, options: CreateOptions | undefined): Tensor {
   if (options?.requiresGrad === true) {
     if (!isFloat(t.code)) {
-      throw new DTypeError(`[requiresGrad] only floating tensors can require gradients: got ${nameOf(t.code)}; try dtype: "float32"`);
+      throw new DTypeError(
+        `[requiresGrad] only floating tensors can require gradients: got ${nameOf(t.code)}; try dtype: "float32"`,
+      );
     }
     t.leafRequiresGrad = true;
   }
@@ -72,12 +74,17 @@ function flattenData(data: TensorData, shape: Shape, dim: number, into: (number 
   if (dim === shape.length) {
     if (typeof data === "object" || data === undefined) throw ragged(shape, dim, data);
     if (typeof data !== "number" && typeof data !== "boolean" && typeof data !== "bigint") {
-      throw new DTypeError(`[tensor] cannot hold ${typeof data} ${String(data)}: expected numbers, booleans or bigints`);
+      throw new DTypeError(
+        `[tensor] cannot hold ${typeof data} ${String(data)}: expected numbers, booleans or bigints`,
+      );
     }
     into.push(data);
     return;
   }
-  if ((!Array.isArray(data) && !ArrayBuffer.isView(data)) || (data as { length: number }).length !== shape[dim]) {
+  if (
+    (!Array.isArray(data) && !ArrayBuffer.isView(data)) ||
+    (data as { length: number }).length !== shape[dim]
+  ) {
     throw ragged(shape, dim, data);
   }
   const list = data as ArrayLike<TensorData>;
@@ -103,7 +110,11 @@ function ragged(shape: Shape, dim: number, data: unknown): ShapeError {
  */
 export function tensor(data: TensorData, options?: CreateOptions): Tensor {
   nextOp();
-  if (data instanceof Tensor) return withGrad(castTo(copyOf(data), options?.dtype === undefined ? data.code : codeOf(options.dtype)), options);
+  if (data instanceof Tensor)
+    return withGrad(
+      castTo(copyOf(data), options?.dtype === undefined ? data.code : codeOf(options.dtype)),
+      options,
+    );
   if (ArrayBuffer.isView(data)) {
     const own = typedCode(data as TypedArray);
     const code = options?.dtype === undefined ? own : codeOf(options.dtype);
@@ -146,7 +157,11 @@ export function ones(size: Shape, options?: CreateOptions): Tensor {
 export function full(size: Shape, fillValue: number | boolean | bigint, options?: CreateOptions): Tensor {
   nextOp();
   const own =
-    typeof fillValue === "boolean" ? BOOL : typeof fillValue === "bigint" || Number.isInteger(fillValue) ? INT64 : defaultFloatCode();
+    typeof fillValue === "boolean"
+      ? BOOL
+      : typeof fillValue === "bigint" || Number.isInteger(fillValue)
+        ? INT64
+        : defaultFloatCode();
   const code = options?.dtype === undefined ? own : codeOf(options.dtype);
   return withGrad(fullRaw(checkSizes("full", size), fillValue, code), options);
 }
@@ -198,14 +213,21 @@ export interface ArangeOptions extends CreateOptions {
 export function arange(end: number, options?: ArangeOptions): Tensor;
 export function arange(start: number, end: number, options?: ArangeOptions): Tensor;
 export function arange(start: number, end: number, step: number, options?: ArangeOptions): Tensor;
-export function arange(a: number, b?: number | ArangeOptions, c?: number | ArangeOptions, d?: ArangeOptions): Tensor {
+export function arange(
+  a: number,
+  b?: number | ArangeOptions,
+  c?: number | ArangeOptions,
+  d?: ArangeOptions,
+): Tensor {
   nextOp();
   const options = [b, c, d].find((x): x is ArangeOptions => typeof x === "object");
   const start = typeof b === "number" ? a : (options?.start ?? 0);
   const end = typeof b === "number" ? b : a;
   const step = typeof c === "number" ? c : (options?.step ?? 1);
   if (step === 0 || !Number.isFinite(start) || !Number.isFinite(end) || (end - start) / step < 0) {
-    throw new ValueError(`[arange] start ${start}, end ${end}, step ${step}: expected finite bounds and a step towards the end`);
+    throw new ValueError(
+      `[arange] start ${start}, end ${end}, step ${step}: expected finite bounds and a step towards the end`,
+    );
   }
   const whole = [start, end, step].every(Number.isInteger);
   const code = options?.dtype === undefined ? (whole ? INT64 : defaultFloatCode()) : codeOf(options.dtype);
@@ -223,6 +245,28 @@ function ramp(n: number, start: number, step: number, code: DTypeCode): Tensor {
   return t;
 }
 
+/** Options of {@link range}. */
+export interface RangeOptions extends CreateOptions {
+  /** Distance between values (default 1). */
+  step?: number;
+}
+
+/**
+ * Values from `start` to `end`, the end included, in the default floating dtype. Source: `torch.range`.
+ * @example
+ * range(1, 3).toArray(); // [1, 2, 3]
+ */
+export function range(start: number, end: number, options: RangeOptions = {}): Tensor {
+  nextOp();
+  const step = options.step ?? 1;
+  if (step === 0 || !Number.isFinite(start) || !Number.isFinite(end) || (end - start) / step < 0) {
+    throw new ValueError(
+      `[range] start ${start}, end ${end}, step ${step}: expected finite bounds and a step towards the end`,
+    );
+  }
+  return withGrad(ramp(Math.floor((end - start) / step) + 1, start, step, optionCode(options)), options);
+}
+
 /** `steps` values from `start` to `end`, both included, evenly spaced. Source: `torch.linspace`. */
 export function linspace(start: number, end: number, steps: number, options?: CreateOptions): Tensor {
   nextOp();
@@ -238,20 +282,30 @@ export function linspace(start: number, end: number, steps: number, options?: Cr
 }
 
 /** `base` to the powers of {@link linspace}. Source: `torch.logspace`. */
-export function logspace(start: number, end: number, steps: number, options?: CreateOptions & { base?: number }): Tensor {
+export function logspace(
+  start: number,
+  end: number,
+  steps: number,
+  options?: CreateOptions & { base?: number },
+): Tensor {
   nextOp();
   checkSizes("logspace", [steps]);
   const base = options?.base ?? 10;
   const t = emptyRaw([steps], optionCode(options));
   const step = steps > 1 ? (end - start) / (steps - 1) : 0;
   const values = new Float64Array(steps);
-  for (let i = 0; i < steps; i++) values[i] = base ** (i < steps / 2 ? start + i * step : end - (steps - 1 - i) * step);
+  for (let i = 0; i < steps; i++)
+    values[i] = base ** (i < steps / 2 ? start + i * step : end - (steps - 1 - i) * step);
   writeNumbers(t, values);
   return withGrad(t, options);
 }
 
 /** A matrix with ones on the diagonal. Source: `torch.eye`. */
-export function eye(n: number, m?: number | (CreateOptions & { m?: number }), options?: CreateOptions): Tensor {
+export function eye(
+  n: number,
+  m?: number | (CreateOptions & { m?: number }),
+  options?: CreateOptions,
+): Tensor {
   nextOp();
   const o = typeof m === "object" ? m : options;
   const cols = typeof m === "number" ? m : ((m as { m?: number } | undefined)?.m ?? n);
@@ -262,4 +316,3 @@ export function eye(n: number, m?: number | (CreateOptions & { m?: number }), op
   writeNumbers(t, values);
   return withGrad(t, o);
 }
-
