@@ -141,8 +141,27 @@ export function mapBinary(
     else overRows(table, code, [a, b], out, 1, n, [0, sa, 0, sb], cost, p0);
     return out;
   }
+  // A row (or block) of one operand repeated over the other.
+  if (n * cost < 2 * GRAIN && a.contig && b.contig) {
+    if (a.numel === n && isTail(b.shape, shape)) {
+      fn(ptr(a), ptr(b), ptr(out), n / b.numel, b.numel, b.numel, 1, 0, 1, p0);
+      return out;
+    }
+    if (b.numel === n && isTail(a.shape, shape)) {
+      fn(ptr(a), ptr(b), ptr(out), n / a.numel, a.numel, 0, 1, a.numel, 1, p0);
+      return out;
+    }
+  }
   broadcastRows(table, code, [a, b], out, cost, p0);
   return out;
+}
+
+/** Whether `part`, but for leading ones, is how `shape` ends. */
+function isTail(part: Shape, shape: Shape): boolean {
+  let i = part.length - 1;
+  for (let j = shape.length - 1; i >= 0 && part[i] === shape[j]; j--) i--;
+  while (i >= 0 && part[i] === 1) i--;
+  return i < 0;
 }
 
 /** out = kernel(inputs...), that of dtype `code`, for inputs that broadcast to the shape of `out`. */
@@ -154,14 +173,20 @@ export function broadcastRows(
   cost: number,
   p0 = 0,
 ): void {
-  const { shape } = out;
-  if (out.numel === 0) return;
+  const { shape, numel } = out;
+  if (numel === 0) return;
+  if (inputs.every((t) => t.numel === 1 || (t.contig && t.numel === numel))) {
+    const steps = inputs.flatMap((t) => (t.numel === 1 ? [0, 0] : [0, 1]));
+    overRows(table, code, inputs, out, 1, numel, steps, cost, p0);
+    return;
+  }
   let views = inputs.map((t) => expandTo(t, shape));
   let flat = collapse(
     shape,
     views.map((v) => v.strides),
   );
-  if (flat.shape.length > 3 || (flat.shape.length === 3 && (flat.shape[0] as number) > 4096)) {
+  const many = flat.shape.length === 3 && (flat.shape[0] as number) > 16;
+  if (flat.shape.length > 3 || (many && (flat.shape[0] as number) * 256 > numel)) {
     views = views.map(copyOf);
     flat = collapse(
       shape,

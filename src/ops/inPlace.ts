@@ -20,11 +20,13 @@ import { type DivOptions, div } from "./division.js";
 import { floatPower } from "./powers.js";
 import { expand } from "./view.js";
 
-/** Whether autograd has to know of a change of `x` by these operands. */
-function recorded(x: Tensor, ...others: readonly Operand[]): boolean {
-  if (!mode.grad) return false;
-  const tracks = (t: Operand) => t instanceof Tensor && (t.requiresGrad || t.base?.requiresGrad === true);
-  return tracks(x) || others.some(tracks);
+function tracks(x: Operand): boolean {
+  return x instanceof Tensor && (x.requiresGrad || (x.base !== null && x.base.requiresGrad));
+}
+
+/** Whether autograd has to know of a change of `x` by this operand. */
+function recorded(x: Tensor, other: Operand): boolean {
+  return mode.grad && (tracks(x) || tracks(other));
 }
 
 /** Whether writing to `x` before all of `other` is read would change `other`. */

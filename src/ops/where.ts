@@ -2,8 +2,8 @@
 import { defineOp, run } from "../autograd/node.js";
 import { type DTypeCode, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
-import { kernelTable } from "../tensor/launch.js";
-import { castTo, empty } from "../tensor/raw.js";
+import { GRAIN, kernelFor, kernelTable } from "../tensor/launch.js";
+import { castTo, empty, ptr } from "../tensor/raw.js";
 import { broadcastShapes } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { broadcastRows, type Operand, operand, promote } from "./core.js";
@@ -17,6 +17,13 @@ const whereOp = defineOp<DTypeCode>({
     const [c, a, b] = [condition as Tensor, castTo(x as Tensor, code), castTo(y as Tensor, code)];
     const shape = broadcastShapes("where", broadcastShapes("where", c.shape, a.shape), b.shape);
     const out = empty(shape, code);
+    const n = out.numel;
+    const flat = (t: Tensor) => t.numel === 1 || (t.contig && t.numel === n);
+    if (n > 0 && n < GRAIN && flat(c) && flat(a) && flat(b)) {
+      const step = (t: Tensor) => (t.numel === 1 ? 0 : 1);
+      kernelFor(WHERE, code)(ptr(c), ptr(a), ptr(b), ptr(out), 1, n, 0, step(c), 0, step(a), 0, step(b));
+      return out;
+    }
     broadcastRows(WHERE, code, [c, a, b], out, 1);
     return out;
   },
