@@ -9,6 +9,7 @@ export {
   ParameterList,
   Sequential,
 } from "./containers.js";
+export { Conv1d, Conv2d, Conv3d, type ConvLayerOptions, ConvNd, type PaddingMode } from "./conv.js";
 export { deepCopy } from "./copy.js";
 export { Embedding, type EmbeddingModuleOptions } from "./embedding.js";
 export * as functional from "./functional/index.js";
@@ -19,6 +20,7 @@ export { type AffineOptions, Bilinear, Identity, LazyLinear, Linear } from "./li
 export * from "./loss.js";
 export { Module } from "./module.js";
 export { Buffer, type BufferOptions, Parameter, type ParameterOptions } from "./parameter.js";
+export { AvgPool1d, AvgPool2d, AvgPool3d, AvgPoolNd, MaxPool1d, MaxPool2d, MaxPool3d, MaxPoolNd } from "./pooling.js";
 export {
   type IncompatibleKeys,
   type LoadStateDictOptions,

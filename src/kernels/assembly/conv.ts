@@ -8,7 +8,7 @@ import { writeTile } from "./gemmWrite";
 import { sumTaps, sumTapsWide } from "./convTile";
 import {
   C, DH, DW, GROUPS, H, KH, KW, OC, OH, OW, PH, PW, SH, SW, W,
-  ceilDiv, field, isPointwise, padImage, padSource, phasesOf, rowStep, sourceBytes, sourceCols, sourceRows, sourceTaps,
+  ceilDiv, field, isInside, isPointwise, padImage, padSource, phasesOf, rowStep, sourceBytes, sourceCols, sourceRows, sourceTaps,
 } from "./convSource";
 
 const TILE_BYTES: usize = 256;
@@ -80,7 +80,7 @@ function forward<T>(
   const flat = isPointwise(desc) && pixels >= 2 * lanes<T>();
   const outRows = flat ? 1 : field(desc, OH);
   const outCols = flat ? pixels : field(desc, OW);
-  const plain = field(desc, PH) == 0 && field(desc, PW) == 0 && field(desc, SW) == 1 && outCols >= 2 * lanes<T>();
+  const plain = flat || (isInside(desc) && field(desc, SW) == 1 && outCols >= 2 * lanes<T>());
   const rows = plain ? field(desc, H) : sourceRows(desc);
   const cols = plain ? field(desc, W) : sourceCols(desc, outCols);
   const step = <usize>((plain ? field(desc, SH) : rowStep(desc)) * cols) * S;

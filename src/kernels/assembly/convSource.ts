@@ -40,7 +40,16 @@ export function ceilDiv(a: i32, b: i32): i32 {
 @inline
 export function isPointwise(desc: usize): bool {
   return field(desc, KH) == 1 && field(desc, KW) == 1 && field(desc, SH) == 1 && field(desc, SW) == 1 &&
-    field(desc, PH) == 0 && field(desc, PW) == 0;
+    field(desc, PH) == 0 && field(desc, PW) == 0 && field(desc, OH) == field(desc, H) && field(desc, OW) == field(desc, W);
+}
+
+/** Whether no output looks outside the image: the number of outputs may imply padding on the far sides. */
+// @ts-ignore: decorator
+@inline
+export function isInside(desc: usize): bool {
+  return field(desc, PH) == 0 && field(desc, PW) == 0 &&
+    (field(desc, OH) - 1) * field(desc, SH) + (field(desc, KH) - 1) * field(desc, DH) < field(desc, H) &&
+    (field(desc, OW) - 1) * field(desc, SW) + (field(desc, KW) - 1) * field(desc, DW) < field(desc, W);
 }
 
 // @ts-ignore: decorator

@@ -3,8 +3,8 @@
 // pixels of a row, 4 taps by 2 output channels at a time (5 by 2 would spill), so neither the gradient nor the image is rearranged.
 import { fma, lanes } from "./simd";
 import {
-  C, GROUPS, H, KH, KW, OC, OH, OW, PH, PW, SH, SW, W,
-  field, isPointwise, padSource, phasesOf, rowStep, sourceBytes, sourceCols, sourceRows, sourceTaps,
+  C, GROUPS, H, KH, KW, OC, OH, OW, SH, SW, W,
+  field, isInside, isPointwise, padSource, phasesOf, rowStep, sourceBytes, sourceCols, sourceRows, sourceTaps,
 } from "./convSource";
 
 const HEAD: usize = 16; // the tail mask
@@ -209,7 +209,7 @@ function isFlat<T>(desc: usize): bool {
 // @ts-ignore: decorator
 @inline
 function isPlain<T>(desc: usize): bool {
-  return isFlat<T>(desc) || (field(desc, PH) == 0 && field(desc, PW) == 0 && field(desc, SW) == 1);
+  return isFlat<T>(desc) || (isInside(desc) && field(desc, SW) == 1);
 }
 
 /** Outputs of one row, as the kernel sees rows. */

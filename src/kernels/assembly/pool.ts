@@ -1,5 +1,6 @@
 // Max pooling over up to three spatial dimensions, with PyTorch's indices: flat in the channel's input plane.
 // The maximum starts at -inf on the window's first element and moves to what is greater, or NaN.
+// Indices are int64 where they are handed out, and int32 (the kernels named Compact) where a gradient waits for them.
 import { lanes } from "./simd";
 import {
   D, DILATION, H, IN, KERNEL, OUT, PAD, STRIDE, W,
@@ -9,7 +10,7 @@ import {
 /** The maximum of one window: value to y, index to idx (0: not wanted); -inf and -1 where it holds no input. */
 // @ts-ignore: decorator
 @inline
-function maxOf<T>(
+function maxOf<T, I>(
   x: usize, y: usize, idx: usize, d0: i32, d1: i32, dd: i32, h0: i32, h1: i32, dh: i32, w0: i32, w1: i32, dw: i32,
   height: i32, width: i32,
 ): void {
@@ -28,7 +29,7 @@ function maxOf<T>(
     }
   }
   store<T>(y, best);
-  if (idx) store<i64>(idx, <i64>index);
+  if (idx) store<I>(idx, <I>index);
 }
 
 /** L inputs from p on, one or two apart; reads no further than the last of them. */
@@ -47,7 +48,7 @@ function strided<T>(p: usize, stride: i32): v128 {
  */
 // @ts-ignore: decorator
 @inline
-function maxRow<T>(
+function maxRow<T, I>(
   x: usize, y: usize, idx: usize, d0: i32, d1: i32, dd: i32, h0: i32, h1: i32, dh: i32, first: i32, kw: i32, dw: i32,
   stride: i32, k0: i32, k1: i32, height: i32, width: i32,
 ): void {
@@ -76,13 +77,19 @@ function maxRow<T>(
     }
     v128.store(y + <usize>k * S, best);
     if (idx) {
-      const q = idx + (<usize>k << 3);
+      const q = idx + <usize>k * sizeof<I>();
       if (S == 4) {
         index = i32x4.add(index, i32x4(column, column + stride, column + 2 * stride, column + 3 * stride));
-        v128.store(q, i64x2.extend_low_i32x4_s(index));
-        v128.store(q, i64x2.extend_high_i32x4_s(index), 16);
+        if (sizeof<I>() == 4) {
+          v128.store(q, index);
+        } else {
+          v128.store(q, i64x2.extend_low_i32x4_s(index));
+          v128.store(q, i64x2.extend_high_i32x4_s(index), 16);
+        }
       } else {
-        v128.store(q, i64x2.add(index, i64x2(column, column + stride)));
+        index = i64x2.add(index, i64x2(column, column + stride));
+        if (sizeof<I>() == 4) v128.store64_lane(q, v128.shuffle<i32>(index, index, 0, 2, 0, 2), 0);
+        else v128.store(q, index);
       }
     }
     if (k >= k1 - L) break;
@@ -92,7 +99,7 @@ function maxRow<T>(
 /** Planes p0..p1-1 (a plane is one channel of one image). */
 // @ts-ignore: decorator
 @inline
-function maxPool<T>(ADAPTIVE: bool, x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
+function maxPool<T, I>(ADAPTIVE: bool, x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
   const S = sizeof<T>();
   const planeX = <usize>volume(desc, IN) * S;
   const outs = volume(desc, OUT);
@@ -109,7 +116,7 @@ function maxPool<T>(ADAPTIVE: bool, x: usize, y: usize, idx: usize, desc: usize,
   const fast = !ADAPTIVE && sw <= 2 && k1 - k0 >= lanes<T>();
   x += <usize>p0 * planeX;
   y += <usize>p0 * <usize>outs * S;
-  if (idx) idx += (<usize>p0 * <usize>outs) << 3;
+  if (idx) idx += <usize>p0 * <usize>outs * sizeof<I>();
   for (let p = p0; p < p1; p++) {
     for (let i: i32 = 0; i < od; i++) {
       const sd = ADAPTIVE ? adaptiveStart(desc, D, i) : windowStart(desc, D, i);
@@ -122,7 +129,7 @@ function maxPool<T>(ADAPTIVE: bool, x: usize, y: usize, idx: usize, desc: usize,
         const inside = fast && d0 < d1 && h0 < h1;
         if (inside) {
           const pw = field(desc, PAD + W);
-          maxRow<T>(x, y, idx, d0, d1, dd, h0, h1, dh, -pw, field(desc, KERNEL + W), dw, sw, k0, k1, height, width);
+          maxRow<T, I>(x, y, idx, d0, d1, dd, h0, h1, dh, -pw, field(desc, KERNEL + W), dw, sw, k0, k1, height, width);
         }
         for (let k: i32 = 0; k < ow; k++) {
           if (inside && k == k0) k = k1;
@@ -130,11 +137,11 @@ function maxPool<T>(ADAPTIVE: bool, x: usize, y: usize, idx: usize, desc: usize,
           const s = ADAPTIVE ? adaptiveStart(desc, W, k) : windowStart(desc, W, k);
           const w1 = ADAPTIVE ? adaptiveEnd(desc, W, k) : dilatedEnd(desc, W, s);
           const w0 = ADAPTIVE ? s : clipStart(s, dw);
-          const at = idx ? idx + (<usize>k << 3) : 0;
-          maxOf<T>(x, y + <usize>k * S, at, d0, d1, dd, h0, h1, dh, w0, w1, dw, height, width);
+          const at = idx ? idx + <usize>k * sizeof<I>() : 0;
+          maxOf<T, I>(x, y + <usize>k * S, at, d0, d1, dd, h0, h1, dh, w0, w1, dw, height, width);
         }
         y += <usize>ow * S;
-        if (idx) idx += <usize>ow << 3;
+        if (idx) idx += <usize>ow * sizeof<I>();
       }
     }
     x += planeX;
@@ -144,47 +151,107 @@ function maxPool<T>(ADAPTIVE: bool, x: usize, y: usize, idx: usize, desc: usize,
 /** gx[idx[o]] += g[o] for planes p0..p1-1 of `ins` inputs and `outs` outputs; gx starts at 0, an idx outside is skipped. */
 // @ts-ignore: decorator
 @inline
-function maxPoolBackward<T>(g: usize, idx: usize, gx: usize, ins: i32, outs: i32, p0: i32, p1: i32): void {
+function maxPoolBackward<T, I>(g: usize, idx: usize, gx: usize, ins: i32, outs: i32, p0: i32, p1: i32): void {
   const S = sizeof<T>();
   const plane = <usize>ins * S;
   gx += <usize>p0 * plane;
   g += <usize>p0 * <usize>outs * S;
-  idx += (<usize>p0 * <usize>outs) << 3;
+  idx += <usize>p0 * <usize>outs * sizeof<I>();
   for (let p = p0; p < p1; p++) {
     memory.fill(gx, 0, plane);
     for (const end = g + <usize>outs * S; g < end; g += S) {
-      const i = load<u64>(idx);
+      const i = <u64>load<I>(idx);
       if (i < <u64>ins) {
         const at = gx + <usize>i * S;
         store<T>(at, <T>(load<T>(at) + load<T>(g)));
       }
-      idx += 8;
+      idx += sizeof<I>();
     }
     gx += plane;
   }
 }
 
-export function maxPool_f32(x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
-  maxPool<f32>(false, x, y, idx, desc, p0, p1);
+/** y[o] = x[idx[o]] for planes p0..p1-1 of `ins` inputs and `outs` outputs; 0 for an idx outside. */
+// @ts-ignore: decorator
+@inline
+function pick<T, I>(x: usize, idx: usize, y: usize, ins: i32, outs: i32, p0: i32, p1: i32): void {
+  const S = sizeof<T>();
+  const plane = <usize>ins * S;
+  x += <usize>p0 * plane;
+  y += <usize>p0 * <usize>outs * S;
+  idx += <usize>p0 * <usize>outs * sizeof<I>();
+  for (let p = p0; p < p1; p++) {
+    for (const end = y + <usize>outs * S; y < end; y += S) {
+      const i = <u64>load<I>(idx);
+      store<T>(y, i < <u64>ins ? load<T>(x + <usize>i * S) : <T>0);
+      idx += sizeof<I>();
+    }
+    x += plane;
+  }
 }
 
-export function maxPool_f64(x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
-  maxPool<f64>(false, x, y, idx, desc, p0, p1);
+export function maxPool_f32(x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
+  maxPool<f32, i64>(false, x, y, idx, desc, p0, p1);
+}
+
+export function maxPoolCompact_f32(x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
+  maxPool<f32, i32>(false, x, y, idx, desc, p0, p1);
 }
 
 export function adaptiveMaxPool_f32(x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
-  maxPool<f32>(true, x, y, idx, desc, p0, p1);
+  maxPool<f32, i64>(true, x, y, idx, desc, p0, p1);
+}
+
+export function adaptiveMaxPoolCompact_f32(x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
+  maxPool<f32, i32>(true, x, y, idx, desc, p0, p1);
+}
+
+export function maxPool_f64(x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
+  maxPool<f64, i64>(false, x, y, idx, desc, p0, p1);
+}
+
+export function maxPoolCompact_f64(x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
+  maxPool<f64, i32>(false, x, y, idx, desc, p0, p1);
 }
 
 export function adaptiveMaxPool_f64(x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
-  maxPool<f64>(true, x, y, idx, desc, p0, p1);
+  maxPool<f64, i64>(true, x, y, idx, desc, p0, p1);
+}
+
+export function adaptiveMaxPoolCompact_f64(x: usize, y: usize, idx: usize, desc: usize, p0: i32, p1: i32): void {
+  maxPool<f64, i32>(true, x, y, idx, desc, p0, p1);
 }
 
 /** Gradient of any max pooling, from its indices. */
 export function maxPoolBackward_f32(g: usize, idx: usize, gx: usize, ins: i32, outs: i32, p0: i32, p1: i32): void {
-  maxPoolBackward<f32>(g, idx, gx, ins, outs, p0, p1);
+  maxPoolBackward<f32, i64>(g, idx, gx, ins, outs, p0, p1);
 }
 
 export function maxPoolBackward_f64(g: usize, idx: usize, gx: usize, ins: i32, outs: i32, p0: i32, p1: i32): void {
-  maxPoolBackward<f64>(g, idx, gx, ins, outs, p0, p1);
+  maxPoolBackward<f64, i64>(g, idx, gx, ins, outs, p0, p1);
+}
+
+export function maxPoolBackwardCompact_f32(g: usize, idx: usize, gx: usize, ins: i32, outs: i32, p0: i32, p1: i32): void {
+  maxPoolBackward<f32, i32>(g, idx, gx, ins, outs, p0, p1);
+}
+
+export function maxPoolBackwardCompact_f64(g: usize, idx: usize, gx: usize, ins: i32, outs: i32, p0: i32, p1: i32): void {
+  maxPoolBackward<f64, i32>(g, idx, gx, ins, outs, p0, p1);
+}
+
+/** The elements that max pooling chose, from another tensor of the input's shape. */
+export function poolPick_f32(x: usize, idx: usize, y: usize, ins: i32, outs: i32, p0: i32, p1: i32): void {
+  pick<f32, i64>(x, idx, y, ins, outs, p0, p1);
+}
+
+export function poolPick_f64(x: usize, idx: usize, y: usize, ins: i32, outs: i32, p0: i32, p1: i32): void {
+  pick<f64, i64>(x, idx, y, ins, outs, p0, p1);
+}
+
+export function poolPickCompact_f32(x: usize, idx: usize, y: usize, ins: i32, outs: i32, p0: i32, p1: i32): void {
+  pick<f32, i32>(x, idx, y, ins, outs, p0, p1);
+}
+
+export function poolPickCompact_f64(x: usize, idx: usize, y: usize, ins: i32, outs: i32, p0: i32, p1: i32): void {
+  pick<f64, i32>(x, idx, y, ins, outs, p0, p1);
 }

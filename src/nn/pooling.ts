@@ -1,0 +1,150 @@
+/** Max and average pooling over windows. */
+import {
+  type AvgPool1dOptions,
+  type AvgPoolOptions,
+  avgPool1d,
+  avgPool2d,
+  avgPool3d,
+} from "../ops/avgPool.js";
+import {
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  maxPool3d,
+  strideAndOptions,
+  type WithIndices,
+} from "../ops/maxPool.js";
+import type { WindowOptions } from "../ops/poolRaw.js";
+import type { Sizes } from "../ops/spatial.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { Module } from "./module.js";
+import { showOptions } from "./print.js";
+
+/** What max pooling layers share. */
+export abstract class MaxPoolNd<R extends boolean = false> extends Module<[Tensor], WithIndices<R>> {
+  kernelSize: Sizes;
+  stride: Sizes;
+  padding: Sizes;
+  dilation: Sizes;
+  returnIndices: R;
+  ceilMode: boolean;
+
+  constructor(kernelSize: Sizes, stride?: Sizes | null | MaxPoolOptions<R>, options?: MaxPoolOptions<R>) {
+    super();
+    const o = strideAndOptions(stride, options);
+    this.kernelSize = kernelSize;
+    this.stride = o.stride ?? kernelSize;
+    this.padding = o.padding ?? 0;
+    this.dilation = o.dilation ?? 1;
+    this.returnIndices = (o.returnIndices ?? false) as R;
+    this.ceilMode = o.ceilMode ?? false;
+  }
+
+  override extraRepr(): string {
+    const { kernelSize, stride, padding, dilation, ceilMode } = this;
+    return showOptions({ kernelSize, stride, padding, dilation, ceilMode });
+  }
+}
+
+/** Maxima over windows of (N, C, L) or (C, L). Source: `torch.nn.MaxPool1d`. */
+export class MaxPool1d<R extends boolean = false> extends MaxPoolNd<R> {
+  static readonly pure = true;
+
+  forward(input: Tensor): WithIndices<R> {
+    return maxPool1d<R>(input, this.kernelSize, this);
+  }
+}
+
+/**
+ * Maxima over windows of (N, C, H, W) or (C, H, W). The stride (default: the kernel size) may be given positionally;
+ * with `returnIndices` the result is `[output, indices]`. Source: `torch.nn.MaxPool2d`.
+ * @example
+ * new MaxPool2d(3, { stride: 2 })(ones([20, 16, 50, 32])).shape; // [20, 16, 24, 15]
+ */
+export class MaxPool2d<R extends boolean = false> extends MaxPoolNd<R> {
+  static readonly pure = true;
+
+  forward(input: Tensor): WithIndices<R> {
+    return maxPool2d<R>(input, this.kernelSize, this);
+  }
+}
+
+/** Maxima over windows of (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.MaxPool3d`. */
+export class MaxPool3d<R extends boolean = false> extends MaxPoolNd<R> {
+  static readonly pure = true;
+
+  forward(input: Tensor): WithIndices<R> {
+    return maxPool3d<R>(input, this.kernelSize, this);
+  }
+}
+
+/** What average pooling layers share. */
+export abstract class AvgPoolNd extends Module {
+  kernelSize: Sizes;
+  stride: Sizes;
+  padding: Sizes;
+  ceilMode: boolean;
+  countIncludePad: boolean;
+
+  constructor(kernelSize: Sizes, o: AvgPool1dOptions & WindowOptions) {
+    super();
+    const { stride } = o;
+    const missing =
+      stride === undefined || stride === null || (typeof stride !== "number" && stride.length === 0);
+    this.kernelSize = kernelSize;
+    this.stride = missing ? kernelSize : stride;
+    this.padding = o.padding ?? 0;
+    this.ceilMode = o.ceilMode ?? false;
+    this.countIncludePad = o.countIncludePad ?? true;
+  }
+
+  override extraRepr(): string {
+    const { kernelSize, stride, padding } = this;
+    return showOptions({ kernelSize, stride, padding });
+  }
+}
+
+/** Means over windows of (N, C, L) or (C, L). Source: `torch.nn.AvgPool1d`. */
+export class AvgPool1d extends AvgPoolNd {
+  static readonly pure = true;
+
+  constructor(kernelSize: Sizes, stride?: Sizes | null | AvgPool1dOptions, options?: AvgPool1dOptions) {
+    super(kernelSize, strideAndOptions(stride, options));
+  }
+
+  forward(input: Tensor): Tensor {
+    return avgPool1d(input, this.kernelSize, this);
+  }
+}
+
+/** Means over windows of (N, C, H, W) or (C, H, W). Source: `torch.nn.AvgPool2d`. */
+export class AvgPool2d extends AvgPoolNd {
+  static readonly pure = true;
+  divisorOverride: number | null;
+
+  constructor(kernelSize: Sizes, stride?: Sizes | null | AvgPoolOptions, options?: AvgPoolOptions) {
+    const o = strideAndOptions(stride, options);
+    super(kernelSize, o);
+    this.divisorOverride = o.divisorOverride ?? null;
+  }
+
+  forward(input: Tensor): Tensor {
+    return avgPool2d(input, this.kernelSize, this);
+  }
+}
+
+/** Means over windows of (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.AvgPool3d`. */
+export class AvgPool3d extends AvgPoolNd {
+  static readonly pure = true;
+  divisorOverride: number | null;
+
+  constructor(kernelSize: Sizes, stride?: Sizes | null | AvgPoolOptions, options?: AvgPoolOptions) {
+    const o = strideAndOptions(stride, options);
+    super(kernelSize, o);
+    this.divisorOverride = o.divisorOverride ?? null;
+  }
+
+  forward(input: Tensor): Tensor {
+    return avgPool3d(input, this.kernelSize, this);
+  }
+}
