@@ -93,6 +93,7 @@ export {
 export { argwhere, maskedScatter, maskedSelect, nonzero } from "./masked.js";
 export { addbmm, addmm, addmv, addr, baddbmm, bmm, dot, matmul, mm, mv, outer, vdot } from "./matmul.js";
 export { floatPower, hypot, pow, reciprocal, rsqrt, sqrt, square } from "./powers.js";
+export { corrcoef, cov, cross, ger, inner, kron, trace } from "./products.js";
 export { bernoulli, multinomial } from "./random.js";
 export { item, toArray, toTypedArray } from "./read.js";
 export { all, amax, amin, aminmax, any, argmax, argmin, countNonzero, max, min } from "./reduce.js";

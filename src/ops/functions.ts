@@ -3,6 +3,8 @@ export { cartesianProd, combinations, meshgrid } from "./combine.js";
 export { isin } from "./compare.js";
 export { asarray, asTensor } from "./convert.js";
 export { atleast1d, atleast2d, atleast3d, broadcastTensors } from "./dims.js";
+export { cdist, pdist } from "./distances.js";
+export { einsum } from "./einsum.js";
 export { resultType } from "./facts.js";
 export { polygamma } from "./gamma.js";
 export { fill } from "./inPlace.js";
@@ -19,4 +21,5 @@ export {
   vstack,
 } from "./join.js";
 export { whereOrNonzero as where } from "./masked.js";
+export { tensordot, vander } from "./products.js";
 export { binomial, normal, poisson } from "./random.js";
