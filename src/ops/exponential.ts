@@ -1,6 +1,9 @@
 /** Exponentials, logarithms and the functions made of them. */
+import { defineOp, type Op, run } from "../autograd/node.js";
+import { kernelTable } from "../tensor/launch.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
-import { type Binary, binary, floatOnly, floatUnary, type Unary } from "./core.js";
+import { type Binary, binary, floatOnly, floatUnary, mapFlat, type Unary } from "./core.js";
 
 /** Elementwise e^x. Source: `torch.exp`. */
 export const exp: Unary = floatUnary("exp", {
@@ -44,16 +47,36 @@ export const log10: Unary = floatUnary("log10", {
   backward: (g, n) => div(g, mul(n.input(0), Math.LN10)), // d log10 x = dx / (x ln 10)
 });
 
+/** g times the slope at the output y, in one pass; `bend` is the derivative of the slope by y. */
+function slopeOp(kernel: string, name: string, bend: (y: Tensor) => Tensor): Op {
+  const table = kernelTable(kernel);
+  const op: Op = defineOp({
+    name,
+    saves: true,
+    forward: ([g, y]) =>
+      mapFlat(table, [g as Tensor, y as Tensor], (y as Tensor).shape, (y as Tensor).code, 1),
+    backward: (gg, n) => [
+      n.needs(0) ? run(op, [gg, n.input(1)], null) : null,
+      n.needs(1) ? mul(mul(gg, n.input(0)), bend(n.input(1))) : null,
+    ],
+  });
+  return op;
+}
+
+const sigmoidSlope = slopeOp("sigmoidBackward", "SigmoidBackward", (y) => sub(1, mul(y, 2)));
+
 /** Elementwise 1 / (1 + e^-x). Source: `torch.sigmoid`. */
 export const sigmoid: Unary = floatUnary("sigmoid", {
   savesOutput: true,
-  backward: (g, n) => mul(g, mul(n.output(), sub(1, n.output()))), // d s = s (1 - s) dx
+  backward: (g, n) => run(sigmoidSlope, [g, n.output()], null), // d s = s (1 - s) dx
 });
+
+const tanhSlope = slopeOp("tanhBackward", "TanhBackward", (y) => mul(y, -2));
 
 /** Elementwise hyperbolic tangent. Source: `torch.tanh`. */
 export const tanh: Unary = floatUnary("tanh", {
   savesOutput: true,
-  backward: (g, n) => mul(g, sub(1, mul(n.output(), n.output()))), // d tanh x = (1 - tanh^2 x) dx
+  backward: (g, n) => run(tanhSlope, [g, n.output()], null), // d tanh x = (1 - tanh^2 x) dx
 });
 
 /** Elementwise ln(e^a + e^b), without overflow. Floating dtypes only. Source: `torch.logaddexp`. */

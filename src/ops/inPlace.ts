@@ -21,7 +21,7 @@ import { floatPower } from "./powers.js";
 import { expand } from "./view.js";
 
 function tracks(x: Operand): boolean {
-  return x instanceof Tensor && (x.requiresGrad || (x.base !== null && x.base.requiresGrad));
+  return x instanceof Tensor && (x.requiresGrad || x.base?.requiresGrad === true);
 }
 
 /** Whether autograd has to know of a change of `x` by this operand. */
