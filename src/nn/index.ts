@@ -1,5 +1,36 @@
 /** Layers, containers and models (`torch.nn`). */
 
+export {
+  CELU,
+  ELU,
+  GELU,
+  GLU,
+  Hardshrink,
+  Hardsigmoid,
+  Hardswish,
+  Hardtanh,
+  LeakyReLU,
+  LogSigmoid,
+  LogSoftmax,
+  Mish,
+  PReLU,
+  type PReLUOptions,
+  ReLU,
+  ReLU6,
+  RReLU,
+  SELU,
+  Sigmoid,
+  SiLU,
+  Softmax,
+  Softmax2d,
+  Softmin,
+  Softplus,
+  Softshrink,
+  Softsign,
+  Tanh,
+  Tanhshrink,
+  Threshold,
+} from "./activation.js";
 export type { AnyModule, ModuleBase, ModuleToOptions, WalkOptions } from "./base.js";
 export {
   type Members,
@@ -11,7 +42,17 @@ export {
 } from "./containers.js";
 export { Conv1d, Conv2d, Conv3d, type ConvLayerOptions, ConvNd, type PaddingMode } from "./conv.js";
 export { deepCopy } from "./copy.js";
+export {
+  AlphaDropout,
+  Dropout,
+  Dropout1d,
+  Dropout2d,
+  Dropout3d,
+  type DropoutLayerOptions,
+  FeatureAlphaDropout,
+} from "./dropout.js";
 export { Embedding, type EmbeddingModuleOptions } from "./embedding.js";
+export { Flatten, type FlattenLayerOptions, Unflatten } from "./flatten.js";
 export * as functional from "./functional/index.js";
 export * from "./hooks.js";
 export * as init from "./init.js";
@@ -20,7 +61,16 @@ export { type AffineOptions, Bilinear, Identity, LazyLinear, Linear } from "./li
 export * from "./loss.js";
 export { Module } from "./module.js";
 export { Buffer, type BufferOptions, Parameter, type ParameterOptions } from "./parameter.js";
-export { AvgPool1d, AvgPool2d, AvgPool3d, AvgPoolNd, MaxPool1d, MaxPool2d, MaxPool3d, MaxPoolNd } from "./pooling.js";
+export {
+  AvgPool1d,
+  AvgPool2d,
+  AvgPool3d,
+  AvgPoolNd,
+  MaxPool1d,
+  MaxPool2d,
+  MaxPool3d,
+  MaxPoolNd,
+} from "./pooling.js";
 export {
   type IncompatibleKeys,
   type LoadStateDictOptions,
@@ -36,3 +86,18 @@ export {
   type UninitializedOptions,
   UninitializedParameter,
 } from "./uninitialized.js";
+export {
+  type CellOptions,
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  type RecurrentOptions,
+  RNN,
+  RNNBase,
+  RNNCell,
+  RNNCellBase,
+  type SequenceInput,
+  type StateArg,
+} from "./rnn.js";
+export * as utils from "./utils/index.js";

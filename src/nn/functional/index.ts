@@ -1,5 +1,7 @@
 /** Layers as functions (`torch.nn.functional`). */
+export * from "./activation.js";
 export * from "./conv.js";
+export * from "./dropout.js";
 export * from "./embedding.js";
 export * from "./linear.js";
 export * from "./loss.js";
