@@ -99,9 +99,9 @@ export function invoke(library: Library, name: string, call: Arguments): unknown
   }
   switch (method) {
     case "__getitem__":
-      return callMethod(self, "index", indices(library, rest[0]));
+      return callMethod(self, "at", indices(library, rest[0]));
     case "slice":
-      return callMethod(self, "index", sliceIndices(rest, self.shape.length));
+      return callMethod(self, "at", sliceIndices(rest, self.shape.length));
     case "to":
       return callTo(library, self, { args: rest, kwargs: call.kwargs });
     default:

@@ -1,4 +1,5 @@
 /** All op functions that are methods too. */
+export { hardshrink, prelu, relu } from "./activation.js";
 export {
   add,
   addcdiv,
@@ -76,6 +77,7 @@ export { frexp, ldexp, nextafter } from "./floatParts.js";
 export { digamma, igamma, igammac, lgamma, mvlgamma } from "./gamma.js";
 export { gather, indexAdd, indexCopy, indexFill, indexSelect, scatter, scatterAdd } from "./gather.js";
 export { asStrided } from "./geometry.js";
+export { indexPut } from "./indexing.js";
 export {
   bitwiseAnd,
   bitwiseLeftShift,

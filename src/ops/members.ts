@@ -19,6 +19,7 @@ export {
 } from "./convert.js";
 export { dataPtr, dim, elementSize, isContiguous, size, stride, tolist } from "./facts.js";
 export { polygammaOf as polygamma } from "./gamma.js";
+export { at, indexPut_, setAt_ } from "./indexing.js";
 export {
   add_,
   copy_,
