@@ -287,6 +287,7 @@ export interface EngineOps {
   sumTo(x: Tensor, shape: Shape): Tensor;
   cast(x: Tensor, code: number): Tensor;
   clone(x: Tensor): Tensor;
+  alias(x: Tensor): Tensor;
   asStrided: Op<ViewPlace>;
   asStridedScatter: Op<ViewPlace>;
 }

@@ -235,3 +235,5 @@ export function narrow(x: Tensor, dim: number, start: number | Tensor, length: n
   }
   return sliceView(x, { dim: d, start: length === 0 ? 0 : from, length, step: 1 });
 }
+
+engineOps.alias = (x) => runView(aliasOp, x, null);

@@ -1,0 +1,2 @@
+/** Utilities around modules (`torch.nn.utils`). */
+export * as rnn from "./rnn.js";

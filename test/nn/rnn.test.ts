@@ -1,0 +1,86 @@
+/** Recurrent layers: derivatives of the fused op, the composed twin, packing, printing, errors. */
+import { describe, expect, test } from "vitest";
+import { grad, nn, randn, type Tensor, tensor } from "../../src/index.js";
+import { type RecurrentAttrs, recurrent, recurrentComposed } from "../../src/ops/recurrent.js";
+import { gradcheck, gradgradcheck } from "../../src/testing/index.js";
+
+const f64 = { dtype: "float64", requiresGrad: true } as const;
+const GATES = { LSTM: 4, GRU: 3, RNN_TANH: 1, RNN_RELU: 1 } as const;
+
+function inputs(attrs: RecurrentAttrs): Tensor[] {
+  const [I, H, R] = [3, 4, attrs.projection ? 2 : 4];
+  const gates = GATES[attrs.mode] * H;
+  const batch = attrs.batchSizes[0] as number;
+  const rows = attrs.batchSizes.reduce((a, b) => a + b, 0);
+  return [
+    randn([rows, I], f64),
+    randn([batch, R], f64),
+    ...(attrs.mode === "LSTM" ? [randn([batch, H], f64)] : []),
+    randn([gates, I], f64),
+    randn([gates, R], f64),
+    ...(attrs.bias ? [randn([gates], f64), randn([gates], f64)] : []),
+    ...(attrs.projection ? [randn([R, H], f64)] : []),
+  ];
+}
+
+const cases: [string, RecurrentAttrs][] = (["LSTM", "GRU", "RNN_TANH", "RNN_RELU"] as const).flatMap((mode): [string, RecurrentAttrs][] => [
+  [`${mode}`, { mode, batchSizes: [2, 2, 2], reverse: false, bias: true, projection: false }],
+  [`${mode} reversed, shrinking batch, no bias`, { mode, batchSizes: [3, 2, 1], reverse: true, bias: false, projection: false }],
+  [`${mode} shrinking batch`, { mode, batchSizes: [3, 3, 1], reverse: false, bias: true, projection: false }],
+]);
+cases.push(["LSTM with projection", { mode: "LSTM", batchSizes: [2, 1], reverse: false, bias: true, projection: true }]);
+
+describe.each(cases)("%s", (_, attrs) => {
+  test("equals its composed twin, gradients too", () => {
+    const list = inputs(attrs);
+    const fused = recurrent(list, attrs);
+    const plain = recurrentComposed(list, attrs);
+    const seeds = plain.map((t) => randn(t.shape, { dtype: "float64" }));
+    const a = grad(fused, list, { gradOutputs: seeds });
+    const b = grad(plain, list, { gradOutputs: seeds });
+    [...fused, ...a].forEach((t, i) => {
+      expect(t.sub([...plain, ...b][i] as Tensor).abs().max().item()).toBeLessThan(1e-13);
+    });
+  });
+
+  test("first and second derivatives", () => {
+    const list = inputs(attrs);
+    gradcheck((...x) => recurrent(x, attrs), list, { fastMode: true });
+    gradgradcheck((...x) => recurrent(x, attrs), list, undefined, { fastMode: true });
+  });
+});
+
+describe("packing", () => {
+  test("a packed batch gives each sequence what it gets alone", () => {
+    const lengths = [2, 5, 3];
+    const sequences = lengths.map((n) => randn([n, 3], { dtype: "float64" }));
+    const gru = new nn.GRU(3, 4, { numLayers: 2, bidirectional: true, dtype: "float64" });
+    const packed = nn.utils.rnn.packSequence(sequences, { enforceSorted: false });
+    const [out, h] = gru(packed);
+    const parts = nn.utils.rnn.unpackSequence(out as InstanceType<typeof nn.utils.rnn.PackedSequence>);
+    sequences.forEach((s, i) => {
+      const [alone, last] = gru(s) as [Tensor, Tensor];
+      expect((parts[i] as Tensor).sub(alone).abs().max().item()).toBeLessThan(1e-14);
+      expect(h.select(1, i).sub(last).abs().max().item()).toBeLessThan(1e-14);
+    });
+  });
+
+  test("padding on either side, and back", () => {
+    const sequences = [tensor([1, 2, 3]), tensor([4])];
+    expect(nn.utils.rnn.padSequence(sequences, { batchFirst: true, paddingValue: 9 }).toArray()).toEqual([[1, 2, 3], [4, 9, 9]]);
+    expect(nn.utils.rnn.padSequence(sequences, { batchFirst: true, paddingSide: "left" }).toArray()).toEqual([[1, 2, 3], [0, 0, 4]]);
+    const padded = nn.utils.rnn.padSequence(sequences);
+    expect(nn.utils.rnn.unpadSequence(padded, [3, 1]).map((t) => t.toArray())).toEqual([[1, 2, 3], [4]]);
+    expect(() => nn.utils.rnn.packPaddedSequence(padded, [1, 3])).toThrow(/lengths must not grow .*enforceSorted: false/);
+  });
+});
+
+test("printing and errors", () => {
+  expect(String(new nn.LSTM(10, 20, { numLayers: 2, batchFirst: true }))).toBe("LSTM(10, 20, numLayers=2, batchFirst=true)");
+  expect(Object.keys(new nn.GRU(2, 3, { bidirectional: true }).stateDict())).toEqual(
+    ["", "_reverse"].flatMap((d) => ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"].map((k) => k + d)),
+  );
+  expect(() => new nn.LSTM(3, 4)(randn([5, 2, 7]))).toThrow(/input\.shape\[-1\] must be equal to inputSize\. Expected 3, got 7/);
+  expect(() => new nn.GRU(3, 4)(randn([5, 2, 3]), randn([2, 2, 4]))).toThrow(/\[GRU\] expected h0 of shape \[1, 2, 4\], got \[2, 2, 4\]/);
+  expect(() => new nn.GRU(3, 0)).toThrow(/hiddenSize must be a whole number > 0, got 0/);
+});
