@@ -6,6 +6,8 @@ export const inPlaceNames = [
   // arithmetic, powers (add, sub, mul, div and their aliases have forms of their own)
   "addcdiv", "addcmul", "floorDivide", "fmod", "hypot", "ldexp", "lerp", "neg", "negative", "pow", "reciprocal",
   "remainder", "rsqrt", "sqrt", "square", "trueDivide",
+  // activations
+  "relu",
   // exponentials
   "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "sigmoid", "tanh",
   // trigonometry
