@@ -2,7 +2,17 @@
 
 export { backward, grad } from "./autograd/engine.js";
 export * as autograd from "./autograd/index.js";
-export * from "./autograd/mode.js";
+export {
+  detectAnomaly,
+  enableGrad,
+  inferenceMode,
+  isGradEnabled,
+  isInferenceModeEnabled,
+  type ModeScope,
+  noGrad,
+  setDetectAnomaly,
+  setGradEnabled,
+} from "./autograd/mode.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/families.js";
 export * from "./ops/functions.js";

@@ -3,4 +3,14 @@ export { type BackwardOptions, backward, type GradOptions, grad } from "./engine
 export { Function, FunctionContext, type FunctionDefinition } from "./function.js";
 export { graphText, toDot } from "./graph.js";
 export { type AutogradMethods, type HookHandle } from "./methods.js";
-export * from "./mode.js";
+export {
+  detectAnomaly,
+  enableGrad,
+  inferenceMode,
+  isGradEnabled,
+  isInferenceModeEnabled,
+  type ModeScope,
+  noGrad,
+  setDetectAnomaly,
+  setGradEnabled,
+} from "./mode.js";

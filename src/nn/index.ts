@@ -60,6 +60,7 @@ export { type LazyClass, type LazyModule, LazyModuleMixin } from "./lazy.js";
 export { type AffineOptions, Bilinear, Identity, LazyLinear, Linear } from "./linear.js";
 export * from "./loss.js";
 export { Module } from "./module.js";
+export { CircularPad1d, CircularPad2d, CircularPad3d, ConstantPad1d, ConstantPad2d, ConstantPad3d, ReflectionPad1d, ReflectionPad2d, ReflectionPad3d, ReplicationPad1d, ReplicationPad2d, ReplicationPad3d, ZeroPad1d, ZeroPad2d, ZeroPad3d } from "./padding.js";
 export { Buffer, type BufferOptions, Parameter, type ParameterOptions } from "./parameter.js";
 export {
   AvgPool1d,
@@ -101,3 +102,4 @@ export {
   type StateArg,
 } from "./rnn.js";
 export * as utils from "./utils/index.js";
+export { MultiheadAttention, type MultiheadAttentionCall, type MultiheadAttentionOptions } from "./attention.js";

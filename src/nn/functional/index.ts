@@ -5,4 +5,6 @@ export * from "./dropout.js";
 export * from "./embedding.js";
 export * from "./linear.js";
 export * from "./loss.js";
+export * from "./padding.js";
 export * from "./pooling.js";
+export * from "./attention.js";

@@ -1,0 +1,140 @@
+/** MultiheadAttention. */
+import { transpose } from "../ops/view.js";
+import { empty } from "../tensor/create.js";
+import type { DType } from "../tensor/dtype.js";
+import { ValueError } from "../tensor/errors.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { multiHeadAttentionForward } from "./functional/attention.js";
+import { constant_, xavierNormal_, xavierUniform_ } from "./init.js";
+import { Linear } from "./linear.js";
+import { Module } from "./module.js";
+import { Parameter } from "./parameter.js";
+
+/** Options of {@link MultiheadAttention}. */
+export interface MultiheadAttentionOptions {
+  /** Dropout of the attention weights while training (default 0). */
+  dropout?: number;
+  bias?: boolean;
+  /** Learned key and value at the end of the sequence (default false). */
+  addBiasKv?: boolean;
+  /** A zero key and value at the end of the sequence (default false). */
+  addZeroAttn?: boolean;
+  /** Width of keys (default embedDim). */
+  kdim?: number | null;
+  /** Width of values (default embedDim). */
+  vdim?: number | null;
+  /** Input and output are (B, L, E), not (L, B, E) (default false). */
+  batchFirst?: boolean;
+  dtype?: DType;
+}
+
+/** Options of a call of {@link MultiheadAttention}. */
+export interface MultiheadAttentionCall {
+  /** (B, S) or (S): true hides a key; floating is added. */
+  keyPaddingMask?: Tensor | null;
+  /** Give the attention weights too (default true). */
+  needWeights?: boolean;
+  /** (L, S) or (B heads, L, S): true hides; floating is added. */
+  attnMask?: Tensor | null;
+  /** Average the weights over heads (default true). */
+  averageAttnWeights?: boolean;
+  /** Hide keys after the query's position (default false). */
+  isCausal?: boolean;
+}
+
+/**
+ * Attention by several heads: softmax(Q K^T / sqrt(d) + mask) V in each, joined and projected. Query (L, B, E), key
+ * (S, B, kdim), value (S, B, vdim); gives [(L, B, E), weights (B, L, S)]. Source: Vaswani et al. 2017;
+ * `torch.nn.MultiheadAttention`.
+ * @example
+ * const [out] = new MultiheadAttention(16, 4)(x, x, x);
+ */
+export class MultiheadAttention extends Module<[Tensor, Tensor, Tensor, MultiheadAttentionCall?], [Tensor, Tensor | null]> {
+  readonly embedDim: number;
+  readonly numHeads: number;
+  readonly dropout: number;
+  readonly batchFirst: boolean;
+  readonly kdim: number;
+  readonly vdim: number;
+  readonly addZeroAttn: boolean;
+  declare qProjWeight: Parameter | null;
+  declare kProjWeight: Parameter | null;
+  declare vProjWeight: Parameter | null;
+  declare inProjWeight: Parameter | null;
+  declare inProjBias: Parameter | null;
+  declare outProj: Linear;
+  declare biasK: Parameter | null;
+  declare biasV: Parameter | null;
+
+  constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
+    super();
+    const { dropout = 0, bias = true, addBiasKv = false, addZeroAttn = false, batchFirst = false, dtype } = options;
+    if (!(embedDim > 0) || !(numHeads > 0) || embedDim % numHeads !== 0) {
+      throw new ValueError(`[MultiheadAttention] embedDim must be divisible by numHeads: got ${embedDim} and ${numHeads}`);
+    }
+    this.embedDim = embedDim;
+    this.numHeads = numHeads;
+    this.dropout = dropout;
+    this.batchFirst = batchFirst;
+    this.kdim = options.kdim ?? embedDim;
+    this.vdim = options.vdim ?? embedDim;
+    this.addZeroAttn = addZeroAttn;
+    const create = dtype === undefined ? {} : { dtype };
+    const parameter = (name: string, size: number[] | null) =>
+      this.registerParameter(name, size === null ? null : new Parameter(empty(size, create)));
+    const packed = this.kdim === embedDim && this.vdim === embedDim;
+    parameter("qProjWeight", packed ? null : [embedDim, embedDim]);
+    parameter("kProjWeight", packed ? null : [embedDim, this.kdim]);
+    parameter("vProjWeight", packed ? null : [embedDim, this.vdim]);
+    parameter("inProjWeight", packed ? [3 * embedDim, embedDim] : null);
+    parameter("inProjBias", bias ? [3 * embedDim] : null);
+    this.outProj = new Linear(embedDim, embedDim, { bias, ...create });
+    parameter("biasK", addBiasKv ? [1, 1, embedDim] : null);
+    parameter("biasV", addBiasKv ? [1, 1, embedDim] : null);
+    this.resetParameters();
+  }
+
+  /** Draws new initial values, as PyTorch does. */
+  resetParameters(): void {
+    for (const w of [this.inProjWeight, this.qProjWeight, this.kProjWeight, this.vProjWeight]) if (w !== null) xavierUniform_(w);
+    if (this.inProjBias !== null) constant_(this.inProjBias, 0);
+    if (this.outProj.bias !== null) constant_(this.outProj.bias, 0);
+    if (this.biasK !== null) xavierNormal_(this.biasK);
+    if (this.biasV !== null) xavierNormal_(this.biasV);
+  }
+
+  forward(query: Tensor, key: Tensor, value: Tensor, options: MultiheadAttentionCall = {}): [Tensor, Tensor | null] {
+    const turn = this.batchFirst && query.ndim === 3;
+    const turned = new Map<Tensor, Tensor>();
+    const flip = (t: Tensor): Tensor => {
+      if (!turn) return t;
+      const known = turned.get(t) ?? transpose(t, 0, 1);
+      turned.set(t, known);
+      return known;
+    };
+    const [out, weights] = multiHeadAttentionForward(
+      flip(query),
+      flip(key),
+      flip(value),
+      this.embedDim,
+      this.numHeads,
+      this.inProjWeight,
+      this.inProjBias,
+      this.biasK,
+      this.biasV,
+      this.addZeroAttn,
+      this.dropout,
+      this.outProj.weight,
+      this.outProj.bias,
+      {
+        ...options,
+        training: this.training,
+        useSeparateProjWeight: this.inProjWeight === null,
+        qProjWeight: this.qProjWeight,
+        kProjWeight: this.kProjWeight,
+        vProjWeight: this.vProjWeight,
+      },
+    );
+    return [turn ? transpose(out, 0, 1) : out, weights];
+  }
+}

@@ -1,0 +1,235 @@
+/** Attention: scaledDotProductAttention and multiHeadAttentionForward. */
+import { add, mul } from "../../ops/arithmetic.js";
+import { repeatInterleave } from "../../ops/arrange.js";
+import { logicalNot, logicalOr } from "../../ops/logical.js";
+import { cat } from "../../ops/join.js";
+import { linear } from "../../ops/linear.js";
+import { baddbmm, bmm, matmul } from "../../ops/matmul.js";
+import { all } from "../../ops/reduce.js";
+import { softmax } from "../../ops/softmax.js";
+import { chunk, splitWithSizes } from "../../ops/split.js";
+import { mean } from "../../ops/sum.js";
+import { expand, reshape, squeeze, transpose, unsqueeze } from "../../ops/view.js";
+import { maskedFill } from "../../ops/where.js";
+import { ones, zeros } from "../../tensor/create.js";
+import { BOOL, isFloat, nameOf, UINT8 } from "../../tensor/dtype.js";
+import { DTypeError, ShapeError, show, ValueError } from "../../tensor/errors.js";
+import type { Tensor } from "../../tensor/tensor.js";
+import { tril, triu } from "../../ops/diagonal.js";
+import { dropout } from "./dropout.js";
+
+/** Options of {@link scaledDotProductAttention}. */
+export interface AttentionOptions {
+  /** bool (true takes part) or floating (added to the scores), broadcast to (..., L, S). */
+  attnMask?: Tensor | null;
+  /** Dropout of the weights (default 0); applied whenever it is not 0. */
+  dropoutP?: number;
+  /** Each query sees keys up to its own position (default false). */
+  isCausal?: boolean;
+  /** Factor of the scores (default 1/sqrt(E)). */
+  scale?: number | null;
+  /** Key and value may have fewer heads, each shared by a group of queries (default false). */
+  enableGqa?: boolean;
+}
+
+/**
+ * softmax(scale Q K^T + mask) V. query (..., L, E), key (..., S, E), value (..., S, Ev); gives (..., L, Ev).
+ * A query that sees no key gets zeros. Source: `torch.nn.functional.scaled_dot_product_attention`.
+ * @example
+ * scaledDotProductAttention(randn([2, 4, 8, 16]), randn([2, 4, 8, 16]), randn([2, 4, 8, 16]), { isCausal: true });
+ */
+export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor {
+  const { attnMask = null, dropoutP = 0, isCausal = false, enableGqa = false } = options;
+  if (query.ndim < 2 || key.ndim < 2 || value.ndim < 2) {
+    throw new ShapeError(`[scaledDotProductAttention] expected at least 2 dimensions, got ${show(query.shape)}, ${show(key.shape)}, ${show(value.shape)}`);
+  }
+  if (isCausal && attnMask !== null) throw new ValueError("[scaledDotProductAttention] isCausal and attnMask exclude each other");
+  const width = query.shape.at(-1) as number;
+  const scale = options.scale ?? 1 / Math.sqrt(width);
+  const [L, S] = [query.shape.at(-2) as number, key.shape.at(-2) as number];
+  let [k, v] = [key, value];
+  if (enableGqa) {
+    const heads = query.shape.at(-3) as number;
+    if (heads % (key.shape.at(-3) as number) !== 0) {
+      throw new ShapeError(`[scaledDotProductAttention] ${heads} query heads cannot be shared among ${key.shape.at(-3)} key heads`);
+    }
+    k = repeatInterleave(key, heads / (key.shape.at(-3) as number), { dim: -3 });
+    v = repeatInterleave(value, heads / (value.shape.at(-3) as number), { dim: -3 });
+  }
+  let scores = matmul(mul(query, scale), transpose(k, -2, -1));
+  const mask = isCausal ? tril(ones([L, S], { dtype: "bool" })) : attnMask;
+  let hidden: Tensor | null = null;
+  if (mask !== null && mask.code === BOOL) {
+    hidden = logicalNot(mask);
+    scores = maskedFill(scores, hidden, Number.NEGATIVE_INFINITY);
+  } else if (mask !== null) scores = add(scores, mask);
+  let weights = softmax(scores, -1);
+  if (hidden !== null && !isCausal) weights = maskedFill(weights, all(hidden, { dim: -1, keepdim: true }), 0);
+  if (dropoutP > 0) weights = dropout(weights, { p: dropoutP, training: true });
+  return matmul(weights, v);
+}
+
+/** What {@link multiHeadAttentionForward} takes beside query, key, value and the main weights. */
+export interface MultiHeadOptions {
+  training?: boolean;
+  /** (B, S) or (S): true (or -Infinity) hides a key. */
+  keyPaddingMask?: Tensor | null;
+  /** Give the attention weights too (default true). */
+  needWeights?: boolean;
+  /** (L, S) or (B heads, L, S): true hides; floating is added. */
+  attnMask?: Tensor | null;
+  useSeparateProjWeight?: boolean;
+  qProjWeight?: Tensor | null;
+  kProjWeight?: Tensor | null;
+  vProjWeight?: Tensor | null;
+  staticK?: Tensor | null;
+  staticV?: Tensor | null;
+  /** Average the weights over heads (default true). */
+  averageAttnWeights?: boolean;
+  /** Hide keys after the query's position; needs attnMask in PyTorch, not here. */
+  isCausal?: boolean;
+}
+
+function project(q: Tensor, k: Tensor, v: Tensor, w: Tensor, b: Tensor | null): Tensor[] {
+  const E = q.shape.at(-1) as number;
+  if (k === v && q === k) return chunk(linear(q, w, b), 3, -1);
+  if (k === v) {
+    const [wq, wkv] = splitWithSizes(w, [E, 2 * E], 0) as [Tensor, Tensor];
+    const [bq, bkv] = b === null ? [null, null] : (splitWithSizes(b, [E, 2 * E], 0) as [Tensor, Tensor]);
+    return [linear(q, wq, bq), ...chunk(linear(k, wkv, bkv), 2, -1)];
+  }
+  const ws = chunk(w, 3, 0) as [Tensor, Tensor, Tensor];
+  const bs = b === null ? [null, null, null] : (chunk(b, 3, 0) as Tensor[]);
+  return [q, k, v].map((x, i) => linear(x, ws[i] as Tensor, bs[i] ?? null));
+}
+
+/** A mask with one more, visible key at its end. */
+function widen(mask: Tensor): Tensor {
+  const shape = [...mask.shape.slice(0, -1), 1];
+  return cat([mask, zeros(shape, { dtype: mask.dtype })], -1);
+}
+
+function checkMask(name: string, mask: Tensor): Tensor {
+  if (mask.code === UINT8) return mask.to("bool");
+  if (mask.code !== BOOL && !isFloat(mask.code)) {
+    throw new DTypeError(`[multiHeadAttentionForward] ${name} must be bool or floating, got ${nameOf(mask.code)}`);
+  }
+  return mask;
+}
+
+function asFloat(mask: Tensor, like: Tensor): Tensor {
+  if (mask.code !== BOOL) return mask;
+  return maskedFill(zeros(mask.shape, { dtype: like.dtype }), mask, Number.NEGATIVE_INFINITY);
+}
+
+/**
+ * Multi-head attention on (L, B, E) queries and (S, B, E) keys and values (or without B), as
+ * `torch.nn.functional.multi_head_attention_forward`: [output, weights or null].
+ */
+export function multiHeadAttentionForward(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  embedDimToCheck: number,
+  numHeads: number,
+  inProjWeight: Tensor | null,
+  inProjBias: Tensor | null,
+  biasK: Tensor | null,
+  biasV: Tensor | null,
+  addZeroAttn: boolean,
+  dropoutP: number,
+  outProjWeight: Tensor,
+  outProjBias: Tensor | null,
+  options: MultiHeadOptions = {},
+): [Tensor, Tensor | null] {
+  const { training = true, needWeights = true, averageAttnWeights = true, isCausal = false } = options;
+  const batched = query.ndim === 3;
+  if ((query.ndim !== 2 && query.ndim !== 3) || key.ndim !== query.ndim || value.ndim !== query.ndim) {
+    throw new ShapeError(
+      `[multiHeadAttentionForward] query, key and value must all have 2 or all 3 dimensions, got ${show(query.shape)}, ${show(key.shape)}, ${show(value.shape)}`,
+    );
+  }
+  const lifted = new Map<Tensor, Tensor>();
+  const lift = (t: Tensor): Tensor => {
+    if (batched) return t;
+    const known = lifted.get(t) ?? unsqueeze(t, 1);
+    lifted.set(t, known);
+    return known;
+  };
+  const [q0, k0, v0] = [lift(query), lift(key), lift(value)];
+  const [L, B, E] = q0.shape as [number, number, number];
+  let S = k0.shape[0] as number;
+  if (E !== embedDimToCheck) throw new ShapeError(`[multiHeadAttentionForward] was expecting embedding dimension of ${embedDimToCheck}, but got ${E}`);
+  const headDim = E / numHeads;
+  if (!Number.isInteger(headDim)) throw new ShapeError(`[multiHeadAttentionForward] embedDim ${E} not divisible by numHeads ${numHeads}`);
+  const separate = options.useSeparateProjWeight === true;
+  if (separate ? k0.shape[0] !== v0.shape[0] || k0.shape[1] !== v0.shape[1] : show(k0.shape) !== show(v0.shape)) {
+    throw new ShapeError(`[multiHeadAttentionForward] key shape ${show(k0.shape)} does not match value shape ${show(v0.shape)}`);
+  }
+  let q: Tensor;
+  let k: Tensor;
+  let v: Tensor;
+  if (separate) {
+    const weights = [options.qProjWeight, options.kProjWeight, options.vProjWeight];
+    const biases = inProjBias === null ? [null, null, null] : chunk(inProjBias, 3, 0);
+    [q, k, v] = [q0, k0, v0].map((x, i) => linear(x, weights[i] as Tensor, biases[i] ?? null)) as [Tensor, Tensor, Tensor];
+  } else [q, k, v] = project(q0, k0, v0, inProjWeight as Tensor, inProjBias) as [Tensor, Tensor, Tensor];
+
+  let mask = options.attnMask === undefined || options.attnMask === null ? null : checkMask("attnMask", options.attnMask);
+  if (mask === null && isCausal) mask = triu(ones([L, S], { dtype: "bool" }), 1);
+  if (mask !== null) {
+    const expected = mask.ndim === 2 ? [L, S] : [B * numHeads, L, S];
+    if (show(mask.shape) !== show(expected)) {
+      throw new ShapeError(`[multiHeadAttentionForward] The shape of the ${mask.ndim}D attnMask is ${show(mask.shape)}, but should be ${show(expected)}`);
+    }
+    if (mask.ndim === 2) mask = unsqueeze(mask, 0);
+  }
+  let padding = options.keyPaddingMask ?? null;
+  if (padding !== null) {
+    padding = checkMask("keyPaddingMask", padding);
+    if (!batched && padding.ndim === 1) padding = unsqueeze(padding, 0);
+  }
+  const extend = () => {
+    S++;
+    if (mask !== null) mask = widen(mask);
+    if (padding !== null) padding = widen(padding);
+  };
+  if (biasK !== null && biasV !== null) {
+    k = cat([k, expand(biasK, [1, B, E])], 0);
+    v = cat([v, expand(biasV, [1, B, E])], 0);
+    extend();
+  }
+  const heads = (t: Tensor) => transpose(reshape(t, [t.shape[0] as number, B * numHeads, headDim]), 0, 1);
+  q = heads(q);
+  k = options.staticK ?? heads(k);
+  v = options.staticV ?? heads(v);
+  if (addZeroAttn) {
+    const zero = zeros([B * numHeads, 1, headDim], { dtype: k.dtype });
+    k = cat([k, zero], 1);
+    v = cat([v, zero], 1);
+    extend();
+  }
+  S = k.shape[1] as number;
+  if (padding !== null) {
+    if (show(padding.shape) !== show([B, S])) {
+      throw new ShapeError(`[multiHeadAttentionForward] expecting keyPaddingMask shape of ${show([B, S])}, but got ${show(padding.shape)}`);
+    }
+    const wide = reshape(expand(reshape(padding, [B, 1, 1, S]), [B, numHeads, 1, S]), [B * numHeads, 1, S]);
+    if (mask === null) mask = wide;
+    else if (mask.code === BOOL && wide.code === BOOL) mask = logicalOr(mask, wide);
+    else mask = add(asFloat(mask, q), asFloat(wide, q));
+  }
+  const scaled = mul(q, 1 / Math.sqrt(headDim));
+  const kt = transpose(k, -2, -1);
+  let weights = softmax(mask === null ? bmm(scaled, kt) : baddbmm(asFloat(mask, q), scaled, kt), -1);
+  if (training && dropoutP > 0) weights = dropout(weights, { p: dropoutP, training: true });
+  let out = bmm(weights, v);
+  out = linear(reshape(transpose(out, 0, 1), [L * B, E]), outProjWeight, outProjBias);
+  out = reshape(out, [L, B, out.shape[1] as number]);
+  if (!batched) out = squeeze(out, 1);
+  if (!needWeights) return [out, null];
+  let shown = reshape(weights, [B, numHeads, L, S]);
+  if (averageAttnWeights) shown = mean(shown, 1);
+  return [out, batched ? shown : squeeze(shown, 0)];
+}
+
