@@ -3,7 +3,7 @@ import { defineOp, run } from "../autograd/node.js";
 import { isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
-import { bernoulli_, like, type Source } from "../tensor/random.js";
+import { bernoulli_, type Source } from "../tensor/random.js";
 import { empty, full } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { mul } from "./arithmetic.js";
@@ -30,7 +30,8 @@ const ALPHA = 1.7580993408473766;
 
 function drawMask(x: Tensor, { p, channels, generator }: DropoutRule): Tensor {
   const keep = 1 - p;
-  if (!channels) return bernoulli_(like(x, x.code), keep, generator);
+  // In row-major order whatever the strides of x, as PyTorch draws.
+  if (!channels) return bernoulli_(empty(x.shape, x.code), keep, generator);
   const [n, c, ...rest] = x.shape as [number, number, ...number[]];
   return bernoulli_(empty([n, c, ...rest.map(() => 1)], x.code), keep, generator);
 }

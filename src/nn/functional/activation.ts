@@ -11,7 +11,7 @@ import { zerosLike } from "../../tensor/create.js";
 import { type DType, FLOAT64 } from "../../tensor/dtype.js";
 import { ValueError } from "../../tensor/errors.js";
 import { nextOp } from "../../tensor/heap.js";
-import { exponential_, like, type Source, uniform_ } from "../../tensor/random.js";
+import { exponential_, type Source, uniform_ } from "../../tensor/random.js";
 import { empty, fromTyped, toTyped } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 
@@ -277,7 +277,7 @@ export interface GumbelSoftmaxOptions {
 export function gumbelSoftmax(logits: Tensor, options: GumbelSoftmaxOptions = {}): Tensor {
   const { tau = 1, hard = false, dim = -1, generator } = options;
   nextOp();
-  const gumbels = neg(log(exponential_(like(logits, logits.code), 1, generator)));
+  const gumbels = neg(log(exponential_(empty(logits.shape, logits.code), 1, generator)));
   const soft = softmaxOp(div(add(logits, gumbels), tau), dim);
   if (!hard) return soft;
   const { indices } = max(detach(soft), { dim, keepdim: true }) as { indices: Tensor };
