@@ -43,18 +43,17 @@ const NONZERO = kernelTable("nonzero");
 interface Group {
   readonly first: number;
   readonly count: number;
-  /** int64, contiguous, within the size of the dimensions. */
-  readonly at: Tensor;
+  /** int64 and contiguous; may count from the end. */
+  readonly index: Tensor;
   readonly size: number;
 }
 
-function positions(op: string, index: Tensor, dim: number, size: number): Tensor {
-  const flat = contiguous(castTo(index, INT64));
-  if (flat.numel === 0) return flat;
+/** The index of a group, checked and counted from the start. */
+function positions(op: string, { index: flat, first, size }: Group): Tensor {
   const bad = kernels.checkIndex(ptr(flat), flat.numel, -size, size);
   if (bad >= 0) {
     const got = readAt(flat, flat.storageOffset + bad);
-    throw new IndexError(`[${op}] index ${got} is out of range for dimension ${dim} of size ${size}`);
+    throw new IndexError(`[${op}] index ${got} is out of range for dimension ${first} of size ${size}`);
   }
   const wrapped = empty(flat.shape, INT64);
   kernels.wrapIndex(ptr(flat), ptr(wrapped), flat.numel, size);
@@ -73,13 +72,22 @@ function truePositions(mask: Tensor): Tensor {
   return out;
 }
 
-function groupOf(op: string, index: Tensor, dim: number, shape: Shape): Group {
-  if (!isMask(index)) {
-    const size = shape[dim] as number;
-    return { first: dim, count: 1, at: positions(op, index, dim, size), size };
+function groupOf({ dim, index }: Picker, shape: Shape): Group {
+  if (isMask(index)) {
+    return { first: dim, count: index.shape.length, index: truePositions(index), size: numelOf(index.shape) };
   }
-  const count = index.shape.length;
-  return { first: dim, count, at: truePositions(index), size: numelOf(index.shape) };
+  return { first: dim, count: 1, index: contiguous(castTo(index, INT64)), size: shape[dim] as number };
+}
+
+/** One position for each place of `shape`, to which the indices broadcast: ((i0 n1) + i1) n2 + i2 and so on. */
+function linearIndex(op: string, groups: readonly Group[], shape: Shape): Tensor {
+  if (numelOf(shape) === 0) return empty(shape, INT64);
+  const at = groups.map((g) => positions(op, g));
+  const joined = at.reduce((sum, next, i) => {
+    const scaled = mapBinary(PRODUCT, op, sum, operand((groups[i] as Group).size, INT64), INT64);
+    return mapBinary(SUM, op, scaled, next, INT64);
+  });
+  return contiguous(expandTo(joined, shape));
 }
 
 /** How index tensors pick from a shape. */
@@ -94,16 +102,10 @@ interface Plan {
 /** Index tensors broadcast together; their shape replaces the indexed dimensions, in front when those are apart. */
 function planOf(op: string, shape: Shape, picks: readonly Picker[]): Plan {
   nextOp();
-  const groups = picks.map(({ dim, index }) => groupOf(op, index, dim, shape));
-  const [head, ...others] = groups as [Group, ...Group[]];
-  const all = groups.reduce((s: Shape, g) => fitTogether(op, s, g.at.shape, groups), head.at.shape);
-  let at = head.at;
-  for (const g of others) {
-    // ((i0 * n1) + i1) * n2 + i2 ...
-    at = mapBinary(PRODUCT, op, at, operand(g.size, INT64), INT64);
-    at = mapBinary(SUM, op, at, g.at, INT64);
-  }
-  at = contiguous(expandTo(at, all));
+  const groups = picks.map((picker) => groupOf(picker, shape));
+  const head = groups[0] as Group;
+  const all = groups.reduce((s: Shape, g) => fitTogether(op, s, g.index.shape, groups), head.index.shape);
+  const at = linearIndex(op, groups, all);
   const last = groups[groups.length - 1] as Group;
   const dim = groups.reduce((product, g) => product * g.size, 1);
   if (
@@ -127,7 +129,7 @@ function fitTogether(op: string, a: Shape, b: Shape, groups: readonly Group[]): 
   try {
     return broadcastShapes(op, a, b);
   } catch {
-    const shapes = groups.map((g) => show(g.at.shape)).join(", ");
+    const shapes = groups.map((g) => show(g.index.shape)).join(", ");
     throw new ShapeError(
       `[${op}] index tensors of shapes ${shapes} cannot be broadcast together; a mask counts by its true elements`,
     );
@@ -270,8 +272,8 @@ export type IndexValue = number | boolean | bigint | Tensor | TensorData;
  * Source: `torch.Tensor.__setitem__`.
  * @example
  * const x = zeros([2, 3]);
- * x.setAt_([0, "1:"], 5); // [[0, 5, 5], [0, 0, 0]]
- * x.setAt_([x.eq(0)], -1); // [[-1, 5, 5], [-1, -1, -1]]
+ * x.setAt_([0, "1:"], 5).toArray(); // [[0, 5, 5], [0, 0, 0]]
+ * x.setAt_([x.eq(0)], -1).toArray(); // [[-1, 5, 5], [-1, -1, -1]]
  * @throws IndexError for positions out of range, ShapeError when the value does not fit.
  */
 export function setAt_(x: Tensor, indices: readonly Index[], value: IndexValue): Tensor {

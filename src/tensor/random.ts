@@ -217,7 +217,7 @@ function made(op: string, size: Shape, options: RandomOptions | undefined): Tens
  * Uniform draws from [0, 1). Source: `torch.rand`.
  * @example
  * manualSeed(0);
- * rand([4]); // 0.4963, 0.7682, 0.0885, 0.1320
+ * rand([2]).toArray(); // [0.4962565898895264, 0.7682217955589294]
  */
 export function rand(size: Shape, options?: RandomOptions): Tensor {
   return withGrad(uniform_(made("rand", size, options), 0, 1, options?.generator), options);
