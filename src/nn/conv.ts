@@ -1,5 +1,6 @@
 /** Convolution layers: Conv1d, Conv2d, Conv3d. */
 import { conv1d, conv2d, conv3d } from "../ops/conv.js";
+import { pad } from "../ops/pad.js";
 import { type Sizes, sizesOf } from "../ops/spatial.js";
 import { empty } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
@@ -150,13 +151,22 @@ export abstract class ConvNd<Args extends [Tensor, ...unknown[]] = [Tensor]> ext
   }
 }
 
+/** The borders that a layer adds itself when they hold no zeros: last dimension first, as `pad` takes them. */
+function borders({ kernelSize, padding, dilation }: ConvNd): number[] {
+  const pairs = kernelSize.map((k, d) => {
+    if (padding === "valid") return [0, 0];
+    if (padding !== "same") return [padding[d] as number, padding[d] as number];
+    const total = (dilation[d] as number) * (k - 1);
+    return [total >> 1, total - (total >> 1)];
+  });
+  return pairs.reverse().flat();
+}
+
 /** The functional form of a layer, with its own options. @internal */
-export function convolve(
-  fn: typeof conv2d,
-  { weight, bias, stride, padding, dilation, groups }: ConvNd,
-  input: Tensor,
-): Tensor {
-  return fn(input, weight, bias, { stride, padding, dilation, groups });
+export function convolve(fn: typeof conv2d, layer: ConvNd, input: Tensor): Tensor {
+  const { weight, bias, stride, padding, dilation, groups, paddingMode } = layer;
+  if (paddingMode === "zeros") return fn(input, weight, bias, { stride, padding, dilation, groups });
+  return fn(pad(input, borders(layer), { mode: paddingMode }), weight, bias, { stride, dilation, groups });
 }
 
 /**

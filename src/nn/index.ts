@@ -41,6 +41,14 @@ export {
   Sequential,
 } from "./containers.js";
 export { Conv1d, Conv2d, Conv3d, type ConvLayerOptions, ConvNd, type PaddingMode } from "./conv.js";
+export {
+  ConvTranspose1d,
+  ConvTranspose2d,
+  ConvTranspose3d,
+  type ConvTransposeLayerOptions,
+  ConvTransposeNd,
+  type OutputSizeOptions,
+} from "./convTranspose.js";
 export { deepCopy } from "./copy.js";
 export {
   AlphaDropout,
@@ -57,6 +65,14 @@ export * as functional from "./functional/index.js";
 export * from "./hooks.js";
 export * as init from "./init.js";
 export { type LazyClass, type LazyModule, LazyModuleMixin } from "./lazy.js";
+export {
+  LazyConv1d,
+  LazyConv2d,
+  LazyConv3d,
+  LazyConvTranspose1d,
+  LazyConvTranspose2d,
+  LazyConvTranspose3d,
+} from "./lazyConv.js";
 export { type AffineOptions, Bilinear, Identity, LazyLinear, Linear } from "./linear.js";
 export * from "./loss.js";
 export { Module } from "./module.js";

@@ -9,7 +9,7 @@ import { Tensor } from "../tensor/tensor.js";
 import { cast } from "./cast.js";
 import { type ConvGeometry, channelSums, convBackInput, convBackWeight, convForward } from "./convRaw.js";
 import { batched, type Sizes, sizesOf } from "./spatial.js";
-import { expand, reshape } from "./view.js";
+import { expand, permute, reshape } from "./view.js";
 
 const convOp = defineOp<ConvGeometry>({
   name: "Convolution",
@@ -236,4 +236,20 @@ export function conv3d(
   options?: ConvOptions,
 ): Tensor {
   return convNd("conv3d", 3, input, weight, bias, options);
+}
+
+/**
+ * 1-d convolution of (time, batch, channels) with weight (kernel, in, out). Source: `torch.conv_tbc`.
+ * @throws ShapeError when channels do not fit.
+ */
+export function convTbc(input: Tensor, weight: Tensor, bias: Tensor, options: { pad?: number } = {}): Tensor {
+  if (input.shape.length !== 3 || weight.shape.length !== 3) {
+    throw new ShapeError(
+      `[convTbc] expected input (time, batch, channels) and weight (kernel, in, out), got ${show(input.shape)} and ${show(weight.shape)}`,
+    );
+  }
+  const out = conv1d(permute(input, [1, 2, 0]), permute(weight, [2, 1, 0]), bias, {
+    padding: options.pad ?? 0,
+  });
+  return permute(out, [2, 0, 1]);
 }

@@ -2,6 +2,7 @@
 export { cartesianProd, combinations, meshgrid } from "./combine.js";
 export { isin } from "./compare.js";
 export { asarray, asTensor } from "./convert.js";
+export { cumulativeTrapezoid, gradient, trapezoid, trapz } from "./differences.js";
 export { atleast1d, atleast2d, atleast3d, broadcastTensors } from "./dims.js";
 export { cdist, pdist } from "./distances.js";
 export { einsum } from "./einsum.js";
@@ -21,5 +22,7 @@ export {
   vstack,
 } from "./join.js";
 export { whereOrNonzero as where } from "./masked.js";
+export { constantPadNd } from "./pad.js";
 export { tensordot, vander } from "./products.js";
 export { binomial, normal, poisson } from "./random.js";
+export { stdMean, varMean } from "./statistics.js";
