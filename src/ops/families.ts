@@ -42,6 +42,7 @@ export {
   notEqual,
 } from "./compare.js";
 export { diag, diagEmbed, diagflat, diagonal, tril, triu } from "./diagonal.js";
+export { diff } from "./differences.js";
 export {
   adjoint,
   broadcastTo,
@@ -100,6 +101,7 @@ export { bernoulli, multinomial } from "./random.js";
 export { item, toArray, toTypedArray } from "./read.js";
 export { all, amax, amin, aminmax, any, argmax, argmin, countNonzero, max, min } from "./reduce.js";
 export { ceil, fix, floor, frac, round, trunc } from "./rounding.js";
+export { cummax, cummin, cumprod, cumsum, logcumsumexp, prod } from "./scan.js";
 export { indexReduce, scatterReduce } from "./scatterReduce.js";
 export {
   asStridedScatter,
@@ -110,8 +112,10 @@ export {
 } from "./scatterViews.js";
 export { abs, absolute, angle, copysign, heaviside, real, sgn, sign, signbit } from "./sign.js";
 export { logSoftmax, softmax, softmin } from "./softmax.js";
+export { argsort, kthvalue, median, mode, msort, nanmedian, sort, topk } from "./sort.js";
 export { logit, sinc, xlogy } from "./special.js";
 export { chunk, dsplit, hsplit, split, splitWithSizes, tensorSplit, unbind, vsplit } from "./split.js";
+export { dist, logsumexp, nanmean, nansum, norm, std, var_ as var } from "./statistics.js";
 export { mean, sum } from "./sum.js";
 export { put, take, takeAlongDim } from "./take.js";
 export {

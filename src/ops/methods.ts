@@ -23,6 +23,12 @@ export interface OverloadedMethods {
   min(): Tensor;
   min(other: Tensor): Tensor;
   min(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
+  /** The median; along a dimension with positions. */
+  median(): Tensor;
+  median(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
+  /** The median of what is no NaN; along a dimension with positions. */
+  nanmedian(): Tensor;
+  nanmedian(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
   /** The shape, or the size of one dimension. Source: `torch.Tensor.size`. */
   size(): Shape;
   size(dim: number): number;

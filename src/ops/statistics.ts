@@ -115,7 +115,7 @@ export function vectorNorm(x: Tensor, ord = 2, options: SumOptions = {}): Tensor
   const dims = wrapDims("vectorNorm", options.dim, x.shape.length);
   const over = { dim: dims, keepdim: options.keepdim ?? false };
   const emptyReduction = dims.some((d) => x.shape[d] === 0);
-  if (ord === 0) return sum(cast(ne(input, 0), code), over);
+  if (ord === 0) return sum(where(ne(input, 0), 1, mul(input, 0)), over); // part of the graph, with gradient 0
   if (ord === Number.POSITIVE_INFINITY || ord === Number.NEGATIVE_INFINITY) {
     if (emptyReduction) throw new ShapeError("[vectorNorm] an infinite order has no value for an empty dimension");
     return ord > 0 ? amax(abs(input), over) : amin(abs(input), over);
