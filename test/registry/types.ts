@@ -44,7 +44,13 @@ export type NotAnOp =
   | "multinomial"
   | "normal"
   | "poisson"
-  | "binomial";
+  | "binomial"
+  | "asarray"
+  | "asTensor"
+  | "resultType"
+  | "isFloatingPoint"
+  | "isNonzero"
+  | "isSigned";
 
 type Exports = keyof typeof families | keyof typeof functions;
 
