@@ -4,7 +4,7 @@ import { noGrad } from "../autograd/mode.js";
 import { codeOf, type DType, isFloat } from "../tensor/dtype.js";
 import { DTypeError, ValueError } from "../tensor/errors.js";
 import { KEPT, nextOp } from "../tensor/heap.js";
-import { castTo, empty } from "../tensor/raw.js";
+import { castTo, empty, fillWith } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 import { Callable } from "./callable.js";
 import { HookList, type Nothing, runRegistrationHooks } from "./hooks.js";
@@ -606,11 +606,14 @@ export abstract class ModuleBase extends Callable {
 export function clearGrad(p: Tensor, setToNone: boolean): void {
   const g = p.grad;
   if (g === null) return;
-  if (setToNone) p.grad = null;
-  else {
-    p.grad = g.detach();
-    noGrad(() => (p.grad as Tensor).mul_(0));
+  if (setToNone) {
+    p.grad = null;
+    return;
   }
+  if (g.node !== null) p.grad = g.detach();
+  nextOp();
+  fillWith(p.grad as Tensor, 0);
+  g.storage.version++;
 }
 
 function* walk(module: AnyModule, path: string, seen: Set<AnyModule> | null): Generator<[string, AnyModule]> {

@@ -190,7 +190,7 @@ export class Sequential<Args extends unknown[] = [Tensor], Out = Tensor> extends
   constructor(...layers: AnyModule[] | [Readonly<Record<string, AnyModule>>]) {
     super();
     const first = layers[0];
-    if (layers.length === 1 && first !== undefined && typeof first !== "function") {
+    if (layers.length === 1 && typeof first === "object" && first !== null) {
       const entries =
         first instanceof Map ? first : Object.entries(first as Readonly<Record<string, AnyModule>>);
       for (const [name, layer] of entries) this.put(name, layer);
