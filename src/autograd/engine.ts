@@ -110,18 +110,18 @@ class Pass {
       return;
     }
     if (this.create) {
-      leaf.grad = leaf.grad === null ? g : engineOps.add(leaf.grad, g);
-    } else if (leaf.grad === null) {
+      leaf.ownGrad = leaf.ownGrad === null ? g : engineOps.add(leaf.ownGrad, g);
+    } else if (leaf.ownGrad === null) {
       const mine = (g.storage.flags & OWNED) !== 0 && g.storage.pending === 0 && g.contig && g.storage.nbytes === g.nbytes;
       nextOp();
-      leaf.grad = mine ? g : copyOf(g);
-      publish(leaf.grad).storage.flags |= KEPT;
+      leaf.ownGrad = mine ? g : copyOf(g);
+      publish(leaf.ownGrad).storage.flags |= KEPT;
     } else {
       nextOp();
-      if (leaf.grad.node === null) {
-        addInto(leaf.grad, g);
-        leaf.grad.storage.version++;
-      } else leaf.grad = engineOps.add(leaf.grad, g);
+      if (leaf.ownGrad.node === null) {
+        addInto(leaf.ownGrad, g);
+        leaf.ownGrad.storage.version++;
+      } else leaf.ownGrad = engineOps.add(leaf.ownGrad, g);
     }
     for (const hook of leaf.accumulateHooks ?? []) hook(leaf);
   }

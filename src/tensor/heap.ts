@@ -46,6 +46,9 @@ export const KEPT = 1;
 /** Set when the library knows that no handle is left: freed as soon as no graph saves it. */
 export const DROPPED = 2;
 
+/** Set on a gradient's storage once user code has read it off a tensor: then nothing frees it early. */
+export const SEEN = 8;
+
 /** The bytes behind one or more tensors. */
 export class Storage {
   /** Where the bytes are; null once freed. */
@@ -75,7 +78,7 @@ const holes = new Map<number, Region[]>();
 
 let top = HEAP_BASE;
 let clock = 1;
-let limit = 256 * 1024 * 1024;
+let limit = 128 * 1024 * 1024;
 let userLimit = false;
 let resident = 0;
 let evicted = 0;
@@ -367,7 +370,7 @@ export function memory(): MemoryStats {
 }
 
 /**
- * Sets the soft limit of the heap in bytes (256 MiB at start, growing with the live set until it is set by hand).
+ * Sets the soft limit of the heap in bytes (128 MiB at start, growing with the live set until it is set by hand).
  * Above it the least recently used tensors move out of the heap; results never change, only time does.
  */
 export function setMemoryLimit(bytes: number): void {

@@ -3,7 +3,7 @@
  * Methods come from the op files (`src/ops`), which add them to this class; here are only its facts.
  */
 import { type DType, type DTypeCode, nameOf, SHIFTS, sizeOf } from "./dtype.js";
-import type { Storage } from "./heap.js";
+import { drop, KEPT, SEEN, type Storage } from "./heap.js";
 import { contiguousStrides, isContiguous, numelOf, type Shape } from "./shape.js";
 
 /** What a tensor knows of the recorded op that made it; `src/autograd` implements it. */
@@ -41,8 +41,8 @@ export class Tensor {
   readonly contig: boolean;
   /** @internal The leaf flag; `requiresGrad` also covers results of recorded ops. */
   leafRequiresGrad = false;
-  /** Gradient accumulated by `backward()`; null before the first. */
-  grad: Tensor | null = null;
+  /** @internal The gradient, for code that hands no handle of it to users. */
+  ownGrad: Tensor | null = null;
   /** @internal The recorded op that made this tensor, and which of its outputs this is. */
   node: GradFn | null = null;
   /** @internal */
@@ -81,6 +81,27 @@ export class Tensor {
     self.numel = of.numel;
     self.contig = of.contig;
     this.stridesOrNull = of.contig ? null : of.strides;
+  }
+
+  /** Gradient accumulated by `backward()`; null before the first. */
+  get grad(): Tensor | null {
+    const g = this.ownGrad;
+    if (g !== null) g.storage.flags |= SEEN;
+    return g;
+  }
+
+  set grad(g: Tensor | null) {
+    if (g !== null) g.storage.flags |= SEEN;
+    this.ownGrad = g;
+  }
+
+  /** @internal Forgets the gradient; one that no user has read is freed at once. */
+  clearGrad(): void {
+    const g = this.ownGrad;
+    this.ownGrad = null;
+    if (g === null || g.node !== null || (g.storage.flags & SEEN) !== 0) return;
+    g.storage.flags &= ~KEPT;
+    drop(g.storage);
   }
 
   /** Element type. */
