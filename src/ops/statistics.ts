@@ -1,6 +1,8 @@
 /** Moments and norms over dimensions: var, std, logsumexp, nansum, nanmean, norm, dist. */
+import { defineOp, run } from "../autograd/node.js";
 import { codeOf, type DType, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, ValueError } from "../tensor/errors.js";
+import { copyOf } from "../tensor/raw.js";
 import { wrapDims } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
@@ -30,9 +32,15 @@ interface Moments {
   readonly keepdim: boolean;
 }
 
-function moments(op: string, x: Tensor, dim: DimArg<VarOptions> | boolean, options: VarOptions | undefined): Moments {
+function moments(
+  op: string,
+  x: Tensor,
+  dim: DimArg<VarOptions> | boolean,
+  options: VarOptions | undefined,
+): Moments {
   const o = typeof dim === "boolean" ? { ...options, unbiased: dim } : reduceArgs(dim, options);
-  if (!isFloat(x.code)) throw new DTypeError(`[${op}] expected a floating dtype, got ${nameOf(x.code)}; try x.to("float32")`);
+  if (!isFloat(x.code))
+    throw new DTypeError(`[${op}] expected a floating dtype, got ${nameOf(x.code)}; try x.to("float32")`);
   const dims = wrapDims(op, o.dim, x.shape.length);
   const correction = o.correction ?? (o.unbiased === false ? 0 : 1);
   const count = dims.reduce((n, d) => n * (x.shape[d] as number), 1);
@@ -48,7 +56,12 @@ function centred(x: Tensor, m: Moments): { mean: Tensor; variance: Tensor } {
 }
 
 function fold(t: Tensor, m: Moments): Tensor {
-  return m.keepdim || m.dims.length === 0 ? t : reshape(t, t.shape.filter((_, d) => !m.dims.includes(d)));
+  return m.keepdim || m.dims.length === 0
+    ? t
+    : reshape(
+        t,
+        t.shape.filter((_, d) => !m.dims.includes(d)),
+      );
 }
 
 /** Variance over dimensions. A divisor of 0 gives NaN or Infinity, as in PyTorch. Source: `torch.var`. */
@@ -62,27 +75,45 @@ export function std(x: Tensor, dim?: DimArg<VarOptions> | boolean, options?: Var
 }
 
 /** [variance, mean]. Source: `torch.var_mean`. */
-export function varMean(x: Tensor, dim?: DimArg<VarOptions> | boolean, options?: VarOptions): [Tensor, Tensor] {
+export function varMean(
+  x: Tensor,
+  dim?: DimArg<VarOptions> | boolean,
+  options?: VarOptions,
+): [Tensor, Tensor] {
   const { mean: mu, variance } = centred(x, moments("varMean", x, dim ?? {}, options));
   return [variance, mu];
 }
 
 /** [standard deviation, mean]. Source: `torch.std_mean`. */
-export function stdMean(x: Tensor, dim?: DimArg<VarOptions> | boolean, options?: VarOptions): [Tensor, Tensor] {
+export function stdMean(
+  x: Tensor,
+  dim?: DimArg<VarOptions> | boolean,
+  options?: VarOptions,
+): [Tensor, Tensor] {
   const { mean: mu, variance } = centred(x, moments("stdMean", x, dim ?? {}, options));
   return [sqrt(variance), mu];
 }
 
 /** log sum exp(x) over dimensions, shifted by the maximum so that it does not overflow. Source: `torch.logsumexp`. */
-export function logsumexp(x: Tensor, dim: number | readonly number[], options: { keepdim?: boolean } = {}): Tensor {
+export function logsumexp(
+  x: Tensor,
+  dim: number | readonly number[],
+  options: { keepdim?: boolean } = {},
+): Tensor {
   const input = isFloat(x.code) ? x : cast(x, codeOf("float32"));
   const dims = wrapDims("logsumexp", dim, x.shape.length);
   const keep = { dim: dims, keepdim: true };
-  if (dims.some((d) => x.shape[d] === 0)) return log(sum(exp(input), { dim: dims, keepdim: options.keepdim ?? false }));
+  if (dims.some((d) => x.shape[d] === 0))
+    return log(sum(exp(input), { dim: dims, keepdim: options.keepdim ?? false }));
   const top = amax(input.detach(), keep);
   const shift = where(isfinite(top), top, 0);
   const total = add(log(sum(exp(sub(input, shift)), keep)), shift);
-  return options.keepdim === true ? total : reshape(total, total.shape.filter((_, d) => !dims.includes(d)));
+  return options.keepdim === true
+    ? total
+    : reshape(
+        total,
+        total.shape.filter((_, d) => !dims.includes(d)),
+      );
 }
 
 /** Sum with NaN taken as 0. Source: `torch.nansum`. */
@@ -93,10 +124,21 @@ export function nansum(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions
 /** Mean of the elements that are not NaN. Source: `torch.nanmean`. */
 export function nanmean(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): Tensor {
   const o = reduceArgs(dim, options);
-  if (!isFloat(x.code)) throw new DTypeError(`[nanmean] expected a floating dtype, got ${nameOf(x.code)}; try x.to("float32")`);
-  const over = { ...(o.dim === undefined ? {} : { dim: o.dim }), ...(o.keepdim === undefined ? {} : { keepdim: o.keepdim }) };
+  if (!isFloat(x.code))
+    throw new DTypeError(`[nanmean] expected a floating dtype, got ${nameOf(x.code)}; try x.to("float32")`);
+  const over = {
+    ...(o.dim === undefined ? {} : { dim: o.dim }),
+    ...(o.keepdim === undefined ? {} : { keepdim: o.keepdim }),
+  };
   return div(nansum(x, o), sum(logicalNot(isnan(x)), over));
 }
+
+/** A count of the elements of `x` as a part of the graph: nothing flows back. */
+const countOp = defineOp({
+  name: "Norm",
+  forward: ([, count]) => copyOf(count as Tensor),
+  backward: () => [null],
+});
 
 /** Options of {@link norm}. */
 export interface NormOptions extends SumOptions {
@@ -110,18 +152,21 @@ export interface NormOptions extends SumOptions {
  */
 export function vectorNorm(x: Tensor, ord = 2, options: SumOptions = {}): Tensor {
   const code = options.dtype === undefined ? x.code : codeOf(options.dtype as DType);
-  if (!isFloat(code)) throw new DTypeError(`[vectorNorm] expected a floating dtype, got ${nameOf(code)}; try x.to("float32")`);
+  if (!isFloat(code))
+    throw new DTypeError(`[vectorNorm] expected a floating dtype, got ${nameOf(code)}; try x.to("float32")`);
   const input = cast(x, code);
   const dims = wrapDims("vectorNorm", options.dim, x.shape.length);
   const over = { dim: dims, keepdim: options.keepdim ?? false };
   const emptyReduction = dims.some((d) => x.shape[d] === 0);
-  if (ord === 0) return sum(where(ne(input, 0), 1, mul(input, 0)), over); // part of the graph, with gradient 0
+  if (ord === 0) return run(countOp, [input, sum(cast(ne(input, 0), code), over)], null);
   if (ord === Number.POSITIVE_INFINITY || ord === Number.NEGATIVE_INFINITY) {
-    if (emptyReduction) throw new ShapeError("[vectorNorm] an infinite order has no value for an empty dimension");
+    if (emptyReduction)
+      throw new ShapeError("[vectorNorm] an infinite order has no value for an empty dimension");
     return ord > 0 ? amax(abs(input), over) : amin(abs(input), over);
   }
   if (ord === 1) return sum(abs(input), over);
-  if (emptyReduction && ord < 0) throw new ShapeError("[vectorNorm] a negative order has no value for an empty dimension");
+  if (emptyReduction && ord < 0)
+    throw new ShapeError("[vectorNorm] a negative order has no value for an empty dimension");
   const total = ord === 2 ? sum(mul(input, input), over) : sum(pow(abs(input), ord), over);
   // At 0 the root has an infinite slope; the subgradient there is 0.
   const zero = eq(total, 0);
@@ -131,10 +176,18 @@ export function vectorNorm(x: Tensor, ord = 2, options: SumOptions = {}): Tensor
 }
 
 /** Norm of a tensor over dimensions; matrices by "fro" (default) too. Source: `torch.norm`. */
-export function norm(x: Tensor, p?: number | "fro" | "nuc" | NormOptions | null, dim?: DimArg<NormOptions>, options?: NormOptions): Tensor {
+export function norm(
+  x: Tensor,
+  p?: number | "fro" | "nuc" | NormOptions | null,
+  dim?: DimArg<NormOptions>,
+  options?: NormOptions,
+): Tensor {
   const o: NormOptions =
-    typeof p === "object" && p !== null ? p : { ...reduceArgs(dim, options), ...(p === undefined || p === null ? {} : { p }) };
-  if (o.p === "nuc") throw new ValueError('[norm] p = "nuc" is linalg.matrixNorm(x, { ord: "nuc" }); try that');
+    typeof p === "object" && p !== null
+      ? p
+      : { ...reduceArgs(dim, options), ...(p === undefined || p === null ? {} : { p }) };
+  if (o.p === "nuc")
+    throw new ValueError('[norm] p = "nuc" is linalg.matrixNorm(x, { ord: "nuc" }); try that');
   return vectorNorm(x, o.p === undefined || o.p === "fro" ? 2 : o.p, o);
 }
 
