@@ -4,22 +4,19 @@ import { zerosLike } from "../tensor/create.js";
 import { type DTypeCode, isFloat } from "../tensor/dtype.js";
 import { ValueError, ZeroDivisionError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
-import { contiguous, toTyped } from "../tensor/raw.js";
+import { toTyped } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 import { mul, neg, trueDivide } from "./arithmetic.js";
 import { type Binary, mapBinary, notBool, type Operand, operand, promote } from "./core.js";
 
 /** PyTorch raises for integers what floats answer with NaN or infinity. */
-function checkDivisor(op: string, code: DTypeCode, other: Operand): void {
-  if (isFloat(code)) return;
+function checkDivisor(op: string, code: DTypeCode, x: Operand, other: Operand): void {
+  if (isFloat(code) || (x instanceof Tensor && x.numel === 0)) return;
   const zero =
     other instanceof Tensor
-      ? (toTyped(contiguous(other)) as Uint8Array).some((v) => Number(v) === 0)
+      ? (toTyped(other) as Uint8Array).some((v) => Number(v) === 0)
       : Number(other) === 0;
-  if (zero)
-    throw new ZeroDivisionError(
-      `[${op}] ZeroDivisionError: integers cannot be divided by zero; try x.to("float32")`,
-    );
+  if (zero) throw new ZeroDivisionError(`[${op}] integers cannot be divided by zero; try x.to("float32")`);
 }
 
 interface Quotient {
@@ -40,7 +37,7 @@ function quotient(name: string, kernel: string, { slope }: Quotient): Binary {
   });
   return (x, other) => {
     const code = notBool(name, '.to("uint8")')(promote(x, other));
-    checkDivisor(name, code, other);
+    checkDivisor(name, code, x, other);
     return run(op, [operand(x, code), operand(other, code)], code);
   };
 }
