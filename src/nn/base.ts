@@ -1,15 +1,14 @@
-/** What all modules share, whatever they take and give: parameters, buffers and submodules are plain fields. */
+/** What all modules share, whatever they take and give: changes to the whole tree, state dicts, printing. */
 import type { HookHandle } from "../autograd/methods.js";
 import { noGrad } from "../autograd/mode.js";
 import { codeOf, type DType, isFloat } from "../tensor/dtype.js";
 import { DTypeError, ValueError } from "../tensor/errors.js";
-import { KEPT, nextOp } from "../tensor/heap.js";
-import { castTo, empty, fillWith } from "../tensor/raw.js";
-import { Tensor } from "../tensor/tensor.js";
-import { Callable } from "./callable.js";
-import { HookList, type Nothing, runRegistrationHooks } from "./hooks.js";
-import { toField, toKey } from "./naming.js";
-import { Buffer, type BufferOptions, Parameter, setData } from "./parameter.js";
+import { nextOp } from "../tensor/heap.js";
+import { castTo, empty } from "../tensor/raw.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { HookList, type Nothing } from "./hooks.js";
+import { ModuleMembers } from "./members.js";
+import { clearGrad, Parameter, setData } from "./parameter.js";
 import { formatModule } from "./print.js";
 import {
   type IncompatibleKeys,
@@ -29,16 +28,6 @@ const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never
 /** A module whatever it takes and gives. */
 export type AnyModule = ModuleBase;
 
-/** Options of the named walks. */
-export interface WalkOptions {
-  /** Put before every name (default none). */
-  prefix?: string;
-  /** Walk into submodules (default true). */
-  recurse?: boolean;
-  /** Give what is reached by several names once, by its first name (default true). */
-  removeDuplicate?: boolean;
-}
-
 /** What a module may be converted to. */
 export interface ModuleToOptions {
   dtype?: DType;
@@ -56,14 +45,12 @@ class StateHooks {
  * The tree that modules form, whatever their forward takes and gives: fields, walks, changes to all of it, state
  * dicts, printing.
  */
-export abstract class ModuleBase extends Callable {
+export abstract class ModuleBase extends ModuleMembers {
   /** Version of what this class writes into state dicts; raised when the layout changes. */
   static readonly version: number = 1;
   /** Whether the module is in training mode; set it with `train()` and `eval()`. */
   training = true;
   #states: StateHooks | null = null;
-  /** Fields registered as buffers, and whether they are saved. */
-  #buffers: Map<string, boolean> | null = null;
 
   /** Computes the output; called through the module itself, which runs the hooks as well. */
   abstract forward(...args: never[]): unknown;
@@ -74,247 +61,6 @@ export abstract class ModuleBase extends Callable {
   /** @internal Whether a call keeps no handle to its input and output: layers of the library, without hooks. */
   get _pure(): boolean {
     return false;
-  }
-
-  // ---- members ----
-
-  /** @internal The fields that may hold parameters, buffers and submodules, in order. */
-  *_members(): Iterable<readonly [field: string, value: unknown]> {
-    for (const field of Object.keys(this)) yield [field, (this as Record<string, unknown>)[field]];
-  }
-
-  /** @internal The state-dict key of a field; containers keep names as they are. */
-  _keyOf(field: string): string {
-    return toKey(field);
-  }
-
-  /** @internal The field of a key or field name. */
-  _fieldOf(key: string): string {
-    if (Object.hasOwn(this, key)) return key;
-    return toField(key);
-  }
-
-  /** @internal */
-  _get(field: string): unknown {
-    return (this as Record<string, unknown>)[field];
-  }
-
-  /** @internal */
-  _set(field: string, value: unknown): void {
-    (this as Record<string, unknown>)[field] = value;
-  }
-
-  /** @internal Whether the tensor in a field is a buffer, and whether it is saved. */
-  _bufferKind(field: string, value: unknown): "saved" | "unsaved" | null {
-    if (!(value instanceof Tensor) || value instanceof Parameter) return null;
-    const saved = this.#buffers?.get(field) ?? (value instanceof Buffer ? value.persistent : undefined);
-    return saved === undefined ? null : saved ? "saved" : "unsaved";
-  }
-
-  /** @internal Direct submodules by key; the same module may come twice. */
-  *_namedChildren(): Iterable<[string, AnyModule]> {
-    for (const [field, value] of this._members())
-      if (value instanceof ModuleBase) yield [this._keyOf(field), value];
-  }
-
-  private place(op: string, name: string): string {
-    if (name === "" || name.includes(".")) {
-      throw new ValueError(
-        `[${op}] "${name}" is no name for a member: expected one without dots that is not empty`,
-      );
-    }
-    return this._fieldOf(name);
-  }
-
-  private checkFree(op: string, name: string, field: string, fits: (value: unknown) => boolean): void {
-    const value = this._get(field);
-    if (value === undefined || value === null || fits(value)) return;
-    throw new ValueError(
-      `[${op}] ${this._getName()} already has an attribute "${name}", and it is of another kind; try another name`,
-    );
-  }
-
-  /**
-   * Makes a tensor (or null, for one that is absent) a buffer: a field that is saved and converted with the module
-   * but not learned. Returns it, so that a field can be declared by `runningMean = this.registerBuffer(...)`.
-   * Source: `torch.nn.Module.register_buffer`.
-   * @throws ValueError when the name has a dot, is empty, or belongs to something else.
-   */
-  registerBuffer<T extends Tensor | null>(name: string, tensor: T, options: BufferOptions = {}): T {
-    const field = this.place("registerBuffer", name);
-    this.checkFree("registerBuffer", name, field, (v) => this._bufferKind(field, v) !== null);
-    const value = runRegistrationHooks<Tensor | null>("buffer", this, name, tensor) as T;
-    this.#buffers ??= new Map();
-    this.#buffers.set(field, options.persistent ?? true);
-    if (value !== null) value.storage.flags |= KEPT;
-    this._set(field, value);
-    return value;
-  }
-
-  /**
-   * Makes a parameter (or null, for one that is absent) a field. Assigning the field does the same.
-   * Source: `torch.nn.Module.register_parameter`.
-   * @throws ValueError when the name has a dot, is empty, or belongs to something else.
-   */
-  registerParameter<T extends Parameter | null>(name: string, param: T): T {
-    const field = this.place("registerParameter", name);
-    this.checkFree("registerParameter", name, field, (v) => v instanceof Parameter);
-    if (param !== null && !(param instanceof Parameter)) {
-      throw new ValueError(
-        `[registerParameter] "${name}" is no Parameter; try new Parameter(tensor), or registerBuffer`,
-      );
-    }
-    const value = runRegistrationHooks<Tensor | null>("parameter", this, name, param) as T;
-    this._set(field, value);
-    return value;
-  }
-
-  /** Makes a module (or null) a submodule. Assigning a field does the same. Source: `torch.nn.Module.register_module`. */
-  registerModule<M extends AnyModule | null>(name: string, module: M): M {
-    const field = this.place("registerModule", name);
-    this.checkFree("registerModule", name, field, (v) => v instanceof ModuleBase);
-    if (module !== null && !((module as unknown) instanceof ModuleBase)) {
-      throw new ValueError(`[registerModule] "${name}" is no Module: got ${typeof module}`);
-    }
-    const value = runRegistrationHooks<AnyModule | null>("module", this, name, module) as M;
-    this._set(field, value);
-    return value;
-  }
-
-  /** Same as {@link registerModule}. Source: `torch.nn.Module.add_module`. */
-  addModule<M extends AnyModule | null>(name: string, module: M): M {
-    return this.registerModule(name, module);
-  }
-
-  // ---- walks ----
-
-  /** This module and all below it, each once. Source: `torch.nn.Module.modules`. */
-  *modules(): Generator<AnyModule> {
-    for (const [, module] of this.namedModules()) yield module;
-  }
-
-  /** This module (by the prefix itself) and all below it, with their paths. Source: `torch.nn.Module.named_modules`. */
-  *namedModules(
-    options: { prefix?: string; removeDuplicate?: boolean } = {},
-  ): Generator<[string, AnyModule]> {
-    yield* walk(this, options.prefix ?? "", options.removeDuplicate === false ? null : new Set());
-  }
-
-  /** Direct submodules. Source: `torch.nn.Module.children`. */
-  *children(): Generator<AnyModule> {
-    for (const [, child] of this.namedChildren()) yield child;
-  }
-
-  /** Direct submodules with their names, each once. Source: `torch.nn.Module.named_children`. */
-  *namedChildren(): Generator<[string, AnyModule]> {
-    const seen = new Set<AnyModule>();
-    for (const [key, child] of this._namedChildren()) {
-      if (seen.has(child)) continue;
-      seen.add(child);
-      yield [key, child];
-    }
-  }
-
-  private *namedTensors<T extends Tensor>(
-    options: WalkOptions,
-    take: (m: AnyModule, f: string, v: unknown) => v is T,
-  ) {
-    const { prefix = "", recurse = true, removeDuplicate = true } = options;
-    const seen = removeDuplicate ? new Set<Tensor>() : null;
-    const modules: Iterable<readonly [string, AnyModule]> = recurse
-      ? walk(this, prefix, removeDuplicate ? new Set() : null)
-      : [[prefix, this]];
-    for (const [path, module] of modules) {
-      for (const [field, value] of module._members()) {
-        if (!take(module, field, value) || seen?.has(value) === true) continue;
-        seen?.add(value);
-        yield [(path === "" ? "" : `${path}.`) + module._keyOf(field), value] as [string, T];
-      }
-    }
-  }
-
-  /** Parameters of this module and below. Source: `torch.nn.Module.parameters`. */
-  *parameters(options: { recurse?: boolean } = {}): Generator<Parameter> {
-    for (const [, p] of this.namedParameters(options)) yield p;
-  }
-
-  /** Parameters with their state-dict keys. Source: `torch.nn.Module.named_parameters`. */
-  *namedParameters(options: WalkOptions = {}): Generator<[string, Parameter]> {
-    yield* this.namedTensors(options, (_m, _f, v): v is Parameter => v instanceof Parameter);
-  }
-
-  /** Buffers of this module and below. Source: `torch.nn.Module.buffers`. */
-  *buffers(options: { recurse?: boolean } = {}): Generator<Tensor> {
-    for (const [, b] of this.namedBuffers(options)) yield b;
-  }
-
-  /** Buffers with their state-dict keys. Source: `torch.nn.Module.named_buffers`. */
-  *namedBuffers(options: WalkOptions = {}): Generator<[string, Tensor]> {
-    yield* this.namedTensors(options, (m, f, v): v is Tensor => m._bufferKind(f, v) !== null);
-  }
-
-  private descend(op: string, path: string): AnyModule {
-    let at: AnyModule = this;
-    if (path === "") return at;
-    for (const part of path.split(".")) {
-      const next = at._get(at._fieldOf(part));
-      if (!(next instanceof ModuleBase)) {
-        const known = [...at.namedChildren()].map(([name]) => name).join(", ");
-        throw new ValueError(
-          `[${op}] ${at._getName()} has no submodule "${part}" (of "${path}"): expected one of ${known === "" ? "none" : known}`,
-        );
-      }
-      at = next;
-    }
-    return at;
-  }
-
-  /** The submodule at a path such as `layer1.0.conv`. Source: `torch.nn.Module.get_submodule`. */
-  getSubmodule(target: string): AnyModule {
-    return this.descend("getSubmodule", target);
-  }
-
-  /**
-   * Puts a module at a path; with `strict` only where there is one already. Source: `torch.nn.Module.set_submodule`.
-   * @throws ValueError when the path is empty or leads nowhere.
-   */
-  setSubmodule(target: string, module: AnyModule, options: { strict?: boolean } = {}): void {
-    const cut = target.lastIndexOf(".");
-    const name = target.slice(cut + 1);
-    if (name === "")
-      throw new ValueError("[setSubmodule] the path is empty: expected the path of a submodule");
-    const parent = this.descend("setSubmodule", target.slice(0, Math.max(0, cut)));
-    const before = parent._get(parent._fieldOf(name));
-    if (options.strict === true && before === undefined) {
-      throw new ValueError(
-        `[setSubmodule] ${parent._getName()} has no submodule "${name}"; try { strict: false }`,
-      );
-    }
-    if (before !== undefined && before !== null && !(before instanceof ModuleBase)) {
-      throw new ValueError(`[setSubmodule] "${name}" of ${parent._getName()} is no module`);
-    }
-    parent._set(parent._fieldOf(name), module);
-  }
-
-  private member(op: string, target: string): [AnyModule, string, unknown] {
-    const cut = target.lastIndexOf(".");
-    const owner = this.descend(op, target.slice(0, Math.max(0, cut)));
-    const field = owner._fieldOf(target.slice(cut + 1));
-    return [owner, field, owner._get(field)];
-  }
-
-  /** The parameter at a path. Source: `torch.nn.Module.get_parameter`. */
-  getParameter(target: string): Parameter {
-    const [owner, , value] = this.member("getParameter", target);
-    if (value instanceof Parameter) return value;
-    throw new ValueError(`[getParameter] "${target}" is no parameter of ${owner._getName()}`);
-  }
-
-  /** The buffer at a path. Source: `torch.nn.Module.get_buffer`. */
-  getBuffer(target: string): Tensor {
-    const [owner, field, value] = this.member("getBuffer", target);
-    if (owner._bufferKind(field, value) !== null) return value as Tensor;
-    throw new ValueError(`[getBuffer] "${target}" is no buffer of ${owner._getName()}`);
   }
 
   // ---- changes to the whole tree ----
@@ -363,7 +109,8 @@ export abstract class ModuleBase extends Callable {
       const made = fn(t);
       if (made !== t) setData(t, made);
     };
-    for (const [field, value] of this._members()) {
+    for (const field of this._fields()) {
+      const value = this._get(field);
       if (!(value instanceof Parameter) && this._bufferKind(field, value) === null) continue;
       const t = value as Tensor;
       if (seen.has(t)) continue;
@@ -429,7 +176,8 @@ export abstract class ModuleBase extends Callable {
   /** @internal Writes this module's own tensors. */
   _saveToStateDict(into: StateDict, prefix: string, keepVars: boolean): void {
     for (const kind of ["parameter", "saved"]) {
-      for (const [field, value] of this._members()) {
+      for (const field of this._fields()) {
+        const value = this._get(field);
         const own = value instanceof Parameter ? "parameter" : this._bufferKind(field, value);
         if (own === kind) saveTensor(into, prefix + this._keyOf(field), value as Tensor, keepVars);
       }
@@ -443,7 +191,8 @@ export abstract class ModuleBase extends Callable {
     for (const entry of this.#states?.loadPre.entries ?? []) {
       (entry.fn as (...args: unknown[]) => unknown)(this, load, prefix);
     }
-    for (const [field, value] of this._members()) {
+    for (const field of this._fields()) {
+      const value = this._get(field);
       if (!(value instanceof Parameter) && this._bufferKind(field, value) !== "saved") continue;
       loadTensor(load, prefix + this._keyOf(field), value as Tensor, (t) => this._set(field, t));
     }
@@ -562,8 +311,8 @@ export abstract class ModuleBase extends Callable {
   }
 
   /** @internal Takes over the hooks and buffer names of the module that this one is a copy of. */
-  _copyInternals(from: AnyModule): void {
-    this.#buffers = from.#buffers === null ? null : new Map(from.#buffers);
+  override _copyInternals(from: AnyModule): void {
+    super._copyInternals(from);
     if (from.#states === null) return;
     this.#states = new StateHooks();
     for (const kind of ["savePre", "savePost", "loadPre", "loadPost"] as const) {
@@ -573,11 +322,6 @@ export abstract class ModuleBase extends Callable {
 
   // ---- printing ----
 
-  /** @internal The name in printed text and errors. */
-  _getName(): string {
-    return this.constructor.name;
-  }
-
   /** What stands between the parentheses when the module is printed. Source: `torch.nn.Module.extra_repr`. */
   extraRepr(): string {
     return "";
@@ -586,8 +330,10 @@ export abstract class ModuleBase extends Callable {
   /** @internal The printed children, with the names under which they are found. */
   _childLines(): (readonly [string, string])[] {
     const lines: [string, string][] = [];
-    for (const [field, value] of this._members())
+    for (const field of this._fields()) {
+      const value = this._get(field);
       if (value instanceof ModuleBase) lines.push([field, value.toString()]);
+    }
     return lines;
   }
 
@@ -600,26 +346,4 @@ export abstract class ModuleBase extends Callable {
   [INSPECT](): string {
     return this.toString();
   }
-}
-
-/** Sets a gradient to null or to zeros. @internal */
-export function clearGrad(p: Tensor, setToNone: boolean): void {
-  const g = p.grad;
-  if (g === null) return;
-  if (setToNone) {
-    p.grad = null;
-    return;
-  }
-  if (g.node !== null) p.grad = g.detach();
-  nextOp();
-  fillWith(p.grad as Tensor, 0);
-  g.storage.version++;
-}
-
-function* walk(module: AnyModule, path: string, seen: Set<AnyModule> | null): Generator<[string, AnyModule]> {
-  if (seen?.has(module) === true) return;
-  seen?.add(module);
-  yield [path, module];
-  for (const [name, child] of module._namedChildren())
-    yield* walk(child, path === "" ? name : `${path}.${name}`, seen);
 }

@@ -421,9 +421,9 @@ export abstract class DictContainer<T extends Member, V> extends Module<never[],
   }
 
   /** @internal */
-  override *_members(): Iterable<readonly [field: string, value: unknown]> {
-    yield* this._map;
-    for (const [field, value] of super._members()) if (!this._map.has(field)) yield [field, value];
+  override _fields(): readonly string[] {
+    const own = super._fields();
+    return [...this._map.keys(), ...own.filter((field) => !this._map.has(field))];
   }
 
   /** @internal */

@@ -31,7 +31,12 @@ export {
   Tanhshrink,
   Threshold,
 } from "./activation.js";
-export type { AnyModule, ModuleBase, ModuleToOptions, WalkOptions } from "./base.js";
+export {
+  MultiheadAttention,
+  type MultiheadAttentionCall,
+  type MultiheadAttentionOptions,
+} from "./attention.js";
+export type { AnyModule, ModuleBase, ModuleToOptions } from "./base.js";
 export {
   type Members,
   ModuleDict,
@@ -75,8 +80,25 @@ export {
 } from "./lazyConv.js";
 export { type AffineOptions, Bilinear, Identity, LazyLinear, Linear } from "./linear.js";
 export * from "./loss.js";
+export type { ModuleMembers, WalkOptions } from "./members.js";
 export { Module } from "./module.js";
-export { CircularPad1d, CircularPad2d, CircularPad3d, ConstantPad1d, ConstantPad2d, ConstantPad3d, ReflectionPad1d, ReflectionPad2d, ReflectionPad3d, ReplicationPad1d, ReplicationPad2d, ReplicationPad3d, ZeroPad1d, ZeroPad2d, ZeroPad3d } from "./padding.js";
+export {
+  CircularPad1d,
+  CircularPad2d,
+  CircularPad3d,
+  ConstantPad1d,
+  ConstantPad2d,
+  ConstantPad3d,
+  ReflectionPad1d,
+  ReflectionPad2d,
+  ReflectionPad3d,
+  ReplicationPad1d,
+  ReplicationPad2d,
+  ReplicationPad3d,
+  ZeroPad1d,
+  ZeroPad2d,
+  ZeroPad3d,
+} from "./padding.js";
 export { Buffer, type BufferOptions, Parameter, type ParameterOptions } from "./parameter.js";
 export {
   AvgPool1d,
@@ -88,6 +110,20 @@ export {
   MaxPool3d,
   MaxPoolNd,
 } from "./pooling.js";
+export {
+  type CellOptions,
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  type RecurrentOptions,
+  RNN,
+  RNNBase,
+  RNNCell,
+  RNNCellBase,
+  type SequenceInput,
+  type StateArg,
+} from "./rnn.js";
 export {
   type IncompatibleKeys,
   type LoadStateDictOptions,
@@ -103,19 +139,4 @@ export {
   type UninitializedOptions,
   UninitializedParameter,
 } from "./uninitialized.js";
-export {
-  type CellOptions,
-  GRU,
-  GRUCell,
-  LSTM,
-  LSTMCell,
-  type RecurrentOptions,
-  RNN,
-  RNNBase,
-  RNNCell,
-  RNNCellBase,
-  type SequenceInput,
-  type StateArg,
-} from "./rnn.js";
 export * as utils from "./utils/index.js";
-export { MultiheadAttention, type MultiheadAttentionCall, type MultiheadAttentionOptions } from "./attention.js";

@@ -1,9 +1,10 @@
-/** Parameter and Buffer: tensors that a module owns, and the change of a tensor's data under its feet. */
+/** Parameter and Buffer: tensors that a module owns; changing their data and clearing their gradients. */
 
 import { empty } from "../tensor/create.js";
 import { isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
-import { KEPT } from "../tensor/heap.js";
+import { KEPT, nextOp } from "../tensor/heap.js";
+import { detached, fillWith } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 
 /** Options of {@link Parameter}. */
@@ -63,4 +64,18 @@ export function setData(t: Tensor, source: Tensor): void {
   // Null: the getter works them out when they are needed.
   const stridesOrNull = contig ? null : source.strides;
   Object.assign(t, { storage, code, shape, storageOffset, numel, contig, stridesOrNull });
+}
+
+/** Sets a gradient to null or to zeros. @internal */
+export function clearGrad(p: Tensor, setToNone: boolean): void {
+  const g = p.ownGrad;
+  if (g === null) return;
+  if (setToNone) {
+    p.clearGrad();
+    return;
+  }
+  if (g.node !== null) p.grad = detached(g);
+  nextOp();
+  fillWith(p.ownGrad as Tensor, 0);
+  g.storage.version++;
 }
