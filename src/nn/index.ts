@@ -32,6 +32,16 @@ export {
   Threshold,
 } from "./activation.js";
 export {
+  AdaptiveAvgPool1d,
+  AdaptiveAvgPool2d,
+  AdaptiveAvgPool3d,
+  AdaptiveAvgPoolNd,
+  AdaptiveMaxPool1d,
+  AdaptiveMaxPool2d,
+  AdaptiveMaxPool3d,
+  AdaptiveMaxPoolNd,
+} from "./adaptivePooling.js";
+export {
   MultiheadAttention,
   type MultiheadAttentionCall,
   type MultiheadAttentionOptions,
@@ -66,6 +76,7 @@ export {
 } from "./dropout.js";
 export { Embedding, type EmbeddingModuleOptions } from "./embedding.js";
 export { Flatten, type FlattenLayerOptions, Unflatten } from "./flatten.js";
+export { FractionalMaxPool2d, FractionalMaxPool3d, FractionalMaxPoolNd } from "./fractionalPooling.js";
 export * as functional from "./functional/index.js";
 export * from "./hooks.js";
 export * as init from "./init.js";
@@ -80,6 +91,7 @@ export {
 } from "./lazyConv.js";
 export { type AffineOptions, Bilinear, Identity, LazyLinear, Linear } from "./linear.js";
 export * from "./loss.js";
+export { LPPool1d, LPPool2d, LPPool3d, LPPoolNd } from "./lpPooling.js";
 export type { ModuleMembers, WalkOptions } from "./members.js";
 export { Module } from "./module.js";
 export {
@@ -139,4 +151,11 @@ export {
   type UninitializedOptions,
   UninitializedParameter,
 } from "./uninitialized.js";
+export {
+  MaxUnpool1d,
+  MaxUnpool2d,
+  MaxUnpool3d,
+  type MaxUnpoolLayerOptions,
+  MaxUnpoolNd,
+} from "./unpooling.js";
 export * as utils from "./utils/index.js";

@@ -1,0 +1,76 @@
+/** Power-average pooling: the p-norm over windows. */
+import type { Tensor } from "../tensor/tensor.js";
+import { mul } from "./arithmetic.js";
+import { avgPool1d, avgPool2d, avgPool3d } from "./avgPool.js";
+import { strideAndOptions } from "./maxPool.js";
+import { pow } from "./powers.js";
+import { abs, sign } from "./sign.js";
+import { type Sizes, sizesOf } from "./spatial.js";
+
+/** Options of power-average pooling. */
+export interface LpPoolOptions {
+  /** Distance between neighbouring windows (default: the kernel size). */
+  stride?: Sizes | null;
+  /** Also use windows that end beyond the input (default false). */
+  ceilMode?: boolean;
+}
+
+/** (k mean x^p)^(1/p), which is (sum x^p)^(1/p), for windows of k elements. */
+function lpPool(
+  average: typeof avgPool2d,
+  rank: number,
+  x: Tensor,
+  normType: number,
+  kernelSize: Sizes,
+  o: LpPoolOptions,
+): Tensor {
+  const size = sizesOf(`lpPool${rank}d`, "kernelSize", kernelSize, rank, 1).reduce((a, b) => a * b, 1);
+  const mean = average(pow(x, normType), kernelSize, {
+    stride: o.stride ?? null,
+    ceilMode: o.ceilMode ?? false,
+  });
+  return pow(mul(mul(sign(mean), abs(mean)), size), 1 / normType);
+}
+
+/**
+ * (sum x^normType)^(1 / normType) over windows of a signal (N, C, L) or (C, L). The stride (default: the kernel size) may be given
+ * positionally.
+ * Source: `torch.nn.functional.lp_pool1d`.
+ */
+export function lpPool1d(
+  input: Tensor,
+  normType: number,
+  kernelSize: Sizes,
+  stride?: Sizes | null | LpPoolOptions,
+  options?: LpPoolOptions,
+): Tensor {
+  return lpPool(avgPool1d, 1, input, normType, kernelSize, strideAndOptions(stride, options));
+}
+
+/**
+ * (sum x^normType)^(1 / normType) over windows of a image (N, C, H, W) or (C, H, W), as {@link lpPool1d}.
+ * Source: `torch.nn.functional.lp_pool2d`.
+ */
+export function lpPool2d(
+  input: Tensor,
+  normType: number,
+  kernelSize: Sizes,
+  stride?: Sizes | null | LpPoolOptions,
+  options?: LpPoolOptions,
+): Tensor {
+  return lpPool(avgPool2d, 2, input, normType, kernelSize, strideAndOptions(stride, options));
+}
+
+/**
+ * (sum x^normType)^(1 / normType) over windows of a volume (N, C, D, H, W) or (C, D, H, W), as {@link lpPool1d}.
+ * Source: `torch.nn.functional.lp_pool3d`.
+ */
+export function lpPool3d(
+  input: Tensor,
+  normType: number,
+  kernelSize: Sizes,
+  stride?: Sizes | null | LpPoolOptions,
+  options?: LpPoolOptions,
+): Tensor {
+  return lpPool(avgPool3d, 3, input, normType, kernelSize, strideAndOptions(stride, options));
+}
