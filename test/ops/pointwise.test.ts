@@ -16,6 +16,7 @@ import {
   ones,
   pow,
   remainder,
+  scope,
   setDefaultDtype,
   sub,
   Tensor,
@@ -207,6 +208,17 @@ describe("integers", () => {
     expect(() => pow(tensor([2]), -1)).toThrow(/integers to negative integer powers/);
     expect(pow(tensor([2, 1, -1]), tensor([-1, -1, -3])).toArray()).toEqual([0, 1, -1]);
   });
+});
+
+test("numbers as operands outlive the scope or backward pass that first used them", () => {
+  const x = tensor([1, 2], { dtype: "float64", requiresGrad: true });
+  const use = (n: number) => where(x.gt(n), x, n);
+  scope(() => use(1.0625));
+  expect(use(1.0625).toArray()).toEqual([1.0625, 2]);
+  // the backward of a quotient divides by the number, that of where compares with it
+  div(x, 1.1875).sum().backward();
+  expect(div(x, 1.1875).toArray()).toEqual([1 / 1.1875, 2 / 1.1875]);
+  expect(x.grad?.toArray()).toEqual([1 / 1.1875, 1 / 1.1875]);
 });
 
 test("signs of zero are kept", () => {
