@@ -28,7 +28,9 @@ import {
 } from "./indexingParse.js";
 import { ADD, COPY, pickOp, putOp, type Rows, writeRows } from "./indexRows.js";
 import { copy_, fill_ } from "./inPlace.js";
+import { maskedSelect } from "./masked.js";
 import { expand, permute, reshape } from "./view.js";
+import { maskedFill } from "./where.js";
 
 export type { Index, IndexList } from "./indexingParse.js";
 
@@ -43,13 +45,15 @@ const NONZERO = kernelTable("nonzero");
 interface Group {
   readonly first: number;
   readonly count: number;
-  /** int64 and contiguous; may count from the end. */
+  /** int64 and contiguous; may count from the end unless it comes from a mask. */
   readonly index: Tensor;
+  readonly fromMask: boolean;
   readonly size: number;
 }
 
 /** The index of a group, checked and counted from the start. */
-function positions(op: string, { index: flat, first, size }: Group): Tensor {
+function positions(op: string, { index: flat, fromMask, first, size }: Group): Tensor {
+  if (fromMask) return flat;
   const bad = kernels.checkIndex(ptr(flat), flat.numel, -size, size);
   if (bad >= 0) {
     const got = readAt(flat, flat.storageOffset + bad);
@@ -74,9 +78,21 @@ function truePositions(mask: Tensor): Tensor {
 
 function groupOf({ dim, index }: Picker, shape: Shape): Group {
   if (isMask(index)) {
-    return { first: dim, count: index.shape.length, index: truePositions(index), size: numelOf(index.shape) };
+    return {
+      first: dim,
+      count: index.shape.length,
+      index: truePositions(index),
+      fromMask: true,
+      size: numelOf(index.shape),
+    };
   }
-  return { first: dim, count: 1, index: contiguous(castTo(index, INT64)), size: shape[dim] as number };
+  return {
+    first: dim,
+    count: 1,
+    index: contiguous(castTo(index, INT64)),
+    fromMask: false,
+    size: shape[dim] as number,
+  };
 }
 
 /** One position for each place of `shape`, to which the indices broadcast: ((i0 n1) + i1) n2 + i2 and so on. */
@@ -260,7 +276,21 @@ export function at(x: Tensor, ...indices: Index[]): Tensor {
   const { steps, whole, picks } = parseIndices("at", indices, x.shape);
   if (picks.length === 0) return stepsView(x, steps);
   const viewed = whole ? x : stepsView(x, steps);
+  const mask = onlyMask(picks);
+  if (mask !== null && mask.shape.length === viewed.shape.length) return maskedSelect(viewed, mask);
   return pick(viewed, planOf("at", viewed.shape, picks));
+}
+
+/** The index when it is a mask and nothing else. */
+function onlyMask(picks: readonly Picker[]): Tensor | null {
+  const index = picks.length === 1 ? (picks[0] as Picker).index : null;
+  return index !== null && isMask(index) ? index : null;
+}
+
+/** A mask that stands at a dimension of `x`, made to broadcast to it. */
+function spreadMask(x: Tensor, { dim, index: mask }: Picker): Tensor {
+  const after = x.shape.length - dim - mask.shape.length;
+  return after === 0 ? mask : reshape(mask, [...mask.shape, ...new Array<number>(after).fill(1)]);
 }
 
 /** What can be assigned to indexed elements. */
@@ -285,6 +315,10 @@ export function setAt_(x: Tensor, indices: readonly Index[], value: IndexValue):
   if (picks.length === 0) {
     if (typeof value !== "object") fill_(target, value);
     else copy_(target, fitted(tensorOf(value, x), target.shape));
+    return x;
+  }
+  if (onlyMask(picks) !== null && typeof value !== "object") {
+    assign("setAt_", target, maskedFill(target, spreadMask(target, picks[0] as Picker), value));
     return x;
   }
   const plan = planOf("setAt_", target.shape, picks);

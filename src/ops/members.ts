@@ -18,6 +18,7 @@ export {
   typeAs,
 } from "./convert.js";
 export { dataPtr, dim, elementSize, isContiguous, size, stride, tolist } from "./facts.js";
+export { fillDiagonal_ } from "./fillDiagonal.js";
 export { polygammaOf as polygamma } from "./gamma.js";
 export { at, indexPut_, setAt_ } from "./indexing.js";
 export {

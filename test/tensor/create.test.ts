@@ -291,6 +291,48 @@ describe("dtype facts", () => {
   });
 });
 
+describe("fillDiagonal_", () => {
+  // torch.zeros(7, 3).fill_diagonal_(1, wrap=True), PyTorch 1.13
+  it("writes the diagonal, wrapped when asked, of matrices and cubes", () => {
+    const ones = (t: k.Tensor) => t.nonzero().toArray();
+    const tall = k.zeros([7, 3]);
+    expect(ones(tall.clone().fillDiagonal_(1))).toEqual([
+      [0, 0],
+      [1, 1],
+      [2, 2],
+    ]);
+    expect(ones(tall.clone().fillDiagonal_(1, { wrap: true }))).toEqual([
+      [0, 0],
+      [1, 1],
+      [2, 2],
+      [4, 0],
+      [5, 1],
+      [6, 2],
+    ]);
+    expect(ones(k.zeros([2, 2, 2]).fillDiagonal_(1))).toEqual([
+      [0, 0, 0],
+      [1, 1, 1],
+    ]);
+    expect(ones(k.zeros([2, 3]).T.fillDiagonal_(1))).toEqual([
+      [0, 0],
+      [1, 1],
+    ]);
+    expect(() => k.zeros([2, 3, 2]).fillDiagonal_(1)).toThrow(
+      /\[fillDiagonal_\] expected a matrix, or more dimensions of one size/,
+    );
+  });
+
+  it("ends the gradient of the diagonal", () => {
+    const x = k.ones([2, 2], { requiresGrad: true });
+    const y = x.mul(3);
+    y.fillDiagonal_(0).sum().backward();
+    expect(x.grad?.toArray()).toEqual([
+      [0, 3],
+      [3, 0],
+    ]);
+  });
+});
+
 describe("attributes", () => {
   it("T, mT, H and mH are views that gradients pass", () => {
     const x = k.arange(24, { dtype: "float64" }).view([2, 3, 4]);
