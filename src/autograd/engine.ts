@@ -226,6 +226,9 @@ class Pass {
 /** Nodes on a path to a captured tensor, in passes that capture. */
 let needed: Set<Node> = new Set();
 
+/** Passes that run now: a formula or a hook may start one inside another. */
+let depth = 0;
+
 function callHooks(hooks: readonly ((g: Tensor) => Tensor | undefined | void)[], g: Tensor): Tensor {
   let out = g;
   for (const hook of [...hooks]) {
@@ -320,16 +323,25 @@ function execute(
     });
     const order = topological(start);
     if (captures !== null) needed = onPath(order, captures);
+    // What the outer pass has gathered for a node of this graph is not for this pass.
+    const outer = depth > 0 ? order.map((node) => node.pending) : [];
+    if (depth > 0) for (const node of order) node.pending = null;
     roots.forEach((root, i) => {
       const seed = seeds[i] as Tensor;
       if (root.node !== null) pass.toNode(root.node as Node, root.outputNr, seed);
       else pass.toLeaf(root, seed);
     });
+    depth++;
     try {
       for (const node of order) pass.run(node);
     } catch (error) {
       for (const node of order) node.pending = null;
       throw error;
+    } finally {
+      depth--;
+      outer.forEach((pending, i) => {
+        (order[i] as Node).pending = pending;
+      });
     }
   } finally {
     mode.grad = before;

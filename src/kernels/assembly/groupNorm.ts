@@ -10,17 +10,19 @@ function at<T>(p: P, i: P): f64 {
   return p == 0 ? 1 : <f64>load<T>(p + i * sizeof<T>());
 }
 
-/** Rows of the table: high and low part of the mean, scale, offset, slope. */
+/** Rows of the table: high part of the mean, scale, offset, slope; the low part times `factor` is in the offset. */
 // @ts-ignore: decorator
 @inline
-function fill<T>(table: P, channels: P, i: P, mean: f64, scale: f64, offset: f64, slope: f64): void {
+function fill<T>(
+  table: P, channels: P, i: P, mean: f64, scale: f64, offset: f64, slope: f64, factor: f64,
+): void {
   const row = channels * sizeof<T>();
   const p = table + i * sizeof<T>();
-  store<T>(p, <T>mean);
-  store<T>(p + row, <T>(mean - <f64>(<T>mean)));
-  store<T>(p + 2 * row, <T>scale);
-  store<T>(p + 3 * row, <T>offset);
-  store<T>(p + 4 * row, <T>slope);
+  const high = <f64>(<T>mean);
+  store<T>(p, <T>high);
+  store<T>(p + row, <T>scale);
+  store<T>(p + 2 * row, <T>(mean == high ? offset : offset - (mean - high) * factor));
+  store<T>(p + 3 * row, <T>slope);
 }
 
 // @ts-ignore: decorator
@@ -31,7 +33,8 @@ function forwardFactors<T>(mean: P, rstd: P, weight: P, bias: P, table: P, N: I,
   for (let i: P = 0; i < channels; i++) {
     const c = i % <P>C;
     const b: f64 = bias == 0 ? 0 : at<T>(bias, c);
-    fill<T>(table, channels, i, at<f64>(mean, i / share), at<f64>(rstd, i / share) * at<T>(weight, c), b, 0);
+    const scale = at<f64>(rstd, i / share) * at<T>(weight, c);
+    fill<T>(table, channels, i, at<f64>(mean, i / share), scale, b, 0, scale);
   }
 }
 
@@ -57,8 +60,9 @@ function backwardFactors<T>(
     }
     const m = at<f64>(mean, from / share);
     const r = at<f64>(rstd, from / share);
+    const slope = (-r * r * r * b) / count;
     for (let i = from; i < from + share; i++) {
-      fill<T>(table, channels, i, m, r * at<T>(weight, i % <P>C), (-r * a) / count, (-r * r * r * b) / count);
+      fill<T>(table, channels, i, m, r * at<T>(weight, i % <P>C), (-r * a) / count, slope, slope);
     }
   }
 }
@@ -86,13 +90,13 @@ export function gnSpread(groups: P, out: P, N: I, C: I, G: I): void {
   for (let i: P = 0; i < <P>N * <P>C; i++) store<f64>(out + (i << 3), at<f64>(groups, i / share));
 }
 
-/** table[5, N * C] for bnForward; mean, rstd float64 [N * G]; weight and bias may be null. */
+/** table[4, N * C] for bnForward; mean, rstd float64 [N * G]; weight and bias may be null. */
 export function gnForwardFactors_f32(
   mean: P, rstd: P, weight: P, bias: P, table: P, N: I, C: I, G: I,
 ): void {
   forwardFactors<f32>(mean, rstd, weight, bias, table, N, C, G);
 }
-/** table[5, N * C] for bnCombine; sums of bnBackwardSums over N * C channels. */
+/** table[4, N * C] for bnCombine; sums of bnBackwardSums over N * C channels. */
 export function gnBackwardFactors_f32(
   mean: P, rstd: P, weight: P, sumG: P, sumGU: P, table: P, N: I, C: I, S: I, G: I,
 ): void {
@@ -104,13 +108,13 @@ export function gnParamGrads_f32(
   paramGrads<f32>(rstd, sumG, sumGU, gw, gb, N, C, G);
 }
 
-/** table[5, N * C] for bnForward; mean, rstd float64 [N * G]; weight and bias may be null. */
+/** table[4, N * C] for bnForward; mean, rstd float64 [N * G]; weight and bias may be null. */
 export function gnForwardFactors_f64(
   mean: P, rstd: P, weight: P, bias: P, table: P, N: I, C: I, G: I,
 ): void {
   forwardFactors<f64>(mean, rstd, weight, bias, table, N, C, G);
 }
-/** table[5, N * C] for bnCombine; sums of bnBackwardSums over N * C channels. */
+/** table[4, N * C] for bnCombine; sums of bnBackwardSums over N * C channels. */
 export function gnBackwardFactors_f64(
   mean: P, rstd: P, weight: P, sumG: P, sumGU: P, table: P, N: I, C: I, S: I, G: I,
 ): void {

@@ -8,6 +8,7 @@
 //   gX = cg (g - a) + cv (v - P) + cu u               cv = -w r^3 b
 //   gW = r m (R - a P - r^2 b Q)                      cu = -w r^3 (R - a P - 3 r^2 b Q) - vw r^3 b
 // In eval mode mean and r are constants: gG = w r v + vw r u + vb, gX = vw r g, gW = r m R.
+import { lanes2, load2 } from "./wide";
 
 const HIGH: usize = 0;
 const LOW: usize = 1;
@@ -137,6 +138,68 @@ function map<T>(
   }
 }
 
+/** Five sums of one channel: g, g u, v, v u, v g with u = x - mean, stored `stride` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function fiveSums<T>(
+  x: usize, g: usize, v: usize, mean: f64, out: usize, stride: usize, N: i32, C: i32, S: i32,
+): void {
+  const size = sizeof<T>();
+  const jump = (<usize>C - 1) * <usize>S * size;
+  const m = f64x2.splat(mean);
+  let a = f64x2.splat(0), b = a, c = a, d = a, e = a;
+  let a1: f64 = 0, b1: f64 = 0, c1: f64 = 0, d1: f64 = 0, e1: f64 = 0;
+  for (let n = 0; n < N; n++, x += jump, g += jump, v += jump) {
+    let i = 0;
+    for (; i + 2 <= S; i += 2, x += 2 * size, g += 2 * size, v += 2 * size) {
+      const u = f64x2.sub(load2<T>(x), m);
+      const gs = load2<T>(g);
+      const vs = load2<T>(v);
+      a = f64x2.add(a, gs);
+      b = f64x2.add(b, f64x2.mul(gs, u));
+      c = f64x2.add(c, vs);
+      d = f64x2.add(d, f64x2.mul(vs, u));
+      e = f64x2.add(e, f64x2.mul(vs, gs));
+    }
+    if (i < S) {
+      const u = <f64>load<T>(x) - mean;
+      const gs = <f64>load<T>(g);
+      const vs = <f64>load<T>(v);
+      a1 += gs;
+      b1 += gs * u;
+      c1 += vs;
+      d1 += vs * u;
+      e1 += vs * gs;
+      x += size;
+      g += size;
+      v += size;
+    }
+  }
+  store<f64>(out, a1 + lanes2(a));
+  store<f64>(out + stride, b1 + lanes2(b));
+  store<f64>(out + 2 * stride, c1 + lanes2(c));
+  store<f64>(out + 3 * stride, d1 + lanes2(d));
+  store<f64>(out + 4 * stride, e1 + lanes2(e));
+}
+
+// @ts-ignore: decorator
+@inline
+function doubleSums<T>(
+  x: usize, g: usize, v: usize, mean: usize, out: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  for (let c = c0; c < c1; c++) {
+    const o = <usize>c * <usize>S * sizeof<T>();
+    const b = <usize>c << 3;
+    fiveSums<T>(x + o, g + o, v + o, load<f64>(mean + b), out + b, <usize>C << 3, N, C, S);
+  }
+}
+
+/** sums[5, C]: g, g u, v, v u, v g with u = x - mean. */
+export function bnDoubleSums_f32(
+  x: usize, g: usize, v: usize, mean: usize, sums: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  doubleSums<f32>(x, g, v, mean, sums, N, C, S, c0, c1);
+}
 /** table[8, C] for bnDoubleBackward from bnDoubleSums; weight, ggw, ggb and gw (output) may be null. */
 export function bnDoubleFactors_f32(
   training: i32, mean: usize, invstd: usize, weight: usize, ggw: usize, ggb: usize, sums: usize, count: f64,
@@ -152,6 +215,12 @@ export function bnDoubleBackward_f32(
   map<f32>(x, g, v, table, gG, gX, C, S, n0, n1, c0, c1);
 }
 
+/** sums[5, C]: g, g u, v, v u, v g with u = x - mean. */
+export function bnDoubleSums_f64(
+  x: usize, g: usize, v: usize, mean: usize, sums: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  doubleSums<f64>(x, g, v, mean, sums, N, C, S, c0, c1);
+}
 /** table[8, C] for bnDoubleBackward from bnDoubleSums; weight, ggw, ggb and gw (output) may be null. */
 export function bnDoubleFactors_f64(
   training: i32, mean: usize, invstd: usize, weight: usize, ggw: usize, ggb: usize, sums: usize, count: f64,

@@ -1,308 +1,278 @@
-// Moments: batch norm statistics of contiguous [N, C, S], backward and double-backward sums, variances.
-// mean and all sums are float64 arrays [C]. Channels are independent: threads may split [c0, c1) anywhere.
-import { lanes2, load2 } from "./wide";
+// Sums per channel of contiguous [N, C, S], the base of every norm: of d and d^2 (statistics), or of g and g d
+// (backward), with d = x - shift[c]. They are taken in rounds, on pieces of the batch or of the channels side by side:
+//   bnBegin        chooses a shift and a way for each channel: how = QUICK (float32, see normQuick.ts) or EXACT (float64)
+//   bnSums         adds up one piece; sums [4, C] doubles, channels with how = DONE are left out
+//   bnSettle       adds the pieces; channels whose sums are not good enough get a better shift or way, and stay
+// until nothing is left. A constant channel gives exactly (x, 0).
+import { quickRow, quickRows4, quickSlice } from "./normQuick";
+import { load2 } from "./wide";
 
-const STATISTICS = 0;
-const BACKWARD = 1;
+const DONE: f64 = 0;
+const QUICK: f64 = 1;
+const EXACT: f64 = 2;
 
-/** First summand: d = x - shift for statistics, g for backward. The second is that times d. */
+/** Values per channel below which float64 costs nothing. */
+const FEW: f64 = 64;
+
 // @ts-ignore: decorator
 @inline
-function lead2<T>(op: i32, d: v128, g: usize): v128 {
-  return op == BACKWARD ? load2<T>(g) : d;
+function at(p: usize, i: i32): f64 {
+  return load<f64>(p + (<usize>i << 3));
 }
 
-/** (sum u, sum u * d) of one channel's slices, u as above: to s[0] and q[0]. */
 // @ts-ignore: decorator
 @inline
-function sumSlices<T>(
-  op: i32, x: usize, g: usize, shift: f64, N: i32, C: i32, S: i32, s: usize, q: usize,
-): void {
+function put(p: usize, i: i32, value: f64): void {
+  store<f64>(p + (<usize>i << 3), value);
+}
+
+/** Adds to the pairs of doubles at s and q; u is g, or d where `own`. */
+// @ts-ignore: decorator
+@inline
+function exactSlice<T>(own: bool, x: usize, g: usize, shift: f64, n: i32, s: usize, q: usize): void {
   const size = sizeof<T>();
-  const jump = (<usize>C - 1) * <usize>S * size;
   const m = f64x2.splat(shift);
-  let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
-  let q0 = s0, q1 = s0, q2 = s0, q3 = s0;
-  let sum: f64 = 0;
-  let product: f64 = 0;
-  for (let n = 0; n < N; n++, x += jump, g += jump) {
-    let i = 0;
-    for (; i + 8 <= S; i += 8, x += 8 * size, g += 8 * size) {
-      const d0 = f64x2.sub(load2<T>(x), m);
-      const d1 = f64x2.sub(load2<T>(x + 2 * size), m);
-      const d2 = f64x2.sub(load2<T>(x + 4 * size), m);
-      const d3 = f64x2.sub(load2<T>(x + 6 * size), m);
-      const u0 = lead2<T>(op, d0, g);
-      const u1 = lead2<T>(op, d1, g + 2 * size);
-      const u2 = lead2<T>(op, d2, g + 4 * size);
-      const u3 = lead2<T>(op, d3, g + 6 * size);
-      s0 = f64x2.add(s0, u0);
-      s1 = f64x2.add(s1, u1);
-      s2 = f64x2.add(s2, u2);
-      s3 = f64x2.add(s3, u3);
-      q0 = f64x2.add(q0, f64x2.mul(u0, d0));
-      q1 = f64x2.add(q1, f64x2.mul(u1, d1));
-      q2 = f64x2.add(q2, f64x2.mul(u2, d2));
-      q3 = f64x2.add(q3, f64x2.mul(u3, d3));
-    }
-    for (; i + 2 <= S; i += 2, x += 2 * size, g += 2 * size) {
-      const d = f64x2.sub(load2<T>(x), m);
-      const u = lead2<T>(op, d, g);
-      s0 = f64x2.add(s0, u);
-      q0 = f64x2.add(q0, f64x2.mul(u, d));
-    }
-    if (i < S) {
-      const d = <f64>load<T>(x) - shift;
-      const u = op == BACKWARD ? <f64>load<T>(g) : d;
-      sum += u;
-      product += u * d;
-      x += size;
-      g += size;
-    }
-  }
-  store<f64>(s, sum + lanes2(f64x2.add(f64x2.add(s0, s1), f64x2.add(s2, s3))));
-  store<f64>(q, product + lanes2(f64x2.add(f64x2.add(q0, q1), f64x2.add(q2, q3))));
-}
-
-/** The same sums where S = 1: two channels (side by side in memory) down the rows. */
-// @ts-ignore: decorator
-@inline
-function sumColumns2<T>(op: i32, x: usize, g: usize, m: v128, N: i32, C: i32, s: usize, q: usize): void {
-  const step = <usize>C * sizeof<T>();
-  let sum = f64x2.splat(0);
-  let product = sum;
-  for (let n = 0; n < N; n++, x += step, g += step) {
-    const d = f64x2.sub(load2<T>(x), m);
-    const u = lead2<T>(op, d, g);
-    sum = f64x2.add(sum, u);
-    product = f64x2.add(product, f64x2.mul(u, d));
-  }
-  v128.store(s, sum);
-  v128.store(q, product);
-}
-
-/** Eight channels down the rows. */
-// @ts-ignore: decorator
-@inline
-function sumColumns8<T>(op: i32, x: usize, g: usize, m: usize, N: i32, C: i32, s: usize, q: usize): void {
-  const size = sizeof<T>();
-  const step = <usize>C * size;
-  const m0 = v128.load(m), m1 = v128.load(m, 16), m2 = v128.load(m, 32), m3 = v128.load(m, 48);
-  let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
-  let q0 = s0, q1 = s0, q2 = s0, q3 = s0;
-  for (let n = 0; n < N; n++, x += step, g += step) {
-    const d0 = f64x2.sub(load2<T>(x), m0);
-    const d1 = f64x2.sub(load2<T>(x + 2 * size), m1);
-    const d2 = f64x2.sub(load2<T>(x + 4 * size), m2);
-    const d3 = f64x2.sub(load2<T>(x + 6 * size), m3);
-    const u0 = lead2<T>(op, d0, g);
-    const u1 = lead2<T>(op, d1, g + 2 * size);
-    const u2 = lead2<T>(op, d2, g + 4 * size);
-    const u3 = lead2<T>(op, d3, g + 6 * size);
+  let s0 = v128.load(s), s1 = f64x2.splat(0);
+  let q0 = v128.load(q), q1 = s1;
+  let i = 0;
+  for (; i + 4 <= n; i += 4, x += 4 * size, g += 4 * size) {
+    const d0 = f64x2.sub(load2<T>(x), m);
+    const d1 = f64x2.sub(load2<T>(x + 2 * size), m);
+    const u0 = own ? d0 : load2<T>(g);
+    const u1 = own ? d1 : load2<T>(g + 2 * size);
     s0 = f64x2.add(s0, u0);
     s1 = f64x2.add(s1, u1);
-    s2 = f64x2.add(s2, u2);
-    s3 = f64x2.add(s3, u3);
     q0 = f64x2.add(q0, f64x2.mul(u0, d0));
     q1 = f64x2.add(q1, f64x2.mul(u1, d1));
-    q2 = f64x2.add(q2, f64x2.mul(u2, d2));
-    q3 = f64x2.add(q3, f64x2.mul(u3, d3));
+  }
+  s0 = f64x2.add(s0, s1);
+  q0 = f64x2.add(q0, q1);
+  for (; i < n; i++, x += size, g += size) {
+    const d = <f64>load<T>(x) - shift;
+    const u = own ? d : <f64>load<T>(g);
+    s0 = f64x2.add(s0, f64x2.replace_lane(f64x2.splat(0), 0, u));
+    q0 = f64x2.add(q0, f64x2.replace_lane(f64x2.splat(0), 0, u * d));
   }
   v128.store(s, s0);
-  v128.store(s, s1, 16);
-  v128.store(s, s2, 32);
-  v128.store(s, s3, 48);
   v128.store(q, q0);
-  v128.store(q, q1, 16);
-  v128.store(q, q2, 32);
-  v128.store(q, q3, 48);
 }
 
-/** Sums of channels [c0, c1) about shift[C]. */
+/** One row where S = 1; doubles [C] at s and q. */
+// @ts-ignore: decorator
+@inline
+function exactRow<T>(own: bool, x: usize, g: usize, shift: usize, how: usize, s: usize, q: usize, c0: i32, c1: i32): void {
+  for (let c = c0; c < c1; c++) {
+    if (at(how, c) != EXACT) continue;
+    const o = <usize>c * sizeof<T>();
+    const d = <f64>load<T>(x + o) - at(shift, c);
+    const u = own ? d : <f64>load<T>(g + o);
+    put(s, c, at(s, c) + u);
+    put(q, c, at(q, c) + u * d);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function has(how: usize, way: f64, c0: i32, c1: i32): bool {
+  for (let c = c0; c < c1; c++) if (at(how, c) == way) return true;
+  return false;
+}
+
+/** S = 1: channels side by side. Channels that are not asked for may get sums too; nobody reads them. */
+// @ts-ignore: decorator
+@inline
+function columns<T>(
+  own: bool, x: usize, g: usize, shift: usize, how: usize, s: usize, q: usize, N: i32, C: i32, c0: i32, c1: i32,
+): void {
+  const row = <usize>C * sizeof<T>();
+  const exact = has(how, EXACT, c0, c1);
+  if (sizeof<T>() == 4 && has(how, QUICK, c0, c1)) {
+    let n = 0;
+    for (; n + 4 <= N; n += 4) quickRows4(own, x + <usize>n * row, g + <usize>n * row, shift, C, s, q, c0, c1);
+    for (; n < N; n++) quickRow(own, x + <usize>n * row, g + <usize>n * row, shift, s, q, c0, c1);
+    for (let c = c0; exact && c < c1; c++) {
+      if (at(how, c) == EXACT) {
+        put(s, c, 0);
+        put(q, c, 0);
+      }
+    }
+  }
+  for (let n: usize = 0; exact && n < <usize>N; n++) exactRow<T>(own, x + n * row, g + n * row, shift, how, s, q, c0, c1);
+}
+
 // @ts-ignore: decorator
 @inline
 function sums<T>(
-  op: i32, x: usize, g: usize, shift: usize, s: usize, q: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+  own: bool, x: usize, g: usize, shift: usize, how: usize, out: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
 ): void {
-  let c = c0;
-  const plane = <usize>S * sizeof<T>();
+  const q = out + (<usize>C << 4);
+  const wide = S == 1 ? 3 : 4; // S > 1: pairs of doubles
+  memory.fill(out + (<usize>c0 << wide), 0, <usize>(c1 - c0) << wide);
+  memory.fill(q + (<usize>c0 << wide), 0, <usize>(c1 - c0) << wide);
   if (S == 1) {
-    for (; c + 8 <= c1; c += 8) {
-      const o = <usize>c * plane;
-      const b = <usize>c << 3;
-      sumColumns8<T>(op, x + o, g + o, shift + b, N, C, s + b, q + b);
-    }
-    for (; c + 2 <= c1; c += 2) {
-      const o = <usize>c * plane;
-      const b = <usize>c << 3;
-      sumColumns2<T>(op, x + o, g + o, v128.load(shift + b), N, C, s + b, q + b);
-    }
-  }
-  for (; c < c1; c++) {
-    const o = <usize>c * plane;
-    const b = <usize>c << 3;
-    sumSlices<T>(op, x + o, g + o, load<f64>(shift + b), N, C, S, s + b, q + b);
-  }
-}
-
-/**
- * mean[c] and m2[c] = sum (x - mean)^2. The sums are taken about the channel's first element: a member of the
- * sample is never further from the mean than sqrt(m2), so float32 data keeps 53 - log2(count) bits in one
- * pass, and a constant channel gives exactly (x, 0). float64 takes a second pass about that mean.
- */
-function statistics<T>(x: usize, mean: usize, m2: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32): void {
-  const count = <f64>N * <f64>S;
-  const plane = <usize>S * sizeof<T>();
-  if (count == 0) {
-    const bytes = <usize>(c1 - c0) << 3;
-    memory.fill(mean + (<usize>c0 << 3), 0, bytes);
-    memory.fill(m2 + (<usize>c0 << 3), 0, bytes);
+    columns<T>(own, x, g, shift, how, out, q, N, C, c0, c1);
     return;
   }
-  for (let c = c0; c < c1; c++) store<f64>(mean + (<usize>c << 3), <f64>load<T>(x + <usize>c * plane));
-  sums<T>(STATISTICS, x, x, mean, mean, m2, N, C, S, c0, c1);
-  for (let c = c0; c < c1; c++) {
-    const m = mean + (<usize>c << 3);
-    const q = m2 + (<usize>c << 3);
-    const s = load<f64>(m);
-    store<f64>(m, <f64>load<T>(x + <usize>c * plane) + s / count);
-    store<f64>(q, max<f64>(0, load<f64>(q) - (s * s) / count));
-  }
-  if (sizeof<T>() == 8) sums<T>(STATISTICS, x, x, mean, m2, m2, N, C, S, c0, c1);
-}
-
-
-/** Variance m2 / max(0, red - correction) and mean of [outer, red, inner]; columns [c0, c1) of inner. */
-// @ts-ignore: decorator
-@inline
-function varMean<T>(
-  x: usize, variance: usize, mean: usize, scratch: usize, outer: i32, red: i32, inner: i32, correction: f64,
-  c0: i32, c1: i32,
-): void {
-  const rows = inner == 1;
-  const C = rows ? outer : inner;
-  const blocks = rows ? 1 : outer;
-  const from = rows ? 0 : c0;
-  const to = rows ? outer : c1;
-  const m2 = scratch + (<usize>C << 3);
-  const divisor = max<f64>(0, <f64>red - correction);
-  for (let o: usize = 0; o < <usize>blocks; o++) {
-    const p = x + o * <usize>red * <usize>inner * sizeof<T>();
-    if (rows) statistics<T>(p, scratch, m2, 1, C, red, from, to);
-    else statistics<T>(p, scratch, m2, red, C, 1, from, to);
-    for (let c = from; c < to; c++) {
-      const i = (o * C + c) * sizeof<T>();
-      const b = <usize>c << 3;
-      if (variance != 0) store<T>(variance + i, <T>(load<f64>(m2 + b) / divisor));
-      if (mean != 0) store<T>(mean + i, red == 0 ? <T>NaN : <T>load<f64>(scratch + b));
+  const plane = <usize>S * sizeof<T>();
+  for (let n: usize = 0; n < <usize>N; n++) {
+    for (let c = c0; c < c1; c++) {
+      const way = at(how, c);
+      if (way == DONE) continue;
+      const o = (n * C + c) * plane;
+      const p = <usize>c << 4;
+      const m = at(shift, c);
+      if (sizeof<T>() == 8 || way == EXACT) exactSlice<T>(own, x + o, g + o, m, S, out + p, q + p);
+      else if (m == 0) quickSlice(own, false, x + o, g + o, 0, S, out + p, q + p);
+      else quickSlice(own, true, x + o, g + o, <f32>m, S, out + p, q + p);
     }
   }
 }
 
-/** Five sums of one channel: g, g u, v, v u, v g with u = x - mean, stored `stride` bytes apart. */
+/** One row of the sums of a channel, over all pieces. */
 // @ts-ignore: decorator
 @inline
-function fiveSums<T>(
-  x: usize, g: usize, v: usize, mean: f64, out: usize, stride: usize, N: i32, C: i32, S: i32,
-): void {
-  const size = sizeof<T>();
-  const jump = (<usize>C - 1) * <usize>S * size;
-  const m = f64x2.splat(mean);
-  let a = f64x2.splat(0), b = a, c = a, d = a, e = a;
-  let a1: f64 = 0, b1: f64 = 0, c1: f64 = 0, d1: f64 = 0, e1: f64 = 0;
-  for (let n = 0; n < N; n++, x += jump, g += jump, v += jump) {
-    let i = 0;
-    for (; i + 2 <= S; i += 2, x += 2 * size, g += 2 * size, v += 2 * size) {
-      const u = f64x2.sub(load2<T>(x), m);
-      const gs = load2<T>(g);
-      const vs = load2<T>(v);
-      a = f64x2.add(a, gs);
-      b = f64x2.add(b, f64x2.mul(gs, u));
-      c = f64x2.add(c, vs);
-      d = f64x2.add(d, f64x2.mul(vs, u));
-      e = f64x2.add(e, f64x2.mul(vs, gs));
-    }
-    if (i < S) {
-      const u = <f64>load<T>(x) - mean;
-      const gs = <f64>load<T>(g);
-      const vs = <f64>load<T>(v);
-      a1 += gs;
-      b1 += gs * u;
-      c1 += vs;
-      d1 += vs * u;
-      e1 += vs * gs;
-      x += size;
-      g += size;
-      v += size;
-    }
-  }
-  store<f64>(out, a1 + lanes2(a));
-  store<f64>(out + stride, b1 + lanes2(b));
-  store<f64>(out + 2 * stride, c1 + lanes2(c));
-  store<f64>(out + 3 * stride, d1 + lanes2(d));
-  store<f64>(out + 4 * stride, e1 + lanes2(e));
+function total(p: usize, pieces: i32, C: i32, S: i32, c: i32): f64 {
+  const step = <usize>C << 5;
+  let sum: f64 = 0;
+  if (S == 1) for (let i: usize = 0; i < <usize>pieces; i++) sum += at(p + i * step, c);
+  else for (let i: usize = 0; i < <usize>pieces; i++) sum += at(p + i * step, 2 * c) + at(p + i * step, 2 * c + 1);
+  return sum;
+}
+
+/** Whether a float32 sum of products neither overflowed nor lost its terms below the range of float32. */
+// @ts-ignore: decorator
+@inline
+function fits(sum: f64, product: f64): bool {
+  const size = Math.abs(product);
+  return (size > 1e-30 && size < Infinity && sum - sum == 0) || (product == 0 && sum == 0);
 }
 
 // @ts-ignore: decorator
 @inline
-function doubleSums<T>(
-  x: usize, g: usize, v: usize, mean: usize, out: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
-): void {
-  for (let c = c0; c < c1; c++) {
-    const o = <usize>c * <usize>S * sizeof<T>();
-    const b = <usize>c << 3;
-    fiveSums<T>(x + o, g + o, v + o, load<f64>(mean + b), out + b, <usize>C << 3, N, C, S);
+function settle<T>(
+  round: i32, x: usize, parts: usize, pieces: i32, shift: usize, how: usize, mean: usize, m2: usize, count: f64,
+  C: i32, S: i32,
+): i32 {
+  let left = 0;
+  for (let c = 0; c < C; c++) {
+    if (at(how, c) == DONE) continue;
+    const sum = total(parts, pieces, C, S, c);
+    const square = total(parts + (<usize>C << 4), pieces, C, S, c);
+    const guess = at(shift, c) + sum / count;
+    let better = guess;
+    let way = DONE;
+    if (sizeof<T>() == 8) {
+      if (round == 0) way = EXACT; // a second pass, about the mean
+    } else if (at(how, c) == QUICK) {
+      if (!fits(sum, square)) {
+        way = EXACT;
+        better = <f64>load<T>(x + <usize>c * <usize>S * sizeof<T>());
+      } else if (round == 0 && sum * sum > 0.9 * count * square) {
+        way = QUICK; // the mean lies more than 3 deviations away
+        better = <f64>(<f32>guess);
+      }
+    }
+    put(how, c, way);
+    put(shift, c, better);
+    if (way != DONE) left++;
+    put(mean, c, guess);
+    put(m2, c, max<f64>(0, square - (sum * sum) / count));
+  }
+  return left;
+}
+
+// @ts-ignore: decorator
+@inline
+function begin<T>(x: usize, shift: usize, how: usize, count: f64, C: i32, S: i32): void {
+  const quick = sizeof<T>() == 4 && count >= FEW;
+  for (let c = 0; c < C; c++) {
+    put(how, c, quick ? QUICK : EXACT);
+    put(shift, c, quick ? 0 : <f64>load<T>(x + <usize>c * <usize>S * sizeof<T>()));
   }
 }
 
-export function bnStatistics_f32(
-  x: usize, mean: usize, m2: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
-): void {
-  statistics<f32>(x, mean, m2, N, C, S, c0, c1);
-}
-/** sumG[c] = sum g, sumGU[c] = sum g (x - mean). */
-export function bnBackwardSums_f32(
-  x: usize, g: usize, mean: usize, sumG: usize, sumGU: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
-): void {
-  sums<f32>(BACKWARD, x, g, mean, sumG, sumGU, N, C, S, c0, c1);
-}
-/** sums[5, C]: g, g u, v, v u, v g with u = x - mean. */
-export function bnDoubleSums_f32(
-  x: usize, g: usize, v: usize, mean: usize, sums: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
-): void {
-  doubleSums<f32>(x, g, v, mean, sums, N, C, S, c0, c1);
+/** About 0 where the mean is near enough (m2 says; it may be null), else about the mean. */
+// @ts-ignore: decorator
+@inline
+function beginGradients<T>(mean: usize, m2: usize, shift: usize, how: usize, count: f64, C: i32): void {
+  const quick = sizeof<T>() == 4 && count >= FEW;
+  for (let c = 0; c < C; c++) {
+    const m = at(mean, c);
+    const near = m2 != 0 && m * m * count <= 9 * at(m2, c);
+    put(how, c, quick ? QUICK : EXACT);
+    put(shift, c, !quick ? m : near ? 0 : <f64>(<f32>m));
+  }
 }
 
-export function bnStatistics_f64(
-  x: usize, mean: usize, m2: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
-): void {
-  statistics<f64>(x, mean, m2, N, C, S, c0, c1);
-}
-/** sumG[c] = sum g, sumGU[c] = sum g (x - mean). */
-export function bnBackwardSums_f64(
-  x: usize, g: usize, mean: usize, sumG: usize, sumGU: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
-): void {
-  sums<f64>(BACKWARD, x, g, mean, sumG, sumGU, N, C, S, c0, c1);
-}
-/** sums[5, C]: g, g u, v, v u, v g with u = x - mean. */
-export function bnDoubleSums_f64(
-  x: usize, g: usize, v: usize, mean: usize, sums: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
-): void {
-  doubleSums<f64>(x, g, v, mean, sums, N, C, S, c0, c1);
-}
-
-/** variance or mean may be null; scratch holds 2 * max(outer, inner) doubles; inner = 1 ignores [c0, c1). */
-export function varMean_f32(
-  x: usize, variance: usize, mean: usize, scratch: usize, outer: i32, red: i32, inner: i32, correction: f64,
-  c0: i32, c1: i32,
-): void {
-  varMean<f32>(x, variance, mean, scratch, outer, red, inner, correction, c0, c1);
+/** sumG = sum g, sumGU = sum g (x - mean); returns how many channels must be summed again. */
+export function bnSettleGradients(
+  parts: usize, pieces: i32, shift: usize, how: usize, mean: usize, sumG: usize, sumGU: usize, C: i32, S: i32,
+): i32 {
+  let left = 0;
+  for (let c = 0; c < C; c++) {
+    const way = at(how, c);
+    if (way == DONE) continue;
+    const sum = total(parts, pieces, C, S, c);
+    const product = total(parts + (<usize>C << 4), pieces, C, S, c);
+    const m = at(mean, c);
+    const away = m - at(shift, c);
+    const again = way == QUICK && !(fits(sum, product) || (product == 0 && sum - sum == 0));
+    put(how, c, again ? EXACT : DONE);
+    put(shift, c, again ? m : at(shift, c));
+    if (again) left++;
+    put(sumG, c, sum);
+    put(sumGU, c, away == 0 ? product : product - away * sum);
+  }
+  return left;
 }
 
-/** variance or mean may be null; scratch holds 2 * max(outer, inner) doubles; inner = 1 ignores [c0, c1). */
-export function varMean_f64(
-  x: usize, variance: usize, mean: usize, scratch: usize, outer: i32, red: i32, inner: i32, correction: f64,
-  c0: i32, c1: i32,
+/** invstd = 1 / sqrt(m2 / count + eps). */
+export function bnInvstd(m2: usize, invstd: usize, count: f64, eps: f64, C: i32): void {
+  for (let c = 0; c < C; c++) put(invstd, c, 1 / Math.sqrt(at(m2, c) / count + eps));
+}
+
+/** First shifts and ways of the statistics of x; all doubles [C]. */
+export function bnBegin_f32(x: usize, shift: usize, how: usize, count: f64, C: i32, S: i32): void {
+  begin<f32>(x, shift, how, count, C, S);
+}
+/** First shifts and ways of the backward sums; m2 null where mean is not the mean of x. */
+export function bnBeginGradients_f32(mean: usize, m2: usize, shift: usize, how: usize, count: f64, C: i32): void {
+  beginGradients<f32>(mean, m2, shift, how, count, C);
+}
+/** sums[4, C] of one piece: of (d, d^2) where g is null, else of (g, g d). */
+export function bnSums_f32(
+  x: usize, g: usize, shift: usize, how: usize, out: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
 ): void {
-  varMean<f64>(x, variance, mean, scratch, outer, red, inner, correction, c0, c1);
+  if (g == 0) sums<f32>(true, x, x, shift, how, out, N, C, S, c0, c1);
+  else sums<f32>(false, x, g, shift, how, out, N, C, S, c0, c1);
+}
+/** mean and m2 = sum (x - mean)^2 from parts[pieces, 4, C]; returns how many channels must be summed again. */
+export function bnSettle_f32(
+  round: i32, x: usize, parts: usize, pieces: i32, shift: usize, how: usize, mean: usize, m2: usize, count: f64,
+  C: i32, S: i32,
+): i32 {
+  return settle<f32>(round, x, parts, pieces, shift, how, mean, m2, count, C, S);
+}
+
+/** First shifts and ways of the statistics of x; all doubles [C]. */
+export function bnBegin_f64(x: usize, shift: usize, how: usize, count: f64, C: i32, S: i32): void {
+  begin<f64>(x, shift, how, count, C, S);
+}
+/** First shifts and ways of the backward sums; m2 null where mean is not the mean of x. */
+export function bnBeginGradients_f64(mean: usize, m2: usize, shift: usize, how: usize, count: f64, C: i32): void {
+  beginGradients<f64>(mean, m2, shift, how, count, C);
+}
+/** sums[4, C] of one piece: of (d, d^2) where g is null, else of (g, g d). */
+export function bnSums_f64(
+  x: usize, g: usize, shift: usize, how: usize, out: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
+): void {
+  if (g == 0) sums<f64>(true, x, x, shift, how, out, N, C, S, c0, c1);
+  else sums<f64>(false, x, g, shift, how, out, N, C, S, c0, c1);
+}
+/** mean and m2 = sum (x - mean)^2 from parts[pieces, 4, C]; returns how many channels must be summed again. */
+export function bnSettle_f64(
+  round: i32, x: usize, parts: usize, pieces: i32, shift: usize, how: usize, mean: usize, m2: usize, count: f64,
+  C: i32, S: i32,
+): i32 {
+  return settle<f64>(round, x, parts, pieces, shift, how, mean, m2, count, C, S);
 }
