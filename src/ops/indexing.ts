@@ -1,6 +1,6 @@
 /**
- * Indexing as in Python: `x.at(...)` for `x[...]` and `x.setAt_([...], value)` for `x[...] = value`; beneath them the
- * ops index and indexPut, which pick and write rows by one linear index.
+ * Indexing as in Python: `x.at(...)` for `x[...]` and `x.setAt_([...], value)` for `x[...] = value`; beneath them
+ * picking and putting by index tensors, which come down to rows at one linear index.
  */
 import { assign, checkInPlace } from "../autograd/inplace.js";
 import { mode } from "../autograd/mode.js";
@@ -168,14 +168,6 @@ function put(x: Tensor, values: Tensor, { rows, at, order }: Plan, accumulate: b
   const source = expand(values, rows.shape);
   const out = run(putOp, [order === null ? x : permute(x, order), source, at], { ...rows, accumulate });
   return order === null ? out : permute(out, inverse(order));
-}
-
-/**
- * Picks by index tensors: `indices[d]` indexes dimension `d`, null keeps it. They broadcast together, and their shape
- * takes the place of the indexed dimensions (in front of all others when those are not neighbours).
- */
-export function index(x: Tensor, indices: readonly (Tensor | null)[]): Tensor {
-  return pick(x, planOf("index", x.shape, picksOf("index", indices, x.shape)));
 }
 
 /** Options of {@link indexPut}. */
