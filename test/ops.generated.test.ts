@@ -36,7 +36,9 @@ function asFunction(fn: AnyFn, sample: Sample): { leaves: Tensor[]; f: (...leave
   const leaves = tensorsIn(args).filter((t) => t.requiresGrad);
   const f = (...given: Tensor[]) => {
     let next = 0;
-    const call = mapTensors(args, (t) => (t.requiresGrad && leaves.includes(t) ? (given[next++] as Tensor) : t));
+    const call = mapTensors(args, (t) =>
+      t.requiresGrad && leaves.includes(t) ? (given[next++] as Tensor) : t,
+    );
     return tensorsIn(fn(...(call as unknown[]))).filter(isFloating);
   };
   return { leaves, f };
@@ -65,7 +67,11 @@ function close(got: readonly number[], expected: readonly number[], rtol: number
   expect(got.length).toBe(expected.length);
   got.forEach((v, i) => {
     const e = expected[i] as number;
-    const ok = Object.is(v, e) || v === e || (Number.isNaN(v) && Number.isNaN(e)) || Math.abs(v - e) <= atol + rtol * Math.abs(e);
+    const ok =
+      Object.is(v, e) ||
+      v === e ||
+      (Number.isNaN(v) && Number.isNaN(e)) ||
+      Math.abs(v - e) <= atol + rtol * Math.abs(e);
     if (!ok) expect(`element ${i}: ${v}`).toBe(`element ${i}: ${e}`);
   });
 }

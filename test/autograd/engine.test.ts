@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { autograd, grad, noGrad, ones, setGradEnabled, type Tensor, tensor, zeros } from "../../src/index.js";
 import { gradcheck, gradgradcheck } from "../../src/testing/index.js";
 
-const leaf = (values: number | number[] | number[][]) => tensor(values, { dtype: "float64", requiresGrad: true });
+const leaf = (values: number | number[] | number[][]) =>
+  tensor(values, { dtype: "float64", requiresGrad: true });
 const gradOf = (x: Tensor) => x.grad?.toArray();
 
 describe("backward", () => {
@@ -62,12 +63,18 @@ describe("backward", () => {
   test("only scalars get an implicit gradient", () => {
     expect(() => leaf([1, 2]).mul(2).backward()).toThrow(/one element: got shape \[2\]; try loss\.mean/);
     expect(() => tensor(1.5).backward()).toThrow(/does not require a gradient/);
-    expect(() => leaf([1, 2]).mul(2).backward(ones([3], { dtype: "float64" }))).toThrow(/shape \[3\], expected \[2\]/);
+    expect(() =>
+      leaf([1, 2])
+        .mul(2)
+        .backward(ones([3], { dtype: "float64" })),
+    ).toThrow(/shape \[3\], expected \[2\]/);
   });
 
   test("inputs option: only those get a gradient", () => {
     const [x, y] = [leaf([1]), leaf([2])];
-    x.mul(y).sum().backward({ inputs: [x] });
+    x.mul(y)
+      .sum()
+      .backward({ inputs: [x] });
     expect(gradOf(x)).toEqual([2]);
     expect(y.grad).toBe(null);
   });
@@ -97,7 +104,9 @@ describe("grad", () => {
 
   test("float32 operand of a float64 product gets a float32 gradient of its shape", () => {
     const x = tensor([1, 2], { dtype: "float32", requiresGrad: true });
-    x.mul(tensor([[1], [2]], { dtype: "float64" })).sum().backward();
+    x.mul(tensor([[1], [2]], { dtype: "float64" }))
+      .sum()
+      .backward();
     expect([x.grad?.dtype, x.grad?.shape, gradOf(x)]).toEqual(["float32", [2], [3, 3]]);
   });
 });
@@ -114,7 +123,9 @@ describe("modes", () => {
 
   test("anomaly detection shows where the forward was called", () => {
     const x = leaf([0]);
-    expect(() => autograd.detectAnomaly(() => x.div(x).sum().backward())).toThrow(/Div returned NaN[\s\S]*engine\.test/);
+    expect(() => autograd.detectAnomaly(() => x.div(x).sum().backward())).toThrow(
+      /Div returned NaN[\s\S]*engine\.test/,
+    );
   });
 });
 
@@ -156,12 +167,18 @@ describe("in place", () => {
     const y = x.mul(1);
     const z = y.mul(y);
     y.add_(1);
-    expect(() => z.sum().backward()).toThrow(/input 1 of Mul.*changed in place.*version 1, expected version 0/);
+    expect(() => z.sum().backward()).toThrow(
+      /input 1 of Mul.*changed in place.*version 1, expected version 0/,
+    );
   });
 
   test("a leaf that requires a gradient refuses", () => {
     expect(() => leaf([1]).add_(1)).toThrow(/\[add_\] a leaf that requires a gradient/);
-    expect(() => leaf([[1]]).select(0, 0).add_(1)).toThrow(/a view of a leaf/);
+    expect(() =>
+      leaf([[1]])
+        .select(0, 0)
+        .add_(1),
+    ).toThrow(/a view of a leaf/);
     const x = leaf([1]);
     noGrad(() => x.add_(1));
     expect(x.toArray()).toEqual([2]);
@@ -184,7 +201,10 @@ describe("in place", () => {
       column.add_(x.select(1, 0));
       return y.mul(row.unsqueeze(0)).add(column.unsqueeze(1));
     };
-    const x = leaf([[1, 2], [3, 4.5]]);
+    const x = leaf([
+      [1, 2],
+      [3, 4.5],
+    ]);
     gradcheck(f, [x]);
     gradgradcheck(f, [x]);
   });
@@ -246,7 +266,11 @@ describe("custom functions", () => {
         return [g, g, g];
       }
     }
-    expect(() => Wrong.apply(leaf([1]), leaf([2])).sum().backward()).toThrow(/\[Wrong\] backward returned 3 gradients, expected 2/);
+    expect(() =>
+      Wrong.apply(leaf([1]), leaf([2]))
+        .sum()
+        .backward(),
+    ).toThrow(/\[Wrong\] backward returned 3 gradients, expected 2/);
   });
 });
 

@@ -23,12 +23,23 @@ function inputs(attrs: RecurrentAttrs): Tensor[] {
   ];
 }
 
-const cases: [string, RecurrentAttrs][] = (["LSTM", "GRU", "RNN_TANH", "RNN_RELU"] as const).flatMap((mode): [string, RecurrentAttrs][] => [
-  [`${mode}`, { mode, batchSizes: [2, 2, 2], reverse: false, bias: true, projection: false }],
-  [`${mode} reversed, shrinking batch, no bias`, { mode, batchSizes: [3, 2, 1], reverse: true, bias: false, projection: false }],
-  [`${mode} shrinking batch`, { mode, batchSizes: [3, 3, 1], reverse: false, bias: true, projection: false }],
+const cases: [string, RecurrentAttrs][] = (["LSTM", "GRU", "RNN_TANH", "RNN_RELU"] as const).flatMap(
+  (mode): [string, RecurrentAttrs][] => [
+    [`${mode}`, { mode, batchSizes: [2, 2, 2], reverse: false, bias: true, projection: false }],
+    [
+      `${mode} reversed, shrinking batch, no bias`,
+      { mode, batchSizes: [3, 2, 1], reverse: true, bias: false, projection: false },
+    ],
+    [
+      `${mode} shrinking batch`,
+      { mode, batchSizes: [3, 3, 1], reverse: false, bias: true, projection: false },
+    ],
+  ],
+);
+cases.push([
+  "LSTM with projection",
+  { mode: "LSTM", batchSizes: [2, 1], reverse: false, bias: true, projection: true },
 ]);
-cases.push(["LSTM with projection", { mode: "LSTM", batchSizes: [2, 1], reverse: false, bias: true, projection: true }]);
 
 describe.each(cases)("%s", (_, attrs) => {
   test("equals its composed twin, gradients too", () => {
@@ -39,7 +50,13 @@ describe.each(cases)("%s", (_, attrs) => {
     const a = grad(fused, list, { gradOutputs: seeds });
     const b = grad(plain, list, { gradOutputs: seeds });
     [...fused, ...a].forEach((t, i) => {
-      expect(t.sub([...plain, ...b][i] as Tensor).abs().max().item()).toBeLessThan(1e-13);
+      expect(
+        t
+          .sub([...plain, ...b][i] as Tensor)
+          .abs()
+          .max()
+          .item(),
+      ).toBeLessThan(1e-13);
     });
   });
 
@@ -67,20 +84,36 @@ describe("packing", () => {
 
   test("padding on either side, and back", () => {
     const sequences = [tensor([1, 2, 3]), tensor([4])];
-    expect(nn.utils.rnn.padSequence(sequences, { batchFirst: true, paddingValue: 9 }).toArray()).toEqual([[1, 2, 3], [4, 9, 9]]);
-    expect(nn.utils.rnn.padSequence(sequences, { batchFirst: true, paddingSide: "left" }).toArray()).toEqual([[1, 2, 3], [0, 0, 4]]);
+    expect(nn.utils.rnn.padSequence(sequences, { batchFirst: true, paddingValue: 9 }).toArray()).toEqual([
+      [1, 2, 3],
+      [4, 9, 9],
+    ]);
+    expect(nn.utils.rnn.padSequence(sequences, { batchFirst: true, paddingSide: "left" }).toArray()).toEqual([
+      [1, 2, 3],
+      [0, 0, 4],
+    ]);
     const padded = nn.utils.rnn.padSequence(sequences);
     expect(nn.utils.rnn.unpadSequence(padded, [3, 1]).map((t) => t.toArray())).toEqual([[1, 2, 3], [4]]);
-    expect(() => nn.utils.rnn.packPaddedSequence(padded, [1, 3])).toThrow(/lengths must not grow .*enforceSorted: false/);
+    expect(() => nn.utils.rnn.packPaddedSequence(padded, [1, 3])).toThrow(
+      /lengths must not grow .*enforceSorted: false/,
+    );
   });
 });
 
 test("printing and errors", () => {
-  expect(String(new nn.LSTM(10, 20, { numLayers: 2, batchFirst: true }))).toBe("LSTM(10, 20, numLayers=2, batchFirst=true)");
-  expect(Object.keys(new nn.GRU(2, 3, { bidirectional: true }).stateDict())).toEqual(
-    ["", "_reverse"].flatMap((d) => ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"].map((k) => k + d)),
+  expect(String(new nn.LSTM(10, 20, { numLayers: 2, batchFirst: true }))).toBe(
+    "LSTM(10, 20, numLayers=2, batchFirst=true)",
   );
-  expect(() => new nn.LSTM(3, 4)(randn([5, 2, 7]))).toThrow(/input\.shape\[-1\] must be equal to inputSize\. Expected 3, got 7/);
-  expect(() => new nn.GRU(3, 4)(randn([5, 2, 3]), randn([2, 2, 4]))).toThrow(/\[GRU\] expected h0 of shape \[1, 2, 4\], got \[2, 2, 4\]/);
+  expect(Object.keys(new nn.GRU(2, 3, { bidirectional: true }).stateDict())).toEqual(
+    ["", "_reverse"].flatMap((d) =>
+      ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"].map((k) => k + d),
+    ),
+  );
+  expect(() => new nn.LSTM(3, 4)(randn([5, 2, 7]))).toThrow(
+    /input\.shape\[-1\] must be equal to inputSize\. Expected 3, got 7/,
+  );
+  expect(() => new nn.GRU(3, 4)(randn([5, 2, 3]), randn([2, 2, 4]))).toThrow(
+    /\[GRU\] expected h0 of shape \[1, 2, 4\], got \[2, 2, 4\]/,
+  );
   expect(() => new nn.GRU(3, 0)).toThrow(/hiddenSize must be a whole number > 0, got 0/);
 });

@@ -28,7 +28,9 @@ function nest(values: readonly number[], shape: readonly number[]): number | (nu
   if (shape.length === 0) return values[0] as number;
   const [first, ...rest] = shape as [number, ...number[]];
   const step = values.length / (first || 1);
-  return Array.from({ length: first }, (_, i) => nest(values.slice(i * step, (i + 1) * step), rest)) as object[];
+  return Array.from({ length: first }, (_, i) =>
+    nest(values.slice(i * step, (i + 1) * step), rest),
+  ) as object[];
 }
 
 /**
@@ -48,7 +50,8 @@ export function make(shape: readonly number[], options: MakeOptions = {}): Tenso
   });
   const floating = dtype === "float32" || dtype === "float64";
   const requiresGrad = options.requiresGrad ?? floating;
-  if (n === 0) return tensor(new Float64Array(0)).to(dtype).reshape(shape).clone().requiresGrad_(requiresGrad);
+  if (n === 0)
+    return tensor(new Float64Array(0)).to(dtype).reshape(shape).clone().requiresGrad_(requiresGrad);
   return tensor(nest(values, shape) as number[], { dtype, requiresGrad });
 }
 

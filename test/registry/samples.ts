@@ -1,18 +1,28 @@
 /** Ready-made families of samples: what every elementwise op, reduction or view must go through. */
-import { make, type MakeOptions } from "./make.js";
+import { type MakeOptions, make } from "./make.js";
 import type { OpEntry, Sample } from "./types.js";
 
 /** Shapes that every elementwise op is tried on: a matrix, a 0-d tensor, an empty one, one with odd sizes. */
 export const SHAPES: readonly (readonly number[])[] = [[2, 3], [], [0, 3], [3, 1, 5]];
 
 /** An elementwise op of one tensor; `f` is its formula. Domain by `low` and `high`. */
-export function unary(f: ((x: number) => number) | null, domain: MakeOptions = {}, entry: Partial<OpEntry> = {}): OpEntry {
+export function unary(
+  f: ((x: number) => number) | null,
+  domain: MakeOptions = {},
+  entry: Partial<OpEntry> = {},
+): OpEntry {
   return {
     ...entry,
     samples: SHAPES.map((shape): Sample => {
       const args = () => [make(shape, domain)];
       if (f === null) return { name: `[${shape.join(", ")}]`, args };
-      const expected = () => Array.from(make(shape, { ...domain, requiresGrad: false }).toTypedArray() as Float64Array, f);
+      const expected = () =>
+        Array.from(
+          make(shape, { ...domain, requiresGrad: false })
+            .to("float64")
+            .toTypedArray() as Float64Array,
+          f,
+        );
       return { name: `[${shape.join(", ")}]`, args, expected };
     }),
   };
@@ -20,14 +30,23 @@ export function unary(f: ((x: number) => number) | null, domain: MakeOptions = {
 
 /** Shapes of two operands: equal, broadcast either way or both, scalar, empty. */
 export const PAIRS: readonly (readonly [readonly number[], readonly number[]])[] = [
-  [[2, 3], [2, 3]],
+  [
+    [2, 3],
+    [2, 3],
+  ],
   [[2, 3], [3]],
   [[3], [2, 3]],
-  [[2, 1, 3], [4, 1]],
+  [
+    [2, 1, 3],
+    [4, 1],
+  ],
   [[], [2]],
   [[2], []],
   [[], []],
-  [[0, 3], [1, 3]],
+  [
+    [0, 3],
+    [1, 3],
+  ],
 ];
 
 /** An elementwise op of two tensors with broadcasting; `f` is its formula, tried on equal shapes. */
@@ -38,7 +57,11 @@ export function binary(
   entry: Partial<OpEntry> = {},
 ): OpEntry {
   const numbers = (shape: readonly number[], o: MakeOptions) =>
-    Array.from(make(shape, { ...o, requiresGrad: false }).to("float64").toTypedArray() as Float64Array);
+    Array.from(
+      make(shape, { ...o, requiresGrad: false })
+        .to("float64")
+        .toTypedArray() as Float64Array,
+    );
   return {
     ...entry,
     samples: PAIRS.map(([a, b], i): Sample => {
@@ -55,7 +78,10 @@ export function binary(
 }
 
 /** Calls of any shape, by argument lists. */
-export function calls(list: Readonly<Record<string, () => unknown[]>>, entry: Partial<OpEntry> = {}): OpEntry {
+export function calls(
+  list: Readonly<Record<string, () => unknown[]>>,
+  entry: Partial<OpEntry> = {},
+): OpEntry {
   return { ...entry, samples: Object.entries(list).map(([name, args]) => ({ name, args })) };
 }
 

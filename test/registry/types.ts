@@ -34,6 +34,12 @@ export interface OpEntry {
 
 /** Exports of the op files that are no ops: reading out, sampling, questions about shape or storage. */
 export type NotAnOp =
+  | "asTensor"
+  | "asarray"
+  | "isFloatingPoint"
+  | "isNonzero"
+  | "isSigned"
+  | "resultType"
   | "item"
   | "toArray"
   | "toTypedArray"

@@ -1,6 +1,16 @@
 /** The heap: nobody disposes, eviction changes nothing, scopes free early, memory stays flat. */
 import { afterEach, describe, expect, test } from "vitest";
-import { keep, memory, noGrad, ones, randn, scope, setMemoryLimit, type Tensor, tensor } from "../../src/index.js";
+import {
+  keep,
+  memory,
+  noGrad,
+  ones,
+  randn,
+  scope,
+  setMemoryLimit,
+  type Tensor,
+  tensor,
+} from "../../src/index.js";
 
 const MIB = 1024 * 1024;
 
@@ -9,10 +19,27 @@ afterEach(() => setMemoryLimit(256 * MIB));
 describe("eviction", () => {
   test("under a limit of nothing, where everything is evicted all the time, results are the same", () => {
     const compute = () => {
-      const x = tensor([[1, 2, 3], [4, 5, 6.5]], { dtype: "float64", requiresGrad: true });
-      const w = tensor([[0.5, -1], [2, 0.25], [1, 1]], { dtype: "float64", requiresGrad: true });
+      const x = tensor(
+        [
+          [1, 2, 3],
+          [4, 5, 6.5],
+        ],
+        { dtype: "float64", requiresGrad: true },
+      );
+      const w = tensor(
+        [
+          [0.5, -1],
+          [2, 0.25],
+          [1, 1],
+        ],
+        { dtype: "float64", requiresGrad: true },
+      );
       const big = ones([300, 200], { dtype: "float64" });
-      let y = x.matmul(w).exp().log().add(x.sum(1, { keepdim: true }));
+      let y = x
+        .matmul(w)
+        .exp()
+        .log()
+        .add(x.sum(1, { keepdim: true }));
       for (let i = 0; i < 5; i++) y = y.mul(big.mean()).sub(big.select(0, i).sum().div(1000));
       y.mul(y).sum().backward();
       return [y.toArray(), x.grad?.toArray(), w.grad?.toArray()];
@@ -36,7 +63,10 @@ describe("eviction", () => {
 
   test("the heap's size is bounded in a loop that never yields", () => {
     setMemoryLimit(16 * MIB);
-    for (let i = 0; i < 500; i++) randn([MIB / 8]).add(1).mul(2);
+    for (let i = 0; i < 500; i++)
+      randn([MIB / 8])
+        .add(1)
+        .mul(2);
     expect(memory().resident).toBeLessThanOrEqual(18 * MIB);
   });
 });
