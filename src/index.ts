@@ -13,9 +13,11 @@ export {
   setDetectAnomaly,
   setGradEnabled,
 } from "./autograd/mode.js";
+export { getNumThreads, setNumThreads } from "./kernels/index.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/families.js";
 export * from "./ops/functions.js";
+export * as linalg from "./ops/linalg/index.js";
 export * as special from "./ops/special.js";
 export * as optim from "./optim/index.js";
 export { emptyStrided, type FrombufferOptions, frombuffer, fromTypedArray } from "./tensor/buffer.js";

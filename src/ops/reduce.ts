@@ -76,6 +76,8 @@ export function amin(x: Tensor, dim?: DimArg<ReduceOptions>, options?: ReduceOpt
 
 /** Both extremes. Source: `torch.aminmax`. */
 export function aminmax(x: Tensor, options: ReduceOptions = {}): { min: Tensor; max: Tensor } {
+  // PyTorch keeps the dimension even of a tensor that has none.
+  if (x.shape.length === 0 && typeof options.dim === "number" && options.keepdim === true) return aminmax(reshape(x, [1]), options);
   return { min: amin(x, options), max: amax(x, options) };
 }
 
