@@ -90,6 +90,20 @@ const siluOp = sloped({
   },
 });
 
+const mishOp = sloped({
+  kernel: "mish",
+  slope: "mishBackward",
+  at: "input",
+  cost: 10,
+  // (t + x t')' = 2 t' + x t'', t = tanh(softplus(x)), t' = (1 - t^2) s, t'' = t' (1 - s - 2 t s)
+  curve: (x) => {
+    const s = sigmoid(x);
+    const t = tanh(softplus(x));
+    const t1 = mul(sub(1, mul(t, t)), s);
+    return mul(t1, add(mul(x, sub(sub(1, s), mul(mul(t, s), 2))), 2));
+  },
+});
+
 const softplusOp = sloped({
   kernel: "softplus",
   slope: "softplusBackward",
@@ -213,7 +227,7 @@ export function silu(x: Tensor): Tensor {
 
 /** Elementwise x tanh(softplus(x)). Source: `torch.nn.functional.mish`. */
 export function mish(x: Tensor): Tensor {
-  return mul(x, tanh(softplus(needFloat("mish", x))));
+  return mishOp(needFloat("mish", x), NONE);
 }
 
 /** Elementwise ln(1 + e^(beta x)) / beta, and x where beta x > threshold. Source: `torch.nn.functional.softplus`. */
@@ -282,5 +296,6 @@ export const composed = {
   geluTanh: (x: Tensor) =>
     mul(mul(x, 0.5), add(tanh(mul(add(x, mul(mul(x, mul(x, x)), 0.044715)), Math.sqrt(2 / Math.PI))), 1)),
   silu: (x: Tensor) => mul(x, sigmoid(x)),
+  mish: (x: Tensor) => mul(x, tanh(softplus(x))),
   softplus: (x: Tensor, beta = 1) => div(neg(logsigmoid(neg(mul(x, beta)))), beta),
 };
