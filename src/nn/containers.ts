@@ -28,6 +28,7 @@ function checkModule(op: string, value: unknown): void {
 /** What the list containers share: members by number, each found as `list[i]` and by name. */
 export abstract class ListContainer<
   T extends Member,
+  V,
   Args extends unknown[] = never[],
   Out = never,
 > extends Module<Args, Out> {
@@ -38,7 +39,7 @@ export abstract class ListContainer<
   protected _names: string[] = [];
 
   /** Throws unless the value may be a member; returns what is stored. */
-  protected abstract admit(value: T | Tensor): T;
+  protected abstract admit(value: V): T;
 
   /** Number of members. */
   override get length(): number {
@@ -68,7 +69,7 @@ export abstract class ListContainer<
     }
     Object.defineProperty(this, name, {
       get: () => this._list[at],
-      set: (value: T) => {
+      set: (value: V) => {
         this._list[at] = this.admit(value);
       },
       enumerable: true,
@@ -85,7 +86,7 @@ export abstract class ListContainer<
   }
 
   /** @internal Adds a member under a name. */
-  protected put(name: string, value: T | Tensor): void {
+  protected put(name: string, value: V): void {
     if (name === "" || name.includes(".")) {
       throw new ValueError(
         `[${this._getName()}] "${name}" is no name for a member: expected one without dots that is not empty`,
@@ -108,24 +109,24 @@ export abstract class ListContainer<
   }
 
   /** Replaces the member at an index. */
-  set(index: number, value: T): void {
+  set(index: number, value: V): void {
     this._list[this.position(index, 0)] = this.admit(value);
   }
 
   /** Adds a member at the end. */
-  append(value: T): this {
+  append(value: V): this {
     this.put(String(this._list.length), value);
     return this;
   }
 
   /** Adds all members of a list at the end. */
-  extend(values: Iterable<T>): this {
+  extend(values: Iterable<V>): this {
     for (const value of [...values]) this.append(value);
     return this;
   }
 
   /** Adds a member before the one at an index. */
-  insert(index: number, value: T): this {
+  insert(index: number, value: V): this {
     const at = this.position(index, 1);
     this.renumber([...this._list.slice(0, at), this.admit(value), ...this._list.slice(at)]);
     return this;
@@ -156,17 +157,17 @@ export abstract class ListContainer<
 
   /** @internal Registered members join the list; other fields of a subclass are only fields. */
   override _set(field: string, value: unknown): void {
-    if (this._names.includes(field) || !Object.hasOwn(this, field)) this.put(field, value as T);
+    if (this._names.includes(field) || !Object.hasOwn(this, field)) this.put(field, value as V);
     else super._set(field, value);
   }
 
   /** @internal */
   override _copyFields(from: AnyModule, copy: <V>(value: V) => V): void {
-    const source = from as ListContainer<T>;
+    const source = from as ListContainer<T, V>;
     this._list = [];
     this._names = [];
     source._names.forEach((name, i) => {
-      this.put(name, copy(source._list[i] as T));
+      this.put(name, copy(source._list[i] as T) as unknown as V);
     });
     for (const [field, value] of Object.entries(source)) {
       if (field !== "_list" && field !== "_names" && !source._names.includes(field))
@@ -183,6 +184,7 @@ export abstract class ListContainer<
  * model(ones([5, 2])).shape; // [5, 1]
  */
 export class Sequential<Args extends unknown[] = [Tensor], Out = Tensor> extends ListContainer<
+  Module,
   AnyModule,
   Args,
   Out
@@ -197,9 +199,14 @@ export class Sequential<Args extends unknown[] = [Tensor], Out = Tensor> extends
     } else for (const layer of layers) this.append(layer as AnyModule);
   }
 
-  protected admit(value: AnyModule): AnyModule {
+  protected admit(value: AnyModule): Module {
     checkModule("Sequential", value);
-    return value;
+    return value as Module;
+  }
+
+  /** The member at an index; negative ones count from the end. Its type may be given: `get<Linear>(0)`. */
+  override get<M extends AnyModule = Module>(index: number): M {
+    return super.get(index) as AnyModule as M;
   }
 
   forward(...args: Args): Out {
@@ -259,7 +266,7 @@ function notCallable(name: string): never {
  * const layers = new ModuleList([new Linear(2, 2), new Linear(2, 2)]);
  * layers.length; // 2
  */
-export class ModuleList<M extends AnyModule = Module> extends ListContainer<M> {
+export class ModuleList<M extends AnyModule = Module> extends ListContainer<M, M> {
   constructor(modules: Iterable<M> = []) {
     super();
     this.extend(modules);
@@ -291,7 +298,7 @@ export class ModuleList<M extends AnyModule = Module> extends ListContainer<M> {
 }
 
 /** A list of parameters; plain tensors become parameters. Source: `torch.nn.ParameterList`. */
-export class ParameterList extends ListContainer<Parameter> {
+export class ParameterList extends ListContainer<Parameter, Tensor> {
   constructor(values: Iterable<Tensor> = []) {
     super();
     this.extend(values);
@@ -303,16 +310,11 @@ export class ParameterList extends ListContainer<Parameter> {
     return asParameter(value);
   }
 
-  override append(value: Tensor): this {
-    this.put(String(this._list.length), value);
-    return this;
-  }
-
   override extend(values: Iterable<Tensor>): this {
-    if (values instanceof Tensor)
+    if (values instanceof Tensor) {
       throw new ValueError("[ParameterList] expected a list of tensors, got one tensor; try append");
-    for (const value of [...values]) this.append(value);
-    return this;
+    }
+    return super.extend(values);
   }
 
   forward(): never {

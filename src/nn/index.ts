@@ -46,7 +46,7 @@ export {
   type MultiheadAttentionCall,
   type MultiheadAttentionOptions,
 } from "./attention.js";
-export type { AnyModule, ModuleBase, ModuleToOptions } from "./base.js";
+export type { AnyModule, ModuleBase } from "./base.js";
 export {
   type Members,
   ModuleDict,
@@ -65,6 +65,7 @@ export {
   type OutputSizeOptions,
 } from "./convTranspose.js";
 export { deepCopy } from "./copy.js";
+export { CosineSimilarity, PairwiseDistance } from "./distance.js";
 export {
   AlphaDropout,
   Dropout,
@@ -90,7 +91,22 @@ export {
   LazyConvTranspose3d,
 } from "./lazyConv.js";
 export { type AffineOptions, Bilinear, Identity, LazyLinear, Linear } from "./linear.js";
-export * from "./loss.js";
+export {
+  BCELoss,
+  BCEWithLogitsLoss,
+  CrossEntropyLoss,
+  GaussianNLLLoss,
+  HuberLoss,
+  KLDivLoss,
+  L1Loss,
+  Loss,
+  MSELoss,
+  NLLLoss,
+  PoissonNLLLoss,
+  SmoothL1Loss,
+  WeightedLoss,
+} from "./loss.js";
+export * from "./lossMargins.js";
 export { LPPool1d, LPPool2d, LPPool3d, LPPoolNd } from "./lpPooling.js";
 export type { ModuleMembers, WalkOptions } from "./members.js";
 export { Module } from "./module.js";
@@ -145,6 +161,7 @@ export {
   type StateDictOptions,
   StateLoad,
 } from "./stateDict.js";
+export type { ModuleToOptions, ModuleTree } from "./tree.js";
 export {
   isLazy,
   UninitializedBuffer,

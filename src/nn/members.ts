@@ -5,6 +5,7 @@ import { Tensor } from "../tensor/tensor.js";
 import type { AnyModule } from "./base.js";
 import { Callable } from "./callable.js";
 import { runRegistrationHooks } from "./hooks.js";
+import type { Module } from "./module.js";
 import { toField, toKey } from "./naming.js";
 import { Buffer, type BufferOptions, Parameter } from "./parameter.js";
 
@@ -54,7 +55,8 @@ export abstract class ModuleMembers extends Callable {
   /** Fields registered as buffers, and whether they are saved. */
   #buffers: Map<string, boolean> | null = null;
 
-  private get self(): AnyModule {
+  /** @internal This module, by the type of all modules. */
+  protected get self(): AnyModule {
     return this as unknown as AnyModule;
   }
 
@@ -262,8 +264,8 @@ export abstract class ModuleMembers extends Callable {
   }
 
   /** The submodule at a path such as `layer1.0.conv`. Source: `torch.nn.Module.get_submodule`. */
-  getSubmodule(target: string): AnyModule {
-    return this.descend("getSubmodule", target);
+  getSubmodule<M extends AnyModule = Module>(target: string): M {
+    return this.descend("getSubmodule", target) as M;
   }
 
   /**

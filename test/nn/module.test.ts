@@ -61,7 +61,7 @@ describe("a module", () => {
 
   test("gives what is shared once, or with removeDuplicate: false each time", () => {
     const tied = new Sequential(new Linear(2, 2), new Linear(2, 2));
-    const [a, b] = [tied.get(0) as nn.Linear, tied.get(1) as nn.Linear];
+    const [a, b] = [tied.get<nn.Linear>(0), tied.get<nn.Linear>(1)];
     b.weight = a.weight;
     expect([...tied.parameters()].length).toBe(3);
     expect([...tied.namedParameters({ removeDuplicate: false })].length).toBe(4);
@@ -488,7 +488,7 @@ describe("containers", () => {
     // A hook or a layer that is not the library's may hold what it sees.
     const kept: Tensor[] = [];
     const watched = layers();
-    watched.get(0).registerForwardHook((_, __, y) => void kept.push(y as Tensor));
+    watched.get(0).registerForwardHook((_, __, y) => void kept.push(y));
     class Spy extends Module {
       forward(v: Tensor): Tensor {
         kept.push(v);
@@ -510,7 +510,7 @@ describe("containers", () => {
     );
     model(a).sum().backward();
     let y: Tensor = b;
-    for (const layer of model) y = (layer as nn.Module)(y);
+    for (const layer of model) y = layer(y);
     y.sum().backward();
     expect(a.grad?.toArray()).toEqual(b.grad?.toArray());
   });
@@ -519,7 +519,7 @@ describe("containers", () => {
 describe("copies", () => {
   test("have their own parameters and the same hooks, and share inside what was shared", () => {
     const net = new Net();
-    (net.blocks.get(1) as nn.Linear).weight = (net.blocks.get(0) as nn.Linear).weight;
+    net.blocks.get(1).weight = net.blocks.get(0).weight;
     let calls = 0;
     net.registerForwardHook(() => void calls++);
     const copy = nn.deepCopy(net);
@@ -555,7 +555,7 @@ describe("lazy modules", () => {
   test("stay as they are when the first call fails", () => {
     const model = new Sequential(new nn.LazyLinear(3));
     expect(() => model(tensor([1, 2], { dtype: "int64" }))).toThrow("[linear]");
-    const layer = model.get(0) as nn.LazyLinear;
+    const layer = model.get<nn.LazyLinear>(0);
     expect(layer).toBeInstanceOf(nn.LazyLinear);
     expect([layer.hasUninitializedParams(), layer.inFeatures]).toEqual([true, 0]);
     expect(model(ones([1, 2])).shape).toEqual([1, 3]);
