@@ -33,7 +33,7 @@ export function gradientsOf(
     });
     const results = fn(...handles);
     const used = results.flatMap((y, i) =>
-      y !== null && y.requiresGrad && (cotangents[i] ?? null) !== null ? [i] : [],
+      y?.requiresGrad === true && (cotangents[i] ?? null) !== null ? [i] : [],
     );
     const wanted = handles.filter((t) => t.requiresGrad);
     if (used.length === 0 || wanted.length === 0) return inputs.map(() => null);

@@ -1,10 +1,17 @@
-// Layer norm and RMS norm over contiguous rows [rows, D]. Statistics in float64; mean, rstd are saved in the
-// element type (mean null: RMS norm). weight and bias [D] may be null. Threads split rows; gw, gb columns.
+// Layer norm and RMS norm over contiguous rows [rows, D]. mean and rstd are float64 [rows] (mean null: RMS norm);
+// weight and bias [D] may be null. Threads split rows. float32 rows are summed as in normQuick.ts where that is good
+// enough, else in float64, as float64 rows are.
 import { lanes } from "./lanes";
-import { lanes2, load2, loadSome, store2, storeSome } from "./wide";
+import { dot4, fits, pair, quickSlice, sum4 } from "./normQuick";
+import { lanes2, load2, loadSome, storeSome, upper } from "./wide";
 
 type P = usize;
 type I = i32;
+
+/** Elements per row below which float64 costs nothing. */
+const FEW: I = 64;
+/** Rows whose parameter gradients are summed together, while they are in the cache. */
+const BLOCK: P = 8;
 
 /** Sum of d^2 with d = x - shift, or of d where `square` is false. */
 // @ts-ignore: decorator
@@ -27,6 +34,33 @@ function rowSum<T>(square: bool, x: P, n: I, shift: f64): f64 {
     s += square ? d * d : d;
   }
   return s;
+}
+
+/** Mean and rstd of one row, from its quick sums if these will do. */
+// @ts-ignore: decorator
+@inline
+function rowStatistics<T>(x: P, mean: P, rstd: P, scratch: P, D: I, eps: f64): void {
+  let m: f64 = 0;
+  if (sizeof<T>() == 4 && D >= FEW) {
+    v128.store(scratch, f64x2.splat(0));
+    v128.store(scratch, f64x2.splat(0), 16);
+    quickSlice(true, false, x, x, 0, D, scratch, scratch + 16);
+    const sum = load<f64>(scratch) + load<f64>(scratch, 8);
+    const square = load<f64>(scratch, 16) + load<f64>(scratch, 24);
+    if (fits(sum, square) && (mean == 0 || sum * sum <= 0.9 * <f64>D * square)) {
+      m = mean == 0 ? 0 : sum / D;
+      if (mean != 0) store<f64>(mean, m);
+      store<f64>(rstd, 1 / Math.sqrt((square - m * sum) / D + eps));
+      return;
+    }
+  }
+  if (mean != 0) {
+    // About the first element, so that a constant row has exactly its mean.
+    m = <f64>load<T>(x);
+    m += rowSum<T>(false, x, D, m) / D;
+    store<f64>(mean, m);
+  }
+  store<f64>(rstd, 1 / Math.sqrt(rowSum<T>(true, x, D, m) / D + eps));
 }
 
 /** y = ((x - high) - low) * r * w + b, mean = high + low. */
@@ -55,63 +89,107 @@ function mapLanes<T>(x: P, w: P, b: P, o: P, high: v128, low: v128, r: v128, k: 
 
 // @ts-ignore: decorator
 @inline
-function forward<T>(x: P, y: P, mean: P, rstd: P, w: P, b: P, D: I, eps: f64, r0: I, r1: I): void {
+function forward<T>(x: P, y: P, mean: P, rstd: P, w: P, b: P, scratch: P, D: I, eps: f64, r0: I, r1: I): void {
   const row = <P>D * sizeof<T>();
   for (let i = <P>r0; i < <P>r1; i++) {
     const p = x + i * row;
-    let m: f64 = 0;
-    if (mean != 0) {
-      // About the first element, so that a constant row has exactly its mean.
-      m = <f64>load<T>(p);
-      m += rowSum<T>(false, p, D, m) / D;
-      store<T>(mean + i * sizeof<T>(), <T>m);
-    }
-    const r = 1 / Math.sqrt(rowSum<T>(true, p, D, m) / D + eps);
-    store<T>(rstd + i * sizeof<T>(), <T>r);
-    mapRow<T>(p, y + i * row, w, b, D, m, r);
+    const m = mean == 0 ? <P>0 : mean + (i << 3);
+    const r = rstd + (i << 3);
+    rowStatistics<T>(p, m, r, scratch, D, eps);
+    mapRow<T>(p, y + i * row, w, b, D, m == 0 ? 0 : load<f64>(m), load<f64>(r));
   }
 }
 
-/** With h = g w and x^ = (x - mean) rstd: gx = rstd (h - E[h] - x^ E[h x^]); RMS norm has no E[h]. */
 // @ts-ignore: decorator
 @inline
-function backward<T>(x: P, g: P, gx: P, mean: P, rstd: P, w: P, D: I, r0: I, r1: I): void {
+function weighted<T>(g: P, w: P, o: P): v128 {
+  return w == 0 ? v128.load(g + o) : v128.mul<T>(v128.load(g + o), v128.load(w + o));
+}
+
+/** s = sum h, q = sum h (x - mean) with h = g w, in float64. */
+// @ts-ignore: decorator
+@inline
+function exactProducts<T>(x: P, g: P, w: P, D: I, mean: f64, s: P, q: P): void {
   const size = sizeof<T>();
-  const row = <P>D * size;
-  for (let i = <P>r0; i < <P>r1; i++) {
-    const p = x + i * row;
-    const q = g + i * row;
-    const m: f64 = mean == 0 ? 0 : <f64>load<T>(mean + i * size);
-    const r = <f64>load<T>(rstd + i * size);
-    const ms = f64x2.splat(m);
-    let a = f64x2.splat(0);
-    let b = a;
-    let j = 0;
-    let o: P = 0;
-    for (; j + 2 <= D; j += 2, o += 2 * size) {
-      let h = load2<T>(q + o);
-      if (w != 0) h = f64x2.mul(h, load2<T>(w + o));
-      a = f64x2.add(a, h);
-      b = f64x2.add(b, f64x2.mul(h, f64x2.sub(load2<T>(p + o), ms)));
-    }
-    let sum = lanes2(a);
-    let product = lanes2(b);
-    if (j < D) {
-      let h = <f64>load<T>(q + o);
-      if (w != 0) h *= <f64>load<T>(w + o);
-      sum += h;
-      product += h * (<f64>load<T>(p + o) - m);
-    }
-    const c = v128.splat<T>(<T>(mean == 0 ? 0 : sum / D));
-    const k = v128.splat<T>(<T>((product / D) * r * r));
-    const mT = v128.splat<T>(<T>m);
-    const rT = v128.splat<T>(<T>r);
-    o = 0;
-    for (j = 0; j + lanes<T>() <= D; j += lanes<T>(), o += 16) {
-      v128.store(gx + i * row + o, backLanes<T>(p + o, q + o, w, o, mT, rT, c, k, lanes<T>()));
-    }
-    if (j < D) storeSome<T>(gx + i * row + o, backLanes<T>(p + o, q + o, w, o, mT, rT, c, k, D - j), D - j);
+  const m = f64x2.splat(mean);
+  let a = f64x2.splat(0);
+  let b = a;
+  let j = 0;
+  let o: P = 0;
+  for (; j + 2 <= D; j += 2, o += 2 * size) {
+    let h = load2<T>(g + o);
+    if (w != 0) h = f64x2.mul(h, load2<T>(w + o));
+    a = f64x2.add(a, h);
+    b = f64x2.add(b, f64x2.mul(h, f64x2.sub(load2<T>(x + o), m)));
   }
+  let sum = lanes2(a);
+  let product = lanes2(b);
+  if (j < D) {
+    let h = <f64>load<T>(g + o);
+    if (w != 0) h *= <f64>load<T>(w + o);
+    sum += h;
+    product += h * (<f64>load<T>(x + o) - mean);
+  }
+  store<f64>(s, sum);
+  store<f64>(q, product);
+}
+
+/** The same by float32 lanes, eight elements at a time. */
+// @ts-ignore: decorator
+@inline
+function quickProducts(x: P, g: P, w: P, D: I, mean: f64, s: P, q: P): void {
+  const near = <f32>mean;
+  const m = f32x4.splat(near);
+  let sums = f64x2.splat(0);
+  let products = sums;
+  let j = 0;
+  let o: P = 0;
+  for (; j + 16 <= D; j += 16, o += 64) {
+    const d0 = f32x4.sub(v128.load(x + o), m);
+    const d1 = f32x4.sub(v128.load(x + o, 16), m);
+    const d2 = f32x4.sub(v128.load(x + o, 32), m);
+    const d3 = f32x4.sub(v128.load(x + o, 48), m);
+    const h0 = weighted<f32>(g, w, o);
+    const h1 = weighted<f32>(g, w, o + 16);
+    const h2 = weighted<f32>(g, w, o + 32);
+    const h3 = weighted<f32>(g, w, o + 48);
+    const both = pair(sum4(h0, h1, h2, h3), dot4(h0, d0, h1, d1, h2, d2, h3, d3));
+    sums = f64x2.add(sums, f64x2.promote_low_f32x4(both));
+    products = f64x2.add(products, f64x2.promote_low_f32x4(upper(both)));
+  }
+  let sum = lanes2(sums);
+  let product = lanes2(products);
+  for (; j < D; j++, o += 4) {
+    let h = <f64>load<f32>(g + o);
+    if (w != 0) h *= <f64>load<f32>(w + o);
+    sum += h;
+    product += h * (<f64>load<f32>(x + o) - <f64>near);
+  }
+  if (fits(sum, product) || (product == 0 && sum - sum == 0)) {
+    store<f64>(s, sum);
+    store<f64>(q, product - (mean - <f64>near) * sum);
+  } else exactProducts<f32>(x, g, w, D, mean, s, q);
+}
+
+/** With x^ = (x - mean) rstd: gx = rstd (h - E[h] - x^ E[h x^]); RMS norm has no E[h]. */
+// @ts-ignore: decorator
+@inline
+function backwardRow<T>(x: P, g: P, gx: P, centred: bool, mean: f64, rstd: f64, w: P, scratch: P, D: I): void {
+  if (sizeof<T>() == 4 && D >= FEW) quickProducts(x, g, w, D, mean, scratch, scratch + 8);
+  else exactProducts<T>(x, g, w, D, mean, scratch, scratch + 8);
+  const slope = (load<f64>(scratch, 8) / D) * rstd * rstd;
+  const high = <f64>(<T>mean);
+  const offset = (centred ? load<f64>(scratch) / D : 0) - (mean == high ? 0 : (mean - high) * slope);
+  const c = v128.splat<T>(<T>offset);
+  const k = v128.splat<T>(<T>slope);
+  const m = v128.splat<T>(<T>high);
+  const r = v128.splat<T>(<T>rstd);
+  let o: P = 0;
+  let j = 0;
+  for (; j + lanes<T>() <= D; j += lanes<T>(), o += 16) {
+    v128.store(gx + o, backLanes<T>(x + o, g + o, w, o, m, r, c, k, lanes<T>()));
+  }
+  if (j < D) storeSome<T>(gx + o, backLanes<T>(x + o, g + o, w, o, m, r, c, k, D - j), D - j);
 }
 
 // @ts-ignore: decorator
@@ -123,89 +201,131 @@ function backLanes<T>(x: P, g: P, w: P, o: P, m: v128, r: v128, c: v128, k: v128
   return v128.mul<T>(v128.sub<T>(v128.sub<T>(h, c), d), r);
 }
 
-/** gw[d] = sum g x^, gb[d] = sum g for columns [d0, d1); gb may be null. */
+/** For rows [i0, i1): high(mean), rstd and low(mean) rstd as T, BLOCK of each. */
 // @ts-ignore: decorator
 @inline
-function paramGrads<T>(x: P, g: P, mean: P, rstd: P, gw: P, gb: P, rows: I, D: I, d0: I, d1: I): void {
-  const size = sizeof<T>();
-  const row = <P>D * size;
-  let d = d0;
-  for (; d + 8 <= d1; d += 8) {
-    const o = <P>d * size;
-    let a0 = f64x2.splat(0), a1 = a0, a2 = a0, a3 = a0;
-    let b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-    let p = x + o;
-    let q = g + o;
-    for (let i: P = 0; i < <P>rows; i++, p += row, q += row) {
-      const m = f64x2.splat(mean == 0 ? 0 : <f64>load<T>(mean + i * size));
-      const r = f64x2.splat(<f64>load<T>(rstd + i * size));
-      const g0 = load2<T>(q), g1 = load2<T>(q + 2 * size);
-      const g2 = load2<T>(q + 4 * size), g3 = load2<T>(q + 6 * size);
-      b0 = f64x2.add(b0, g0);
-      b1 = f64x2.add(b1, g1);
-      b2 = f64x2.add(b2, g2);
-      b3 = f64x2.add(b3, g3);
-      a0 = f64x2.add(a0, f64x2.mul(g0, f64x2.mul(f64x2.sub(load2<T>(p), m), r)));
-      a1 = f64x2.add(a1, f64x2.mul(g1, f64x2.mul(f64x2.sub(load2<T>(p + 2 * size), m), r)));
-      a2 = f64x2.add(a2, f64x2.mul(g2, f64x2.mul(f64x2.sub(load2<T>(p + 4 * size), m), r)));
-      a3 = f64x2.add(a3, f64x2.mul(g3, f64x2.mul(f64x2.sub(load2<T>(p + 6 * size), m), r)));
-    }
-    put8<T>(gw, o, a0, a1, a2, a3);
-    put8<T>(gb, o, b0, b1, b2, b3);
+function rowFactors<T>(mean: P, rstd: P, factors: P, i0: P, i1: P): void {
+  for (let i = i0; i < i1; i++) {
+    const m: f64 = mean == 0 ? 0 : load<f64>(mean + (i << 3));
+    const high = <f64>(<T>m);
+    const r = load<f64>(rstd + (i << 3));
+    const p = factors + (i - i0) * sizeof<T>();
+    store<T>(p, <T>high);
+    store<T>(p + BLOCK * sizeof<T>(), <T>r);
+    store<T>(p + 2 * BLOCK * sizeof<T>(), <T>(m == high ? 0 : (m - high) * r));
   }
-  for (; d < d1; d++) {
-    const o = <P>d * size;
+}
+
+/** Adds sum g x^ and sum g of rows [i0, i1) to the doubles [D] at gw and gb; short sums down the rows are in T. */
+// @ts-ignore: decorator
+@inline
+function addParamGrads<T>(x: P, g: P, factors: P, gw: P, gb: P, D: I, i0: P, i1: P): void {
+  const row = <P>D * sizeof<T>();
+  let j = 0;
+  let o = i0 * row;
+  let a: P = 0;
+  for (; j < D; j += lanes<T>(), o += 16, a += lanes<T>() * 8) {
+    const n = min(lanes<T>(), D - j);
+    let sums = v128.splat<T>(0);
+    let products = sums;
+    let at = o;
+    let f = factors;
+    for (let i = i0; i < i1; i++, at += row, f += sizeof<T>()) {
+      const u = loadSome<T>(g + at, n);
+      const d = v128.sub<T>(loadSome<T>(x + at, n), v128.load_splat<T>(f));
+      const normal = v128.sub<T>(
+        v128.mul<T>(d, v128.load_splat<T>(f + BLOCK * sizeof<T>())), v128.load_splat<T>(f + 2 * BLOCK * sizeof<T>()),
+      );
+      sums = v128.add<T>(sums, u);
+      products = v128.add<T>(products, v128.mul<T>(u, normal));
+    }
+    addDoubles<T>(gw + a, products, n);
+    addDoubles<T>(gb + a, sums, n);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function addDoubles<T>(p: P, v: v128, n: I): void {
+  if (sizeof<T>() == 8) {
+    store<f64>(p, load<f64>(p) + f64x2.extract_lane(v, 0));
+    if (n > 1) store<f64>(p, load<f64>(p, 8) + f64x2.extract_lane(v, 1), 8);
+    return;
+  }
+  if (n == 4) {
+    v128.store(p, f64x2.add(v128.load(p), f64x2.promote_low_f32x4(v)));
+    v128.store(p, f64x2.add(v128.load(p, 16), f64x2.promote_low_f32x4(upper(v))), 16);
+    return;
+  }
+  store<f64>(p, load<f64>(p) + <f64>f32x4.extract_lane(v, 0));
+  if (n > 1) store<f64>(p, load<f64>(p, 8) + <f64>f32x4.extract_lane(v, 1), 8);
+  if (n > 2) store<f64>(p, load<f64>(p, 16) + <f64>f32x4.extract_lane(v, 2), 16);
+}
+
+// @ts-ignore: decorator
+@inline
+function backward<T>(
+  x: P, g: P, gx: P, mean: P, rstd: P, w: P, scratch: P, parts: P, D: I, r0: I, r1: I,
+): void {
+  const row = <P>D * sizeof<T>();
+  if (parts != 0) memory.fill(parts, 0, <P>D << 4);
+  for (let from = <P>r0; from < <P>r1; from += BLOCK) {
+    const to = min(from + BLOCK, <P>r1);
+    for (let i = from; gx != 0 && i < to; i++) {
+      const m: f64 = mean == 0 ? 0 : load<f64>(mean + (i << 3));
+      backwardRow<T>(x + i * row, g + i * row, gx + i * row, mean != 0, m, load<f64>(rstd + (i << 3)), w, scratch, D);
+    }
+    if (parts == 0) continue;
+    rowFactors<T>(mean, rstd, scratch + 32, from, to);
+    addParamGrads<T>(x, g, scratch + 32, parts, parts + (<P>D << 3), D, from, to);
+  }
+}
+
+/** gw and gb from parts[pieces, 2, D]; either may be null. */
+// @ts-ignore: decorator
+@inline
+function settle<T>(parts: P, pieces: I, gw: P, gb: P, D: I): void {
+  for (let d: P = 0; d < <P>D; d++) {
     let a: f64 = 0;
     let b: f64 = 0;
-    for (let i: P = 0; i < <P>rows; i++) {
-      const m: f64 = mean == 0 ? 0 : <f64>load<T>(mean + i * size);
-      const u = <f64>load<T>(g + i * row + o);
-      b += u;
-      a += u * ((<f64>load<T>(x + i * row + o) - m) * <f64>load<T>(rstd + i * size));
+    for (let i: P = 0; i < <P>pieces; i++) {
+      const p = parts + ((i * 2 * D + d) << 3);
+      a += load<f64>(p);
+      b += load<f64>(p + (<P>D << 3));
     }
-    if (gw != 0) store<T>(gw + o, <T>a);
-    if (gb != 0) store<T>(gb + o, <T>b);
+    if (gw != 0) store<T>(gw + d * sizeof<T>(), <T>a);
+    if (gb != 0) store<T>(gb + d * sizeof<T>(), <T>b);
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function put8<T>(out: P, o: P, a: v128, b: v128, c: v128, d: v128): void {
-  if (out == 0) return;
-  store2<T>(out + o, a);
-  store2<T>(out + o + 2 * sizeof<T>(), b);
-  store2<T>(out + o + 4 * sizeof<T>(), c);
-  store2<T>(out + o + 6 * sizeof<T>(), d);
-}
-
+/** scratch: 32 doubles for each call. */
 export function layerNorm_f32(
-  x: P, y: P, mean: P, rstd: P, weight: P, bias: P, D: I, eps: f64, r0: I, r1: I,
+  x: P, y: P, mean: P, rstd: P, weight: P, bias: P, scratch: P, D: I, eps: f64, r0: I, r1: I,
 ): void {
-  forward<f32>(x, y, mean, rstd, weight, bias, D, eps, r0, r1);
+  forward<f32>(x, y, mean, rstd, weight, bias, scratch, D, eps, r0, r1);
 }
+/** gx and parts (float64 [2, D] for each call: sum g x^, sum g) may be null. */
 export function layerNormBackward_f32(
-  x: P, g: P, gx: P, mean: P, rstd: P, weight: P, D: I, r0: I, r1: I,
+  x: P, g: P, gx: P, mean: P, rstd: P, weight: P, scratch: P, parts: P, D: I, r0: I, r1: I,
 ): void {
-  backward<f32>(x, g, gx, mean, rstd, weight, D, r0, r1);
+  backward<f32>(x, g, gx, mean, rstd, weight, scratch, parts, D, r0, r1);
 }
-export function layerNormParamGrads_f32(
-  x: P, g: P, mean: P, rstd: P, gw: P, gb: P, rows: I, D: I, d0: I, d1: I,
-): void {
-  paramGrads<f32>(x, g, mean, rstd, gw, gb, rows, D, d0, d1);
+export function layerNormParamGrads_f32(parts: P, pieces: I, gw: P, gb: P, D: I): void {
+  settle<f32>(parts, pieces, gw, gb, D);
 }
 
+/** scratch: 32 doubles for each call. */
 export function layerNorm_f64(
-  x: P, y: P, mean: P, rstd: P, weight: P, bias: P, D: I, eps: f64, r0: I, r1: I,
+  x: P, y: P, mean: P, rstd: P, weight: P, bias: P, scratch: P, D: I, eps: f64, r0: I, r1: I,
 ): void {
-  forward<f64>(x, y, mean, rstd, weight, bias, D, eps, r0, r1);
+  forward<f64>(x, y, mean, rstd, weight, bias, scratch, D, eps, r0, r1);
 }
+/** gx and parts (float64 [2, D] for each call: sum g x^, sum g) may be null. */
 export function layerNormBackward_f64(
-  x: P, g: P, gx: P, mean: P, rstd: P, weight: P, D: I, r0: I, r1: I,
+  x: P, g: P, gx: P, mean: P, rstd: P, weight: P, scratch: P, parts: P, D: I, r0: I, r1: I,
 ): void {
-  backward<f64>(x, g, gx, mean, rstd, weight, D, r0, r1);
+  backward<f64>(x, g, gx, mean, rstd, weight, scratch, parts, D, r0, r1);
 }
-export function layerNormParamGrads_f64(
-  x: P, g: P, mean: P, rstd: P, gw: P, gb: P, rows: I, D: I, d0: I, d1: I,
-): void {
-  paramGrads<f64>(x, g, mean, rstd, gw, gb, rows, D, d0, d1);
+export function layerNormParamGrads_f64(parts: P, pieces: I, gw: P, gb: P, D: I): void {
+  settle<f64>(parts, pieces, gw, gb, D);
 }

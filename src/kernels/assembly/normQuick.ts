@@ -7,19 +7,19 @@ import { upper } from "./wide";
 /** [a0+a2, a1+a3, b0+b2, b1+b3]: both sums in one vector. */
 // @ts-ignore: decorator
 @inline
-function pair(a: v128, b: v128): v128 {
+export function pair(a: v128, b: v128): v128 {
   return f32x4.add(v128.shuffle<f32>(a, b, 0, 1, 4, 5), v128.shuffle<f32>(a, b, 2, 3, 6, 7));
 }
 
 // @ts-ignore: decorator
 @inline
-function sum4(a: v128, b: v128, c: v128, d: v128): v128 {
+export function sum4(a: v128, b: v128, c: v128, d: v128): v128 {
   return f32x4.add(f32x4.add(a, b), f32x4.add(c, d));
 }
 
 // @ts-ignore: decorator
 @inline
-function dot4(u: v128, d: v128, v: v128, e: v128, w: v128, f: v128, z: v128, h: v128): v128 {
+export function dot4(u: v128, d: v128, v: v128, e: v128, w: v128, f: v128, z: v128, h: v128): v128 {
   return sum4(f32x4.mul(u, d), f32x4.mul(v, e), f32x4.mul(w, f), f32x4.mul(z, h));
 }
 
@@ -122,4 +122,12 @@ export function quickRow(own: bool, x: usize, g: usize, shifts: usize, s: usize,
     store<f64>(s + b, load<f64>(s + b) + <f64>u);
     store<f64>(q + b, load<f64>(q + b) + <f64>u * <f64>d);
   }
+}
+
+/** Whether a float32 sum of products neither overflowed nor lost its terms below the range of float32. */
+// @ts-ignore: decorator
+@inline
+export function fits(sum: f64, product: f64): bool {
+  const size = Math.abs(product);
+  return (size > 1e-30 && size < Infinity && sum - sum == 0) || (product == 0 && sum == 0);
 }

@@ -4,7 +4,7 @@
 //   bnSums         adds up one piece; sums [4, C] doubles, channels with how = DONE are left out
 //   bnSettle       adds the pieces; channels whose sums are not good enough get a better shift or way, and stay
 // until nothing is left. A constant channel gives exactly (x, 0).
-import { quickRow, quickRows4, quickSlice } from "./normQuick";
+import { fits, quickRow, quickRows4, quickSlice } from "./normQuick";
 import { load2 } from "./wide";
 
 const DONE: f64 = 0;
@@ -137,14 +137,6 @@ function total(p: usize, pieces: i32, C: i32, S: i32, c: i32): f64 {
   if (S == 1) for (let i: usize = 0; i < <usize>pieces; i++) sum += at(p + i * step, c);
   else for (let i: usize = 0; i < <usize>pieces; i++) sum += at(p + i * step, 2 * c) + at(p + i * step, 2 * c + 1);
   return sum;
-}
-
-/** Whether a float32 sum of products neither overflowed nor lost its terms below the range of float32. */
-// @ts-ignore: decorator
-@inline
-function fits(sum: f64, product: f64): bool {
-  const size = Math.abs(product);
-  return (size > 1e-30 && size < Infinity && sum - sum == 0) || (product == 0 && sum == 0);
 }
 
 // @ts-ignore: decorator
