@@ -83,7 +83,11 @@ function findPython(): string | null {
 }
 
 /** PyTorch's times per workload and thread count, in milliseconds; empty where there is no PyTorch. */
-export function timePytorch(workloads: readonly Workload[], threads: readonly number[], seconds = 1): Map<string, Map<number, number>> {
+export function timePytorch(
+  workloads: readonly Workload[],
+  threads: readonly number[],
+  seconds = 1,
+): Map<string, Map<number, number>> {
   const snippets = workloads.flatMap((w) => (w.pytorch === undefined ? [] : [[w.name, w.pytorch]]));
   const python = snippets.length === 0 ? null : findPython();
   const result = new Map<string, Map<number, number>>();
@@ -91,14 +95,19 @@ export function timePytorch(workloads: readonly Workload[], threads: readonly nu
   const input = JSON.stringify({ snippets, threads, seconds });
   const child = spawnSync(python, ["-c", PROGRAM], { input, encoding: "utf8", maxBuffer: 1 << 26 });
   if (child.status !== 0) throw new Error(`PyTorch's part failed: ${child.stderr}`);
-  for (const [name, times] of Object.entries(JSON.parse(child.stdout) as Record<string, Record<string, number>>)) {
+  for (const [name, times] of Object.entries(
+    JSON.parse(child.stdout) as Record<string, Record<string, number>>,
+  )) {
     result.set(name, new Map(Object.entries(times).map(([n, ms]) => [Number(n), ms])));
   }
   return result;
 }
 
 /** Times workloads on both sides. PyTorch counts with its better thread count. */
-export function run(workloads: readonly Workload[], options: { seconds?: number; threads?: readonly number[] } = {}): Record<string, Timing> {
+export function run(
+  workloads: readonly Workload[],
+  options: { seconds?: number; threads?: readonly number[] } = {},
+): Record<string, Timing> {
   const seconds = options.seconds ?? 1;
   const theirs = timePytorch(workloads, options.threads ?? [1, 2], seconds);
   const out: Record<string, Timing> = {};
@@ -106,7 +115,8 @@ export function run(workloads: readonly Workload[], options: { seconds?: number;
     const kindling_ms = time(w.kindling(), seconds);
     const times = theirs.get(w.name);
     const best = times === undefined ? undefined : Math.min(...times.values());
-    out[w.name] = best === undefined ? { kindling_ms } : { kindling_ms, pytorch_ms: best, ratio: best / kindling_ms };
+    out[w.name] =
+      best === undefined ? { kindling_ms } : { kindling_ms, pytorch_ms: best, ratio: best / kindling_ms };
   }
   return out;
 }
@@ -117,7 +127,8 @@ function show(ms: number): string {
 
 /** Prints timings as a table. */
 export function print(workloads: readonly Workload[], timings: Readonly<Record<string, Timing>>): void {
-  const row = (cells: readonly string[]) => console.log(cells.map((c, i) => (i === 0 ? c.padEnd(34) : c.padStart(13))).join(""));
+  const row = (cells: readonly string[]) =>
+    console.log(cells.map((c, i) => (i === 0 ? c.padEnd(34) : c.padStart(13))).join(""));
   row(["workload", "Kindling", "PyTorch", "ratio", "GFLOP/s"]);
   for (const w of workloads) {
     const t = timings[w.name];

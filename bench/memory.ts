@@ -70,7 +70,9 @@ function measure(name: string, scale: number): void {
   }
   const end = rss();
   const change = (100 * (end - tenth)) / tenth;
-  console.log(`${name.padEnd(26)} ${String(total).padStart(9)} steps  ${tenth.toFixed(0).padStart(5)} MiB  ${end.toFixed(0).padStart(5)} MiB  ${change.toFixed(1).padStart(6)} %`);
+  console.log(
+    `${name.padEnd(26)} ${String(total).padStart(9)} steps  ${tenth.toFixed(0).padStart(5)} MiB  ${end.toFixed(0).padStart(5)} MiB  ${change.toFixed(1).padStart(6)} %`,
+  );
 }
 
 const only = process.argv.indexOf("--loop");
@@ -79,7 +81,13 @@ if (only >= 0) measure(process.argv[only + 1] as string, scale);
 else {
   console.log("loop                           steps       after a tenth, at the end, change");
   for (const name of Object.keys(loops)) {
-    const args = [...process.execArgv, fileURLToPath(import.meta.url), "--loop", name, ...(scale < 1 ? ["--short"] : [])];
+    const args = [
+      ...process.execArgv,
+      fileURLToPath(import.meta.url),
+      "--loop",
+      name,
+      ...(scale < 1 ? ["--short"] : []),
+    ];
     const child = spawnSync(process.execPath, args, { stdio: "inherit" });
     if (child.status !== 0) process.exit(1);
   }

@@ -29,7 +29,13 @@ export const steps: Workload[] = [
     name: "moons",
     kindling: () => {
       manualSeed(0);
-      const model = new nn.Sequential(new nn.Linear(2, 16), new nn.ReLU(), new nn.Linear(16, 16), new nn.ReLU(), new nn.Linear(16, 1));
+      const model = new nn.Sequential(
+        new nn.Linear(2, 16),
+        new nn.ReLU(),
+        new nn.Linear(16, 16),
+        new nn.ReLU(),
+        new nn.Linear(16, 1),
+      );
       return stepOf(model, randn([100, 2]), randn([100, 1]), (y, t) => nn.functional.mseLoss(y, t));
     },
     pytorch: `
@@ -73,7 +79,9 @@ ${PYTORCH_STEP}`,
         new nn.Flatten(),
         new nn.Linear(1568, 10),
       );
-      return stepOf(model, randn([64, 1, 28, 28]), randint(10, [64]), (y, t) => nn.functional.crossEntropy(y, t));
+      return stepOf(model, randn([64, 1, 28, 28]), randint(10, [64]), (y, t) =>
+        nn.functional.crossEntropy(y, t),
+      );
     },
     pytorch: `
 model = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),

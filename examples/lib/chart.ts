@@ -24,7 +24,10 @@ export function lineChart(title: string, yLabel: string, curves: readonly Curve[
   const [width, height, left, right, top, bottom] = [760, 420, 64, 20, 44, 48];
   const data = curves.map((c) => thin(c.values, 300));
   const longest = Math.max(1, ...curves.map((c) => c.values.length - 1));
-  const ys = data.flat().map((p) => p.y).filter(Number.isFinite);
+  const ys = data
+    .flat()
+    .map((p) => p.y)
+    .filter(Number.isFinite);
   const low = Math.min(0, ...ys);
   const high = Math.max(...ys, low + 1e-9);
   const px = (x: number) => left + ((width - left - right) * x) / longest;
@@ -42,7 +45,8 @@ export function lineChart(title: string, yLabel: string, curves: readonly Curve[
     return `<polyline fill="none" stroke="${COLOURS[i % COLOURS.length]}" stroke-width="1.8" points="${path}"/>`;
   });
   const legend = curves.map(
-    (c, i) => `<text x="${width - right - 8}" y="${top + 16 * (i + 1)}" text-anchor="end" fill="${COLOURS[i % COLOURS.length]}">${c.name}</text>`,
+    (c, i) =>
+      `<text x="${width - right - 8}" y="${top + 16 * (i + 1)}" text-anchor="end" fill="${COLOURS[i % COLOURS.length]}">${c.name}</text>`,
   );
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12">`,

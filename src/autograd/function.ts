@@ -57,7 +57,6 @@ export class FunctionContext {
       if (at >= 0) entry.tensor = linked[at] as Tensor;
     }
   }
-
 }
 
 /** What a custom function's class provides. */
@@ -79,12 +78,15 @@ export interface FunctionDefinition<Args extends unknown[], Out extends Tensor |
  * }
  * const y = Cube.apply(x);
  */
+// biome-ignore lint/suspicious/noShadowRestrictedNames: PyTorch's name; it is used as autograd.Function
+// biome-ignore lint/complexity/noStaticOnlyClass: users extend it, as they do in PyTorch
 export abstract class Function {
   /** Runs the function on its arguments and records it. */
   static apply<Args extends unknown[], Out extends Tensor | Tensor[]>(
     this: FunctionDefinition<Args, Out>,
     ...args: Args
   ): Out {
+    // biome-ignore lint/complexity/noThisInStatic: the subclass that apply was called on
     return applyFunction(this, args);
   }
 }

@@ -24,10 +24,16 @@ function collect(root: Tensor): Entry[] {
   const nodes = order.map((node): Entry => {
     const next = node.nextFunctions.map(([target]) => {
       const id = idOf(target);
-      if (target instanceof Tensor) leaves.set(target, { id, label: leafLabel(target), leaf: true, next: [] });
+      if (target instanceof Tensor)
+        leaves.set(target, { id, label: leafLabel(target), leaf: true, next: [] });
       return id;
     });
-    return { id: idOf(node), label: `${node.name} [${(node.outShapes[0] ?? []).join(", ")}]`, leaf: false, next };
+    return {
+      id: idOf(node),
+      label: `${node.name} [${(node.outShapes[0] ?? []).join(", ")}]`,
+      leaf: false,
+      next,
+    };
   });
   return [...nodes, ...leaves.values()];
 }

@@ -2,7 +2,7 @@
 export { type BackwardOptions, backward, type GradOptions, grad } from "./engine.js";
 export { Function, FunctionContext, type FunctionDefinition } from "./function.js";
 export { graphText, toDot } from "./graph.js";
-export { type AutogradMethods, type HookHandle } from "./methods.js";
+export type { AutogradMethods, HookHandle } from "./methods.js";
 export {
   detectAnomaly,
   enableGrad,

@@ -52,7 +52,10 @@ function add<T>(list: T[], item: T): HookHandle {
 }
 
 const methods: AutogradMethods & ThisType<Tensor> = {
-  backward(gradient?: Tensor | null | BackwardOptions, options?: BackwardOptions & { inputs?: readonly Tensor[] }) {
+  backward(
+    gradient?: Tensor | null | BackwardOptions,
+    options?: BackwardOptions & { inputs?: readonly Tensor[] },
+  ) {
     if (gradient instanceof Tensor || gradient === null || gradient === undefined) {
       backward(this, gradient === undefined ? null : [gradient], options);
     } else backward(this, null, gradient);
@@ -63,7 +66,9 @@ const methods: AutogradMethods & ThisType<Tensor> = {
       throw new AutogradError("[requiresGrad_] only leaves can stop requiring a gradient; try detach()");
     }
     if (requiresGrad && !isFloat(this.code)) {
-      throw new DTypeError(`[requiresGrad_] only floating tensors can require gradients: got ${nameOf(this.code)}`);
+      throw new DTypeError(
+        `[requiresGrad_] only floating tensors can require gradients: got ${nameOf(this.code)}`,
+      );
     }
     this.leafRequiresGrad = requiresGrad;
     return this;
@@ -71,16 +76,17 @@ const methods: AutogradMethods & ThisType<Tensor> = {
   retainGrad() {
     if (!this.requiresGrad) throw new AutogradError("[retainGrad] the tensor does not require a gradient");
     if (this.node === null) return;
-    const weak = this;
     Object.defineProperty(this, "retainsGrad", { value: true, configurable: true });
     this.registerHook((g) => {
-      weak.grad = g;
+      this.grad = g;
       g.storage.flags |= KEPT;
     });
   },
   registerHook(hook) {
     if (!this.requiresGrad) {
-      throw new AutogradError("[registerHook] the tensor does not require a gradient: its hook would never be called");
+      throw new AutogradError(
+        "[registerHook] the tensor does not require a gradient: its hook would never be called",
+      );
     }
     if (this.node === null) {
       this.hooks ??= [];
@@ -93,7 +99,8 @@ const methods: AutogradMethods & ThisType<Tensor> = {
     return add(list, hook);
   },
   registerPostAccumulateGradHook(hook) {
-    if (this.node !== null) throw new AutogradError("[registerPostAccumulateGradHook] only leaves accumulate gradients");
+    if (this.node !== null)
+      throw new AutogradError("[registerPostAccumulateGradHook] only leaves accumulate gradients");
     this.accumulateHooks ??= [];
     return add(this.accumulateHooks, hook);
   },

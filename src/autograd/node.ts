@@ -78,7 +78,8 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   /** Hooks on outputs by output number. */
   hooks: Map<number, TensorHook[]> | null = null;
   /** Hooks that see the gradients of all inputs (`gradFn.registerHook`). */
-  postHooks: ((inputs: InputGrads, grads: readonly (Tensor | null)[]) => InputGrads | undefined)[] | null = null;
+  postHooks: ((inputs: InputGrads, grads: readonly (Tensor | null)[]) => InputGrads | undefined)[] | null =
+    null;
   /** Pass that visited this node last. */
   mark = 0;
   /** Shapes and codes of the outputs. */
@@ -163,7 +164,8 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   input(i: number): Tensor {
     const t = this.saved?.[i];
     if (t === undefined || t === null) throw this.gone();
-    if (t.storage.version !== (this.versions as number[])[i]) throw this.changed(`input ${i}`, t, (this.versions as number[])[i] as number);
+    if (t.storage.version !== (this.versions as number[])[i])
+      throw this.changed(`input ${i}`, t, (this.versions as number[])[i] as number);
     return t;
   }
 

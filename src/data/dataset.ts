@@ -1,11 +1,12 @@
 /** Datasets: indexed collections of samples. Source: `torch.utils.data`. */
-import { ShapeError, show, ValueError } from "../tensor/errors.js";
-import { type Generator, randperm } from "../tensor/random.js";
-import type { Tensor } from "../tensor/tensor.js";
-import { tensor } from "../tensor/create.js";
+
 import { indexSelect } from "../ops/gather.js";
 import { toArray } from "../ops/read.js";
 import { select } from "../ops/view.js";
+import { tensor } from "../tensor/create.js";
+import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { type Generator, randperm } from "../tensor/random.js";
+import type { Tensor } from "../tensor/tensor.js";
 
 /** A collection of samples by index. */
 export abstract class Dataset<T = unknown> {
@@ -38,7 +39,9 @@ export class TensorDataset extends Dataset<Tensor[]> {
     super();
     const sizes = tensors.map((t) => t.shape[0]);
     if (tensors.length === 0 || sizes.some((n) => n === undefined || n !== sizes[0])) {
-      throw new ShapeError(`[TensorDataset] expected tensors of one length, got ${tensors.map((t) => show(t.shape)).join(", ")}`);
+      throw new ShapeError(
+        `[TensorDataset] expected tensors of one length, got ${tensors.map((t) => show(t.shape)).join(", ")}`,
+      );
     }
     this.tensors = tensors;
   }
@@ -104,7 +107,8 @@ export class ConcatDataset<T> extends Dataset<T> {
   get(index: number): T {
     const i = index < 0 ? index + this.length : index;
     const k = this.ends.findIndex((end) => i < end);
-    if (k < 0 || i < 0) throw new ValueError(`[ConcatDataset] index ${index} is out of range for ${this.length} samples`);
+    if (k < 0 || i < 0)
+      throw new ValueError(`[ConcatDataset] index ${index} is out of range for ${this.length} samples`);
     return (this.datasets[k] as Dataset<T>).get(i - (this.ends[k - 1] ?? 0));
   }
 }
@@ -164,7 +168,9 @@ export function randomSplit<T>(
   }
   const sum = sizes.reduce((a, b) => a + b, 0);
   if (sum !== dataset.length) {
-    throw new ValueError(`[randomSplit] the lengths [${lengths.join(", ")}] sum to ${sum}, expected ${dataset.length}, the dataset's length`);
+    throw new ValueError(
+      `[randomSplit] the lengths [${lengths.join(", ")}] sum to ${sum}, expected ${dataset.length}, the dataset's length`,
+    );
   }
   const order = toArray(randperm(sum, options)) as number[];
   let start = 0;
@@ -174,4 +180,3 @@ export function randomSplit<T>(
     return part;
   });
 }
-

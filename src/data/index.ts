@@ -1,5 +1,14 @@
 /** The data door: datasets, samplers, DataLoader, MNIST. */
-export { ChainDataset, ConcatDataset, Dataset, IterableDataset, randomSplit, StackDataset, Subset, TensorDataset } from "./dataset.js";
+export {
+  ChainDataset,
+  ConcatDataset,
+  Dataset,
+  IterableDataset,
+  randomSplit,
+  StackDataset,
+  Subset,
+  TensorDataset,
+} from "./dataset.js";
 export { DataLoader, type DataLoaderOptions, defaultCollate } from "./loader.js";
 export { type ImagesAndLabels, readIdx, readMnist } from "./mnist.js";
 export {

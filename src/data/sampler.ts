@@ -81,7 +81,8 @@ export class RandomSampler extends Sampler {
     const generator = draw(this.generator);
     const total = this.length;
     if (this.replacement) {
-      for (let i = 0; i < Math.floor(total / 32); i++) yield* toArray(randint(n, [32], { generator })) as number[];
+      for (let i = 0; i < Math.floor(total / 32); i++)
+        yield* toArray(randint(n, [32], { generator })) as number[];
       yield* toArray(randint(n, [total % 32], { generator })) as number[];
       return;
     }
@@ -107,7 +108,8 @@ export class SubsetRandomSampler extends Sampler {
 
   *[Symbol.iterator](): Iterator<number> {
     const options = this.generator === undefined ? {} : { generator: this.generator };
-    for (const i of toArray(randperm(this.indices.length, options)) as number[]) yield this.indices[i] as number;
+    for (const i of toArray(randperm(this.indices.length, options)) as number[])
+      yield this.indices[i] as number;
   }
 }
 
@@ -118,10 +120,16 @@ export class WeightedRandomSampler extends Sampler {
   readonly replacement: boolean;
   private readonly generator: Generator | undefined;
 
-  constructor(weights: readonly number[], numSamples: number, options: { replacement?: boolean; generator?: Generator } = {}) {
+  constructor(
+    weights: readonly number[],
+    numSamples: number,
+    options: { replacement?: boolean; generator?: Generator } = {},
+  ) {
     super();
     if (!Number.isInteger(numSamples) || numSamples <= 0) {
-      throw new ValueError(`[WeightedRandomSampler] numSamples must be a whole number > 0, got ${numSamples}`);
+      throw new ValueError(
+        `[WeightedRandomSampler] numSamples must be a whole number > 0, got ${numSamples}`,
+      );
     }
     this.weights = weights;
     this.numSamples = numSamples;
@@ -174,4 +182,3 @@ export class BatchSampler extends Sampler<number[]> {
     if (batch.length > 0 && !this.dropLast) yield batch;
   }
 }
-

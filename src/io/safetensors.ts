@@ -2,14 +2,31 @@
  * safetensors: the format in which checkpoints pass between PyTorch and Kindling.
  * Eight bytes of header length, a JSON header, then the tensors' bytes. Source: the safetensors specification.
  */
-import { BOOL, type DTypeCode, FLOAT32, FLOAT64, INT32, INT64, SIZES, type TypedArray, UINT8 } from "../tensor/dtype.js";
+import {
+  BOOL,
+  type DTypeCode,
+  FLOAT32,
+  FLOAT64,
+  INT32,
+  INT64,
+  SIZES,
+  type TypedArray,
+  UINT8,
+} from "../tensor/dtype.js";
 import { KindlingError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { fromTyped, toTyped } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 const NAMES = ["BOOL", "U8", "I32", "I64", "F32", "F64"] as const;
-const CODES: Readonly<Record<string, DTypeCode>> = { BOOL, U8: UINT8, I32: INT32, I64: INT64, F32: FLOAT32, F64: FLOAT64 };
+const CODES: Readonly<Record<string, DTypeCode>> = {
+  BOOL,
+  U8: UINT8,
+  I32: INT32,
+  I64: INT64,
+  F32: FLOAT32,
+  F64: FLOAT64,
+};
 /** Types that Kindling reads by widening. */
 const WIDENED: Readonly<Record<string, number>> = { F16: 2, BF16: 2, I8: 1, I16: 2 };
 const MAX_HEADER = 100_000_000;
@@ -31,9 +48,13 @@ function bytesOf(t: Tensor): Uint8Array {
 }
 
 /** The bytes of a safetensors file with these tensors (keys sorted by size of type, then name, as the format wants). */
-export function save(tensors: Readonly<Record<string, Tensor>>, options: { metadata?: Record<string, string> } = {}): Uint8Array {
+export function save(
+  tensors: Readonly<Record<string, Tensor>>,
+  options: { metadata?: Record<string, string> } = {},
+): Uint8Array {
   const names = Object.keys(tensors).sort((a, b) => {
-    const bySize = (SIZES[(tensors[b] as Tensor).code] as number) - (SIZES[(tensors[a] as Tensor).code] as number);
+    const bySize =
+      (SIZES[(tensors[b] as Tensor).code] as number) - (SIZES[(tensors[a] as Tensor).code] as number);
     return bySize !== 0 ? bySize : a < b ? -1 : a > b ? 1 : 0;
   });
   const header: Record<string, Entry | Record<string, string>> = {};
@@ -43,7 +64,11 @@ export function save(tensors: Readonly<Record<string, Tensor>>, options: { metad
   for (const name of names) {
     const t = tensors[name] as Tensor;
     const bytes = bytesOf(t);
-    header[name] = { dtype: NAMES[t.code] as string, shape: [...t.shape], data_offsets: [end, end + bytes.length] };
+    header[name] = {
+      dtype: NAMES[t.code] as string,
+      shape: [...t.shape],
+      data_offsets: [end, end + bytes.length],
+    };
     end += bytes.length;
     parts.push(bytes);
   }
@@ -72,8 +97,10 @@ function halfToNumber(bits: number): number {
 
 function widen(dtype: string, bytes: Uint8Array, n: number): { values: TypedArray; code: DTypeCode } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (dtype === "I8") return { values: Int32Array.from({ length: n }, (_, i) => view.getInt8(i)), code: INT32 };
-  if (dtype === "I16") return { values: Int32Array.from({ length: n }, (_, i) => view.getInt16(2 * i, true)), code: INT32 };
+  if (dtype === "I8")
+    return { values: Int32Array.from({ length: n }, (_, i) => view.getInt8(i)), code: INT32 };
+  if (dtype === "I16")
+    return { values: Int32Array.from({ length: n }, (_, i) => view.getInt16(2 * i, true)), code: INT32 };
   const values = new Float32Array(n);
   const bits = new Uint32Array(values.buffer);
   for (let i = 0; i < n; i++) {
@@ -88,11 +115,16 @@ function read(name: string, entry: Entry, data: Uint8Array): Tensor {
   const { dtype, shape } = entry;
   const code = CODES[dtype];
   const size = code === undefined ? WIDENED[dtype] : (SIZES[code] as number);
-  if (size === undefined) throw fail(`${name} has dtype ${dtype}, expected one of ${[...NAMES, ...Object.keys(WIDENED)].join(", ")}`);
+  if (size === undefined)
+    throw fail(
+      `${name} has dtype ${dtype}, expected one of ${[...NAMES, ...Object.keys(WIDENED)].join(", ")}`,
+    );
   const [start, end] = entry.data_offsets;
   const n = shape.reduce((a, b) => a * b, 1);
   if (!(start >= 0) || end > data.length || end - start !== n * size) {
-    throw fail(`${name} of shape [${shape.join(", ")}] needs ${n * size} bytes, the file has ${start} to ${end} of ${data.length}`);
+    throw fail(
+      `${name} of shape [${shape.join(", ")}] needs ${n * size} bytes, the file has ${start} to ${end} of ${data.length}`,
+    );
   }
   const bytes = data.slice(start, end);
   if (code === undefined) {
@@ -129,7 +161,10 @@ export function loadMetadata(bytes: Uint8Array): Record<string, string> {
 function parse(bytes: Uint8Array): { tensors: Record<string, Tensor>; metadata: Record<string, string> } {
   if (bytes.length < 8) throw fail(`${bytes.length} bytes are too few for a file`);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0, true));
-  if (length > MAX_HEADER || 8 + length > bytes.length) throw fail(`the header says ${length} bytes, the file has ${bytes.length}: not a safetensors file, or cut short`);
+  if (length > MAX_HEADER || 8 + length > bytes.length)
+    throw fail(
+      `the header says ${length} bytes, the file has ${bytes.length}: not a safetensors file, or cut short`,
+    );
   let header: Record<string, unknown>;
   try {
     header = JSON.parse(new TextDecoder().decode(bytes.slice(8, 8 + length))) as Record<string, unknown>;
@@ -139,7 +174,9 @@ function parse(bytes: Uint8Array): { tensors: Record<string, Tensor>; metadata: 
   const { __metadata__: metadata = {}, ...entries } = header;
   const data = bytes.subarray(8 + length);
   nextOp();
-  const tensors = Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, read(name, entry as Entry, data)]));
+  const tensors = Object.fromEntries(
+    Object.entries(entries).map(([name, entry]) => [name, read(name, entry as Entry, data)]),
+  );
   return { tensors, metadata: metadata as Record<string, string> };
 }
 
@@ -155,7 +192,11 @@ function files(): typeof import("node:fs") {
  * @example
  * saveFile(model.stateDict(), "model.safetensors");
  */
-export function saveFile(tensors: Readonly<Record<string, Tensor>>, path: string, options: { metadata?: Record<string, string> } = {}): void {
+export function saveFile(
+  tensors: Readonly<Record<string, Tensor>>,
+  path: string,
+  options: { metadata?: Record<string, string> } = {},
+): void {
   const fs = files();
   const temporary = `${path}.${globalThis.process.pid}.tmp`;
   fs.writeFileSync(temporary, save(tensors, options));

@@ -49,7 +49,10 @@ export interface MultiheadAttentionCall {
  * @example
  * const [out] = new MultiheadAttention(16, 4)(x, x, x);
  */
-export class MultiheadAttention extends Module<[Tensor, Tensor, Tensor, MultiheadAttentionCall?], [Tensor, Tensor | null]> {
+export class MultiheadAttention extends Module<
+  [Tensor, Tensor, Tensor, MultiheadAttentionCall?],
+  [Tensor, Tensor | null]
+> {
   readonly embedDim: number;
   readonly numHeads: number;
   readonly dropout: number;
@@ -68,9 +71,18 @@ export class MultiheadAttention extends Module<[Tensor, Tensor, Tensor, Multihea
 
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
     super();
-    const { dropout = 0, bias = true, addBiasKv = false, addZeroAttn = false, batchFirst = false, dtype } = options;
+    const {
+      dropout = 0,
+      bias = true,
+      addBiasKv = false,
+      addZeroAttn = false,
+      batchFirst = false,
+      dtype,
+    } = options;
     if (!(embedDim > 0) || !(numHeads > 0) || embedDim % numHeads !== 0) {
-      throw new ValueError(`[MultiheadAttention] embedDim must be divisible by numHeads: got ${embedDim} and ${numHeads}`);
+      throw new ValueError(
+        `[MultiheadAttention] embedDim must be divisible by numHeads: got ${embedDim} and ${numHeads}`,
+      );
     }
     this.embedDim = embedDim;
     this.numHeads = numHeads;
@@ -96,14 +108,20 @@ export class MultiheadAttention extends Module<[Tensor, Tensor, Tensor, Multihea
 
   /** Draws new initial values, as PyTorch does. */
   resetParameters(): void {
-    for (const w of [this.inProjWeight, this.qProjWeight, this.kProjWeight, this.vProjWeight]) if (w !== null) xavierUniform_(w);
+    for (const w of [this.inProjWeight, this.qProjWeight, this.kProjWeight, this.vProjWeight])
+      if (w !== null) xavierUniform_(w);
     if (this.inProjBias !== null) constant_(this.inProjBias, 0);
     if (this.outProj.bias !== null) constant_(this.outProj.bias, 0);
     if (this.biasK !== null) xavierNormal_(this.biasK);
     if (this.biasV !== null) xavierNormal_(this.biasV);
   }
 
-  forward(query: Tensor, key: Tensor, value: Tensor, options: MultiheadAttentionCall = {}): [Tensor, Tensor | null] {
+  forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    options: MultiheadAttentionCall = {},
+  ): [Tensor, Tensor | null] {
     const turn = this.batchFirst && query.ndim === 3;
     const turned = new Map<Tensor, Tensor>();
     const flip = (t: Tensor): Tensor => {

@@ -1,7 +1,7 @@
 /** Recurrent layers: RNN, LSTM, GRU over sequences, and their cells. Source: `torch.nn.modules.rnn`. */
-import { cat, stack } from "../ops/join.js";
+
 import { indexSelect } from "../ops/gather.js";
-import { dropout } from "./functional/dropout.js";
+import { cat, stack } from "../ops/join.js";
 import { toArray } from "../ops/read.js";
 import { cellComposed, type RecurrentMode, recurrent } from "../ops/recurrent.js";
 import { reshape, select, squeeze, transpose, unsqueeze } from "../ops/view.js";
@@ -9,6 +9,7 @@ import { empty, zeros } from "../tensor/create.js";
 import { type DType, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { Tensor } from "../tensor/tensor.js";
+import { dropout } from "./functional/dropout.js";
 import { uniform_ } from "./init.js";
 import { Module } from "./module.js";
 import { Parameter } from "./parameter.js";
@@ -45,7 +46,10 @@ function stateOf(arg: StateArg<Tensor | readonly Tensor[]> | undefined): State {
 }
 
 /** Base of RNN, LSTM and GRU: parameters by layer and direction, the walk through layers, packing. */
-export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [Tensor, S] | [PackedSequence, S]> {
+export abstract class RNNBase<S> extends Module<
+  [SequenceInput, StateArg<S>?],
+  [Tensor, S] | [PackedSequence, S]
+> {
   readonly mode: RecurrentMode;
   readonly inputSize: number;
   readonly hiddenSize: number;
@@ -56,15 +60,35 @@ export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [
   readonly bidirectional: boolean;
   readonly projSize: number;
 
-  constructor(mode: RecurrentMode, inputSize: number, hiddenSize: number, options: RecurrentOptions & { projSize?: number } = {}) {
+  constructor(
+    mode: RecurrentMode,
+    inputSize: number,
+    hiddenSize: number,
+    options: RecurrentOptions & { projSize?: number } = {},
+  ) {
     super();
     const label = mode.startsWith("RNN") ? "RNN" : mode;
-    const { numLayers = 1, bias = true, batchFirst = false, dropout: p = 0, bidirectional = false, projSize = 0, dtype } = options;
-    if (!(p >= 0 && p <= 1)) throw new ValueError(`[${label}] dropout must be a probability from 0 to 1, got ${p}`);
-    if (!Number.isInteger(hiddenSize) || hiddenSize <= 0) throw new ValueError(`[${label}] hiddenSize must be a whole number > 0, got ${hiddenSize}`);
-    if (!Number.isInteger(numLayers) || numLayers <= 0) throw new ValueError(`[${label}] numLayers must be a whole number > 0, got ${numLayers}`);
-    if (projSize < 0 || projSize >= hiddenSize) throw new ValueError(`[${label}] projSize must be from 0 up to but not hiddenSize ${hiddenSize}, got ${projSize}`);
-    if (projSize > 0 && mode !== "LSTM") throw new ValueError(`[${label}] projSize is for LSTM only, got ${projSize}`);
+    const {
+      numLayers = 1,
+      bias = true,
+      batchFirst = false,
+      dropout: p = 0,
+      bidirectional = false,
+      projSize = 0,
+      dtype,
+    } = options;
+    if (!(p >= 0 && p <= 1))
+      throw new ValueError(`[${label}] dropout must be a probability from 0 to 1, got ${p}`);
+    if (!Number.isInteger(hiddenSize) || hiddenSize <= 0)
+      throw new ValueError(`[${label}] hiddenSize must be a whole number > 0, got ${hiddenSize}`);
+    if (!Number.isInteger(numLayers) || numLayers <= 0)
+      throw new ValueError(`[${label}] numLayers must be a whole number > 0, got ${numLayers}`);
+    if (projSize < 0 || projSize >= hiddenSize)
+      throw new ValueError(
+        `[${label}] projSize must be from 0 up to but not hiddenSize ${hiddenSize}, got ${projSize}`,
+      );
+    if (projSize > 0 && mode !== "LSTM")
+      throw new ValueError(`[${label}] projSize is for LSTM only, got ${projSize}`);
     this.mode = mode;
     this.inputSize = inputSize;
     this.hiddenSize = hiddenSize;
@@ -80,7 +104,8 @@ export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [
     for (let layer = 0; layer < numLayers; layer++) {
       for (let direction = 0; direction < this.directions; direction++) {
         const inSize = layer === 0 ? inputSize : outSize * this.directions;
-        const set = (kind: string, size: number[]) => this.registerParameter(this.nameOf(kind, layer, direction), new Parameter(empty(size, create)));
+        const set = (kind: string, size: number[]) =>
+          this.registerParameter(this.nameOf(kind, layer, direction), new Parameter(empty(size, create)));
         set("weightIh", [gates, inSize]);
         set("weightHh", [gates, outSize]);
         if (bias) {
@@ -110,7 +135,12 @@ export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [
 
   /** The parameters of one layer and direction, in the order of the op. */
   private weights(layer: number, direction: number): Tensor[] {
-    const kinds = ["weightIh", "weightHh", ...(this.bias ? ["biasIh", "biasHh"] : []), ...(this.projSize > 0 ? ["weightHr"] : [])];
+    const kinds = [
+      "weightIh",
+      "weightHh",
+      ...(this.bias ? ["biasIh", "biasHh"] : []),
+      ...(this.projSize > 0 ? ["weightHr"] : []),
+    ];
     const fields = this as unknown as Record<string, Tensor>;
     return kinds.map((kind) => fields[this.nameOf(kind, layer, direction)] as Tensor);
   }
@@ -120,7 +150,12 @@ export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [
   }
 
   /** All layers over packed rows; states are (layers * directions, batch, size). */
-  private walk(x: Tensor, batchSizes: readonly number[], h0: Tensor, c0: Tensor | null): { y: Tensor; h: Tensor; c: Tensor | null } {
+  private walk(
+    x: Tensor,
+    batchSizes: readonly number[],
+    h0: Tensor,
+    c0: Tensor | null,
+  ): { y: Tensor; h: Tensor; c: Tensor | null } {
     let y = x;
     const lastH: Tensor[] = [];
     const lastC: Tensor[] = [];
@@ -129,40 +164,58 @@ export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [
       for (let direction = 0; direction < this.directions; direction++) {
         const k = layer * this.directions + direction;
         const states = [select(h0, 0, k), ...(c0 === null ? [] : [select(c0, 0, k)])];
-        const attrs = { mode: this.mode, batchSizes, reverse: direction === 1, bias: this.bias, projection: this.projSize > 0 };
+        const attrs = {
+          mode: this.mode,
+          batchSizes,
+          reverse: direction === 1,
+          bias: this.bias,
+          projection: this.projSize > 0,
+        };
         const [out, h, c] = recurrent([y, ...states, ...this.weights(layer, direction)], attrs);
         outs.push(out as Tensor);
         lastH.push(h as Tensor);
         if (c !== undefined) lastC.push(c);
       }
       y = outs.length === 1 ? (outs[0] as Tensor) : cat(outs, 1);
-      if (this.dropout > 0 && layer < this.numLayers - 1) y = dropout(y, { p: this.dropout, training: this.training });
+      if (this.dropout > 0 && layer < this.numLayers - 1)
+        y = dropout(y, { p: this.dropout, training: this.training });
     }
     return { y, h: stack(lastH), c: lastC.length === 0 ? null : stack(lastC) };
   }
 
   private checkInput(x: Tensor, ranks: readonly number[]): void {
     if (!ranks.includes(x.shape.length)) {
-      throw new ShapeError(`[${this.label}] input must have ${ranks.join(" or ")} dimensions, got ${x.shape.length}: ${show(x.shape)}`);
+      throw new ShapeError(
+        `[${this.label}] input must have ${ranks.join(" or ")} dimensions, got ${x.shape.length}: ${show(x.shape)}`,
+      );
     }
     if (x.shape.at(-1) !== this.inputSize) {
-      throw new ShapeError(`[${this.label}] input.shape[-1] must be equal to inputSize. Expected ${this.inputSize}, got ${x.shape.at(-1)}: ${show(x.shape)}`);
+      throw new ShapeError(
+        `[${this.label}] input.shape[-1] must be equal to inputSize. Expected ${this.inputSize}, got ${x.shape.at(-1)}: ${show(x.shape)}`,
+      );
     }
     const [weight] = this.weights(0, 0) as [Tensor];
     if (x.code !== weight.code) {
-      throw new DTypeError(`[${this.label}] input is ${nameOf(x.code)}, expected ${nameOf(weight.code)}, the parameters' dtype; try input.to("${nameOf(weight.code)}")`);
+      throw new DTypeError(
+        `[${this.label}] input is ${nameOf(x.code)}, expected ${nameOf(weight.code)}, the parameters' dtype; try input.to("${nameOf(weight.code)}")`,
+      );
     }
   }
 
   private checkState(name: string, state: Tensor, batch: number, size: number): void {
     const expected = [this.numLayers * this.directions, batch, size];
     if (state.shape.length !== 3 || state.shape.some((n, d) => n !== expected[d])) {
-      throw new ShapeError(`[${this.label}] expected ${name} of shape ${show(expected)}, got ${show(state.shape)}`);
+      throw new ShapeError(
+        `[${this.label}] expected ${name} of shape ${show(expected)}, got ${show(state.shape)}`,
+      );
     }
   }
 
   /** The whole layer; `state` is [h] or [h, c], or nothing for zeros. */
-  protected runLayers(input: SequenceInput, state: readonly Tensor[] | null): { y: SequenceInput; h: Tensor; c: Tensor | null } {
+  protected runLayers(
+    input: SequenceInput,
+    state: readonly Tensor[] | null,
+  ): { y: SequenceInput; h: Tensor; c: Tensor | null } {
     const lstm = this.mode === "LSTM";
     const packed = input instanceof PackedSequence ? input : null;
     const raw = input instanceof PackedSequence ? input.data : input;
@@ -175,7 +228,10 @@ export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [
       if (!batched) x = unsqueeze(raw, 1);
       else if (this.batchFirst) x = transpose(raw, 0, 1);
       const [steps, rows] = x.shape as [number, number];
-      if (steps === 0) throw new ShapeError(`[${this.label}] expected a sequence of at least one step, got ${show(raw.shape)}`);
+      if (steps === 0)
+        throw new ShapeError(
+          `[${this.label}] expected a sequence of at least one step, got ${show(raw.shape)}`,
+        );
       batchSizes = new Array<number>(steps).fill(rows);
       x = reshape(x, [steps * rows, this.inputSize]);
     }
@@ -185,7 +241,10 @@ export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [
     let [h0, c0] = state ?? [];
     const lift = (t: Tensor | undefined, name: string, size: number): Tensor => {
       if (t === undefined) return zeros([layers, batch, size], { dtype: raw.dtype });
-      if (!batched && t.shape.length !== 2) throw new ShapeError(`[${this.label}] for an input without a batch ${name} must have 2 dimensions, got ${show(t.shape)}`);
+      if (!batched && t.shape.length !== 2)
+        throw new ShapeError(
+          `[${this.label}] for an input without a batch ${name} must have 2 dimensions, got ${show(t.shape)}`,
+        );
       const full = batched ? t : unsqueeze(t, 1);
       this.checkState(name, full, batch, size);
       const sorted = packed?.sortedIndices ?? null;
@@ -236,7 +295,11 @@ abstract class PlainRecurrent extends RNNBase<Tensor> {
 export class RNN extends PlainRecurrent {
   readonly nonlinearity: "tanh" | "relu";
 
-  constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions & { nonlinearity?: "tanh" | "relu" } = {}) {
+  constructor(
+    inputSize: number,
+    hiddenSize: number,
+    options: RecurrentOptions & { nonlinearity?: "tanh" | "relu" } = {},
+  ) {
     const nonlinearity = options.nonlinearity ?? "tanh";
     if (nonlinearity !== "tanh" && nonlinearity !== "relu") {
       throw new ValueError(`[RNN] nonlinearity must be "tanh" or "relu", got ${String(nonlinearity)}`);
@@ -267,7 +330,10 @@ export class LSTM extends RNNBase<[Tensor, Tensor]> {
     super("LSTM", inputSize, hiddenSize, options);
   }
 
-  forward(input: SequenceInput, hx?: StateArg<[Tensor, Tensor]>): [Tensor, [Tensor, Tensor]] | [PackedSequence, [Tensor, Tensor]] {
+  forward(
+    input: SequenceInput,
+    hx?: StateArg<[Tensor, Tensor]>,
+  ): [Tensor, [Tensor, Tensor]] | [PackedSequence, [Tensor, Tensor]] {
     const state = stateOf(hx);
     if (state instanceof Tensor || (Array.isArray(state) && state.length !== 2)) {
       throw new ShapeError("[LSTM] the state must be two tensors, [h0, c0]");
@@ -313,10 +379,18 @@ export abstract class RNNCellBase<S, Out> extends Module<[Tensor, StateArg<S>?],
   }
 
   /** One step; inputs without a batch are lifted. */
-  protected stepWith(m: RecurrentMode, x: Tensor, state: readonly (Tensor | undefined)[]): { h: Tensor; c: Tensor | undefined } {
+  protected stepWith(
+    m: RecurrentMode,
+    x: Tensor,
+    state: readonly (Tensor | undefined)[],
+  ): { h: Tensor; c: Tensor | undefined } {
     const label = this.constructor.name;
-    if (x.shape.length !== 1 && x.shape.length !== 2) throw new ShapeError(`[${label}] expected an input of 1 or 2 dimensions, got ${show(x.shape)}`);
-    if (x.shape.at(-1) !== this.inputSize) throw new ShapeError(`[${label}] input has inconsistent inputSize: got ${x.shape.at(-1)}, expected ${this.inputSize}`);
+    if (x.shape.length !== 1 && x.shape.length !== 2)
+      throw new ShapeError(`[${label}] expected an input of 1 or 2 dimensions, got ${show(x.shape)}`);
+    if (x.shape.at(-1) !== this.inputSize)
+      throw new ShapeError(
+        `[${label}] input has inconsistent inputSize: got ${x.shape.at(-1)}, expected ${this.inputSize}`,
+      );
     const batched = x.shape.length === 2;
     const lift = (t: Tensor) => (batched ? t : unsqueeze(t, 0));
     const input = lift(x);
@@ -324,7 +398,9 @@ export abstract class RNNCellBase<S, Out> extends Module<[Tensor, StateArg<S>?],
       if (t === undefined) return zeros([input.shape[0] as number, this.hiddenSize], { dtype: x.dtype });
       const full = lift(t);
       if (full.shape.length !== 2 || full.shape[0] !== input.shape[0] || full.shape[1] !== this.hiddenSize) {
-        throw new ShapeError(`[${label}] expected a state of shape ${show(batched ? [input.shape[0] as number, this.hiddenSize] : [this.hiddenSize])}, got ${show(t.shape)}`);
+        throw new ShapeError(
+          `[${label}] expected a state of shape ${show(batched ? [input.shape[0] as number, this.hiddenSize] : [this.hiddenSize])}, got ${show(t.shape)}`,
+        );
       }
       return full;
     };
@@ -352,14 +428,19 @@ export abstract class RNNCellBase<S, Out> extends Module<[Tensor, StateArg<S>?],
 export class RNNCell extends RNNCellBase<Tensor, Tensor> {
   readonly nonlinearity: "tanh" | "relu";
 
-  constructor(inputSize: number, hiddenSize: number, options: CellOptions & { nonlinearity?: "tanh" | "relu" } = {}) {
+  constructor(
+    inputSize: number,
+    hiddenSize: number,
+    options: CellOptions & { nonlinearity?: "tanh" | "relu" } = {},
+  ) {
     super(inputSize, hiddenSize, options.bias ?? true, 1, options.dtype);
     this.nonlinearity = options.nonlinearity ?? "tanh";
   }
 
   forward(input: Tensor, hx?: StateArg<Tensor>): Tensor {
     const state = stateOf(hx) as Tensor | null | undefined;
-    return this.stepWith(this.nonlinearity === "tanh" ? "RNN_TANH" : "RNN_RELU", input, [state ?? undefined]).h;
+    return this.stepWith(this.nonlinearity === "tanh" ? "RNN_TANH" : "RNN_RELU", input, [state ?? undefined])
+      .h;
   }
 
   override extraRepr(): string {

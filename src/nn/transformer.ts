@@ -1,4 +1,6 @@
 /** Transformer: encoder and decoder layers, stacks of them, and the whole. Source: `torch.nn.modules.transformer`. */
+
+import { gelu, relu } from "../ops/activation.js";
 import { add } from "../ops/arithmetic.js";
 import { triu } from "../ops/diagonal.js";
 import { full } from "../tensor/create.js";
@@ -9,7 +11,6 @@ import { MultiheadAttention } from "./attention.js";
 import { ModuleList } from "./containers.js";
 import { deepCopy } from "./copy.js";
 import { Dropout } from "./dropout.js";
-import { gelu, relu } from "../ops/activation.js";
 import { xavierUniform_ } from "./init.js";
 import { Linear } from "./linear.js";
 import { Module } from "./module.js";
@@ -40,7 +41,9 @@ function activationOf(label: string, activation: TransformerLayerOptions["activa
   if (activation === undefined || activation === "relu") return relu;
   if (activation === "gelu") return (x) => gelu(x);
   if (typeof activation === "function") return (x) => activation(x);
-  throw new ValueError(`[${label}] activation should be "relu", "gelu" or a function, got ${String(activation)}`);
+  throw new ValueError(
+    `[${label}] activation should be "relu", "gelu" or a function, got ${String(activation)}`,
+  );
 }
 
 /** Masks of {@link TransformerEncoderLayer}. */
@@ -53,7 +56,15 @@ export interface EncoderLayerCall {
 type Layers = ReturnType<typeof partsOf>;
 
 function partsOf(label: string, dModel: number, nhead: number, o: TransformerLayerOptions) {
-  const { dimFeedforward = 2048, dropout = 0.1, layerNormEps = 1e-5, batchFirst = false, normFirst = false, bias = true, dtype } = o;
+  const {
+    dimFeedforward = 2048,
+    dropout = 0.1,
+    layerNormEps = 1e-5,
+    batchFirst = false,
+    normFirst = false,
+    bias = true,
+    dtype,
+  } = o;
   const create = dtype === undefined ? {} : { dtype };
   return {
     attention: () => new MultiheadAttention(dModel, nhead, { dropout, batchFirst, bias, ...create }),
@@ -214,7 +225,11 @@ export class TransformerEncoder extends Module<[Tensor, EncoderCall?], Tensor> {
   constructor(
     encoderLayer: TransformerEncoderLayer,
     numLayers: number,
-    options: { norm?: Module<[Tensor], Tensor> | null; enableNestedTensor?: boolean; maskCheck?: boolean } = {},
+    options: {
+      norm?: Module<[Tensor], Tensor> | null;
+      enableNestedTensor?: boolean;
+      maskCheck?: boolean;
+    } = {},
   ) {
     super();
     this.layers = new ModuleList(Array.from({ length: numLayers }, () => deepCopy(encoderLayer)));
@@ -224,7 +239,11 @@ export class TransformerEncoder extends Module<[Tensor, EncoderCall?], Tensor> {
 
   forward(src: Tensor, options: EncoderCall = {}): Tensor {
     let x = src;
-    const call = { srcMask: options.mask ?? null, srcKeyPaddingMask: options.srcKeyPaddingMask ?? null, isCausal: options.isCausal ?? false };
+    const call = {
+      srcMask: options.mask ?? null,
+      srcKeyPaddingMask: options.srcKeyPaddingMask ?? null,
+      isCausal: options.isCausal ?? false,
+    };
     for (const layer of this.layers) x = layer(x, call);
     return this.norm === null ? x : this.norm(x);
   }
@@ -236,7 +255,11 @@ export class TransformerDecoder extends Module<[Tensor, Tensor, DecoderLayerCall
   readonly numLayers: number;
   norm: Module<[Tensor], Tensor> | null;
 
-  constructor(decoderLayer: TransformerDecoderLayer, numLayers: number, options: { norm?: Module<[Tensor], Tensor> | null } = {}) {
+  constructor(
+    decoderLayer: TransformerDecoderLayer,
+    numLayers: number,
+    options: { norm?: Module<[Tensor], Tensor> | null } = {},
+  ) {
     super();
     this.layers = new ModuleList(Array.from({ length: numLayers }, () => deepCopy(decoderLayer)));
     this.numLayers = numLayers;
@@ -281,12 +304,27 @@ export class Transformer extends Module<[Tensor, Tensor, TransformerCall?], Tens
 
   constructor(options: TransformerOptions = {}) {
     super();
-    const { dModel = 512, nhead = 8, numEncoderLayers = 6, numDecoderLayers = 6, layerNormEps = 1e-5, bias = true, dtype } = options;
-    const norm = () => new LayerNorm([dModel], { eps: layerNormEps, bias, ...(dtype === undefined ? {} : { dtype }) });
+    const {
+      dModel = 512,
+      nhead = 8,
+      numEncoderLayers = 6,
+      numDecoderLayers = 6,
+      layerNormEps = 1e-5,
+      bias = true,
+      dtype,
+    } = options;
+    const norm = () =>
+      new LayerNorm([dModel], { eps: layerNormEps, bias, ...(dtype === undefined ? {} : { dtype }) });
     this.encoder =
-      options.customEncoder ?? new TransformerEncoder(new TransformerEncoderLayer(dModel, nhead, options), numEncoderLayers, { norm: norm() });
+      options.customEncoder ??
+      new TransformerEncoder(new TransformerEncoderLayer(dModel, nhead, options), numEncoderLayers, {
+        norm: norm(),
+      });
     this.decoder =
-      options.customDecoder ?? new TransformerDecoder(new TransformerDecoderLayer(dModel, nhead, options), numDecoderLayers, { norm: norm() });
+      options.customDecoder ??
+      new TransformerDecoder(new TransformerDecoderLayer(dModel, nhead, options), numDecoderLayers, {
+        norm: norm(),
+      });
     this.dModel = dModel;
     this.nhead = nhead;
     this.batchFirst = options.batchFirst ?? false;
@@ -297,13 +335,21 @@ export class Transformer extends Module<[Tensor, Tensor, TransformerCall?], Tens
     const batched = src.ndim === 3;
     const at = this.batchFirst ? 0 : 1;
     if (src.ndim !== tgt.ndim || (batched && src.shape[at] !== tgt.shape[at])) {
-      throw new ShapeError(`[Transformer] the batch number of src and tgt must be equal: got ${show(src.shape)} and ${show(tgt.shape)}`);
+      throw new ShapeError(
+        `[Transformer] the batch number of src and tgt must be equal: got ${show(src.shape)} and ${show(tgt.shape)}`,
+      );
     }
     if (src.shape.at(-1) !== this.dModel || tgt.shape.at(-1) !== this.dModel) {
-      throw new ShapeError(`[Transformer] the feature number of src and tgt must be equal to dModel ${this.dModel}: got ${show(src.shape)} and ${show(tgt.shape)}`);
+      throw new ShapeError(
+        `[Transformer] the feature number of src and tgt must be equal to dModel ${this.dModel}: got ${show(src.shape)} and ${show(tgt.shape)}`,
+      );
     }
     const { srcMask, srcKeyPaddingMask, srcIsCausal, ...rest } = options;
-    const memory = this.encoder(src, { mask: srcMask ?? null, srcKeyPaddingMask: srcKeyPaddingMask ?? null, isCausal: srcIsCausal ?? false });
+    const memory = this.encoder(src, {
+      mask: srcMask ?? null,
+      srcKeyPaddingMask: srcKeyPaddingMask ?? null,
+      isCausal: srcIsCausal ?? false,
+    });
     return this.decoder(tgt, memory, rest);
   }
 

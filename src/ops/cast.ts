@@ -1,6 +1,6 @@
 /** Copies and casts: clone, contiguous, detach, to and the named casts. */
 import { defineOp, engineOps, run } from "../autograd/node.js";
-import { type DType, type DTypeCode, codeOf } from "../tensor/dtype.js";
+import { codeOf, type DType, type DTypeCode } from "../tensor/dtype.js";
 import { castTo, copyOf, detached } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 

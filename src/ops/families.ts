@@ -79,6 +79,12 @@ export { digamma, igamma, igammac, lgamma, mvlgamma } from "./gamma.js";
 export { gather, indexAdd, indexCopy, indexFill, indexSelect, scatter, scatterAdd } from "./gather.js";
 export { asStrided } from "./geometry.js";
 export { indexPut } from "./indexing.js";
+export { cholesky, choleskyInverse, choleskySolve } from "./linalg/cholesky.js";
+export { det, logdet, slogdet } from "./linalg/determinant.js";
+export { normOf as norm } from "./linalg/norms.js";
+export { matrixExp, matrixPower } from "./linalg/powers.js";
+export { pinverse } from "./linalg/pseudoinverse.js";
+export { inverse } from "./linalg/solve.js";
 export {
   bitwiseAnd,
   bitwiseLeftShift,
@@ -115,7 +121,7 @@ export { logSoftmax, softmax, softmin } from "./softmax.js";
 export { argsort, kthvalue, median, mode, msort, nanmedian, sort, topk } from "./sort.js";
 export { logit, sinc, xlogy } from "./special.js";
 export { chunk, dsplit, hsplit, split, splitWithSizes, tensorSplit, unbind, vsplit } from "./split.js";
-export { dist, logsumexp, nanmean, nansum, norm, std, var_ as var } from "./statistics.js";
+export { dist, logsumexp, nanmean, nansum, std, var_ as var } from "./statistics.js";
 export { mean, sum } from "./sum.js";
 export { put, take, takeAlongDim } from "./take.js";
 export {

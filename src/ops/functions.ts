@@ -21,6 +21,7 @@ export {
   stack,
   vstack,
 } from "./join.js";
+export { chainMatmul } from "./linalg/powers.js";
 export { whereOrNonzero as where } from "./masked.js";
 export { constantPadNd } from "./pad.js";
 export { tensordot, vander } from "./products.js";

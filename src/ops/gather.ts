@@ -1,10 +1,22 @@
 /** Moves along one dimension by index: gather, scatter and its reductions, indexSelect, indexAdd, indexCopy, indexFill. */
-import { kernels } from "../kernels/index.js";
+
 import { defineOp, run } from "../autograd/node.js";
+import { kernels } from "../kernels/index.js";
 import { INT32, INT64, nameOf, SIZES } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
-import { castTo, contiguous, copyInto, copyOf, empty, expandTo, full, ptr, readAt, viewOf } from "../tensor/raw.js";
+import {
+  castTo,
+  contiguous,
+  copyInto,
+  copyOf,
+  empty,
+  expandTo,
+  full,
+  ptr,
+  readAt,
+  viewOf,
+} from "../tensor/raw.js";
 import { contiguousStrides, numelOf, type Shape, wrapDim } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { mul } from "./arithmetic.js";
@@ -24,7 +36,11 @@ const INDEX_ADD = kernelTable("indexAdd");
 /** The part of a shape before, at and after a dimension; a 0-d tensor counts as one element. */
 export function split3(shape: Shape, dim: number): { outer: number; size: number; inner: number } {
   if (shape.length === 0) return { outer: 1, size: 1, inner: 1 };
-  return { outer: numelOf(shape.slice(0, dim)), size: shape[dim] as number, inner: numelOf(shape.slice(dim + 1)) };
+  return {
+    outer: numelOf(shape.slice(0, dim)),
+    size: shape[dim] as number,
+    inner: numelOf(shape.slice(dim + 1)),
+  };
 }
 
 /** Indices as contiguous int64 within [0, size); throws naming the op, the index and the range. */
@@ -38,7 +54,9 @@ export function checkedIndex(op: string, index: Tensor, size: number, negative =
   const bad = kernels.checkIndex(ptr(flat), flat.numel, low, size);
   if (bad >= 0) {
     const got = readAt(flat, flat.storageOffset + bad);
-    throw new IndexError(`[${op}] index ${got} is out of range: expected ${low} to ${size - 1} for a dimension of size ${size}`);
+    throw new IndexError(
+      `[${op}] index ${got} is out of range: expected ${low} to ${size - 1} for a dimension of size ${size}`,
+    );
   }
   if (!negative) return flat;
   const wrapped = empty(flat.shape, INT64);
@@ -52,9 +70,12 @@ function corner(t: Tensor, shape: Shape): Tensor {
 }
 
 function checkIndexShape(op: string, x: Shape, index: Shape, dim: number, allButDim: boolean): void {
-  const fits = x.length === index.length && index.every((n, d) => (allButDim && d === dim) || n <= (x[d] as number));
+  const fits =
+    x.length === index.length && index.every((n, d) => (allButDim && d === dim) || n <= (x[d] as number));
   if (!fits && !(x.length === 0 && index.length <= 1) && !(index.length === 0 && x.length <= 1)) {
-    throw new ShapeError(`[${op}] index of shape ${show(index)} does not fit ${show(x)} along dimension ${dim}: expected as many dimensions, none larger`);
+    throw new ShapeError(
+      `[${op}] index of shape ${show(index)} does not fit ${show(x)} along dimension ${dim}: expected as many dimensions, none larger`,
+    );
   }
 }
 
@@ -82,12 +103,19 @@ export function scatterAlong(shape: Shape, dim: number, index: Tensor, src: Tens
 const scatterSumOp = defineOp<{ shape: Shape; dim: number }>({
   name: "GatherBackward",
   saves: [1],
-  forward: ([src, index], { shape, dim }) => scatterInto(SCATTER_ADD, full(shape, 0, (src as Tensor).code), dim, index as Tensor, src as Tensor),
+  forward: ([src, index], { shape, dim }) =>
+    scatterInto(SCATTER_ADD, full(shape, 0, (src as Tensor).code), dim, index as Tensor, src as Tensor),
   backward: (g, n) => [run(gatherOp, [g, n.input(1)], { dim: n.attrs.dim })],
 });
 
 /** Joins `src` into `out` in place at the indices; raw. @internal */
-export function scatterInto(table: KernelTable, out: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
+export function scatterInto(
+  table: KernelTable,
+  out: Tensor,
+  dim: number,
+  index: Tensor,
+  src: Tensor,
+): Tensor {
   if (index.numel === 0) return out;
   const s = src.shape.length === 0 ? contiguous(expandTo(src, index.shape)) : corner(src, index.shape);
   const same = index.shape.every((n, d) => d === dim || n === out.shape[d]);
@@ -119,7 +147,8 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 const scatterOp = defineOp<{ dim: number }>({
   name: "Scatter",
   saves: [2],
-  forward: ([x, src, index], { dim }) => scatterInto(SCATTER, copyOf(x as Tensor), dim, index as Tensor, src as Tensor),
+  forward: ([x, src, index], { dim }) =>
+    scatterInto(SCATTER, copyOf(x as Tensor), dim, index as Tensor, src as Tensor),
   backward: (g, n) => {
     const index = n.input(2);
     const zero = full([], 0, g.code);
@@ -143,13 +172,17 @@ function padTo(g: Tensor, shape: Shape): Tensor {
 const scatterAddOp = defineOp<{ dim: number }>({
   name: "ScatterAdd",
   saves: [2],
-  forward: ([x, src, index], { dim }) => scatterInto(SCATTER_ADD, copyOf(x as Tensor), dim, index as Tensor, src as Tensor),
+  forward: ([x, src, index], { dim }) =>
+    scatterInto(SCATTER_ADD, copyOf(x as Tensor), dim, index as Tensor, src as Tensor),
   backward: (g, n) => [g, n.needs(1) ? padTo(run(gatherOp, [g, n.input(2)], n.attrs), n.shape(1)) : null],
 });
 
 function source(op: string, x: Tensor, src: Tensor | Scalar, index: Tensor, dim: number): Tensor {
   if (!(src instanceof Tensor)) return full([], src, x.code);
-  if (src.code !== x.code) throw new DTypeError(`[${op}] expected src of dtype ${nameOf(x.code)}, as the tensor's, got ${nameOf(src.code)}`);
+  if (src.code !== x.code)
+    throw new DTypeError(
+      `[${op}] expected src of dtype ${nameOf(x.code)}, as the tensor's, got ${nameOf(src.code)}`,
+    );
   if (index.numel > 0) checkIndexShape(op, src.shape, index.shape, dim, false);
   return src;
 }
@@ -161,7 +194,13 @@ export interface ScatterOptions {
 }
 
 /** A copy of `x` with `src` (tensor or number) written at the indices along `dim`. Source: `torch.scatter`. */
-export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | Scalar, options: ScatterOptions = {}): Tensor {
+export function scatter(
+  x: Tensor,
+  dim: number,
+  index: Tensor,
+  src: Tensor | Scalar,
+  options: ScatterOptions = {},
+): Tensor {
   const d = wrapDim("scatter", dim, x.shape.length);
   const s = source("scatter", x, src, index, d);
   if (index.numel > 0) checkIndexShape("scatter", x.shape, index.shape, d, true);
@@ -179,7 +218,8 @@ const SCATTER_MUL = kernelTable("scatterMul");
 /** Only for the data: PyTorch defines no gradient for `reduce="multiply"` of the source. */
 const scatterMulOp = defineOp<{ dim: number }>({
   name: "ScatterMultiply",
-  forward: ([x, src, index], { dim }) => scatterInto(SCATTER_MUL, copyOf(x as Tensor), dim, index as Tensor, src as Tensor),
+  forward: ([x, src, index], { dim }) =>
+    scatterInto(SCATTER_MUL, copyOf(x as Tensor), dim, index as Tensor, src as Tensor),
   backward: () => [null, null],
 });
 
@@ -195,13 +235,26 @@ const indexSelectOp = defineOp<{ dim: number }>({
     const src = contiguous(x as Tensor);
     const i = index as Tensor;
     const { outer, size, inner } = split3(src.shape, dim);
-    const out = empty(src.shape.length === 0 ? [] : src.shape.map((n, d) => (d === dim ? i.numel : n)), src.code);
+    const out = empty(
+      src.shape.length === 0 ? [] : src.shape.map((n, d) => (d === dim ? i.numel : n)),
+      src.code,
+    );
     if (out.numel === 0) return out;
     const bytes = SIZES[src.code] as number;
     const [px, pi, po] = [ptr(src), ptr(i), ptr(out)];
     if (outer === 1) {
       inPieces(i.numel, Math.ceil(GRAIN / inner), (first, count) => {
-        enqueue(INDEX_SELECT, src.code, px, pi + first * 8, po + first * inner * bytes, 1, size, count, inner);
+        enqueue(
+          INDEX_SELECT,
+          src.code,
+          px,
+          pi + first * 8,
+          po + first * inner * bytes,
+          1,
+          size,
+          count,
+          inner,
+        );
       });
     } else kernelFor(INDEX_SELECT, src.code)(px, pi, po, outer, size, i.numel, inner);
     return out;
@@ -210,7 +263,8 @@ const indexSelectOp = defineOp<{ dim: number }>({
 });
 
 function vectorIndex(op: string, index: Tensor, size: number): Tensor {
-  if (index.shape.length > 1) throw new ShapeError(`[${op}] expected a vector of indices, got shape ${show(index.shape)}`);
+  if (index.shape.length > 1)
+    throw new ShapeError(`[${op}] expected a vector of indices, got shape ${show(index.shape)}`);
   return checkedIndex(op, index, size);
 }
 
@@ -228,7 +282,8 @@ const indexAddOp = defineOp<{ dim: number; alpha: number }>({
     const s = contiguous(src as Tensor);
     const { outer, size, inner } = split3(out.shape, dim);
     const i = index as Tensor;
-    if (s.numel > 0) kernelFor(INDEX_ADD, out.code)(ptr(out), ptr(i), ptr(s), outer, size, i.numel, inner, alpha);
+    if (s.numel > 0)
+      kernelFor(INDEX_ADD, out.code)(ptr(out), ptr(i), ptr(s), outer, size, i.numel, inner, alpha);
     return out;
   },
   backward: (g, n) => {
@@ -238,15 +293,26 @@ const indexAddOp = defineOp<{ dim: number; alpha: number }>({
 });
 
 function checkSlices(op: string, x: Tensor, dim: number, index: Tensor, src: Tensor): void {
-  const fits = src.shape.length === x.shape.length && x.shape.every((n, d) => (src.shape[d] as number) === (d === dim ? index.numel : n));
+  const fits =
+    src.shape.length === x.shape.length &&
+    x.shape.every((n, d) => (src.shape[d] as number) === (d === dim ? index.numel : n));
   if (!fits && !(x.shape.length === 0 && src.numel === 1)) {
-    throw new ShapeError(`[${op}] source of shape ${show(src.shape)} does not fit ${show(x.shape)} with ${index.numel} indices along dimension ${dim}`);
+    throw new ShapeError(
+      `[${op}] source of shape ${show(src.shape)} does not fit ${show(x.shape)} with ${index.numel} indices along dimension ${dim}`,
+    );
   }
-  if (src.code !== x.code) throw new DTypeError(`[${op}] expected a source of dtype ${nameOf(x.code)}, got ${nameOf(src.code)}`);
+  if (src.code !== x.code)
+    throw new DTypeError(`[${op}] expected a source of dtype ${nameOf(x.code)}, got ${nameOf(src.code)}`);
 }
 
 /** A copy of `x` with `alpha * source` slices added at the indices, along `dim`. Source: `torch.index_add`. */
-export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: number } = {}): Tensor {
+export function indexAdd(
+  x: Tensor,
+  dim: number,
+  index: Tensor,
+  source: Tensor,
+  options: { alpha?: number } = {},
+): Tensor {
   const d = wrapDim("indexAdd", dim, x.shape.length);
   checkSlices("indexAdd", x, d, index, source);
   const i = vectorIndex("indexAdd", index, x.shape[d] ?? 1);
@@ -288,6 +354,7 @@ export function indexFill(x: Tensor, dim: number, index: Tensor, value: Scalar |
   const i = vectorIndex("indexFill", index, x.shape[d] ?? 1);
   const shape = x.shape.map((n, k) => (k === d ? i.numel : n));
   const v = value instanceof Tensor ? cast(value, x.code) : full([], value, x.code);
-  if (v.shape.length > 0) throw new ShapeError(`[indexFill] expected a number or a 0-d tensor, got shape ${show(v.shape)}`);
+  if (v.shape.length > 0)
+    throw new ShapeError(`[indexFill] expected a number or a 0-d tensor, got shape ${show(v.shape)}`);
   return run(indexCopyOp, [x, expand(v, shape), i], { dim: d });
 }

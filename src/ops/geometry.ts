@@ -3,10 +3,10 @@
  * Its derivative puts the gradient where the view looked, into zeros, and that one's derivative is the view again.
  */
 import { defineOp, engineOps, run, runView } from "../autograd/node.js";
+import { mem } from "../kernels/index.js";
 import { FLOAT64, SIZES } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { address } from "../tensor/heap.js";
-import { mem } from "../kernels/index.js";
 import { castTo, contiguous, copyInto, copyOf, fillWith, full, toTyped, viewOf } from "../tensor/raw.js";
 import { contiguousStrides, numelOf, type Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -82,7 +82,8 @@ export function scatterView(g: Tensor, into: Shape, where: Geometry): Tensor {
 
 const gatherOp = defineOp<Geometry>({
   name: "AsStrided",
-  forward: ([x], { shape, strides, offset }) => copyOf(viewOf(contiguous(x as Tensor), shape, strides, offset)),
+  forward: ([x], { shape, strides, offset }) =>
+    copyOf(viewOf(contiguous(x as Tensor), shape, strides, offset)),
   backward: (g, n) => [scatterView(g, n.shape(0), n.attrs)],
 });
 
@@ -92,7 +93,10 @@ export function gather(x: Tensor, where: Geometry): Tensor {
 }
 
 /** Makes a view op out of a geometry function; the gradient needs nothing else. */
-export function defineView<A>(name: string, geometry: (from: Geometry, attrs: A) => Geometry): (x: Tensor, attrs: A) => Tensor {
+export function defineView<A>(
+  name: string,
+  geometry: (from: Geometry, attrs: A) => Geometry,
+): (x: Tensor, attrs: A) => Tensor {
   const op = defineOp<A>({
     name,
     forward: ([x], attrs) => {
@@ -102,7 +106,9 @@ export function defineView<A>(name: string, geometry: (from: Geometry, attrs: A)
     },
     backward: (g, n) => {
       const shape = n.shape(0);
-      return [scatterView(g, shape, geometry({ shape, strides: contiguousStrides(shape), offset: 0 }, n.attrs))];
+      return [
+        scatterView(g, shape, geometry({ shape, strides: contiguousStrides(shape), offset: 0 }, n.attrs)),
+      ];
     },
   });
   return (x, attrs) => runView(op, x, attrs);
@@ -111,7 +117,8 @@ export function defineView<A>(name: string, geometry: (from: Geometry, attrs: A)
 /** Row-major positions, in a tensor of geometry `of`, of the storage places of `where`; -1 for places it lacks. */
 function positions(of: Geometry, where: Geometry): Geometry | BigInt64Array {
   const plain = contiguousStrides(of.shape);
-  if (of.strides.every((s, i) => s === plain[i] || of.shape[i] === 1)) return { ...where, offset: where.offset - of.offset };
+  if (of.strides.every((s, i) => s === plain[i] || of.shape[i] === 1))
+    return { ...where, offset: where.offset - of.offset };
   const place = new Map<number, number>();
   let k = 0;
   walk(of, (index) => {
@@ -170,7 +177,9 @@ const takeOp = defineOp<{ at: BigInt64Array; shape: Shape }>({
 });
 
 function place(g: Tensor, into: Shape, where: Geometry | BigInt64Array): Tensor {
-  return where instanceof BigInt64Array ? run(placeOp, [g], { into, at: where }) : scatterView(g, into, where);
+  return where instanceof BigInt64Array
+    ? run(placeOp, [g], { into, at: where })
+    : scatterView(g, into, where);
 }
 
 function take(x: Tensor, at: BigInt64Array, shape: Shape): Tensor {
@@ -181,7 +190,12 @@ function take(x: Tensor, at: BigInt64Array, shape: Shape): Tensor {
  * A view with the given size, strides and offset (in elements of the storage). Source: `torch.as_strided`.
  * @throws ShapeError when it would reach outside the storage.
  */
-export function asStrided(x: Tensor, size: Shape, stride: readonly number[], options: { storageOffset?: number } = {}): Tensor {
+export function asStrided(
+  x: Tensor,
+  size: Shape,
+  stride: readonly number[],
+  options: { storageOffset?: number } = {},
+): Tensor {
   const offset = options.storageOffset ?? x.storageOffset;
   checkReach(x, size, stride, offset);
   const of = { shape: x.shape, strides: x.strides, offset: x.storageOffset };
@@ -190,7 +204,9 @@ export function asStrided(x: Tensor, size: Shape, stride: readonly number[], opt
 
 function checkReach(x: Tensor, size: Shape, stride: readonly number[], offset: number): void {
   if (size.length !== stride.length || stride.some((s) => s < 0) || offset < 0) {
-    throw new ShapeError(`[asStrided] size ${show(size)} and stride ${show(stride)} must have the same length and strides >= 0`);
+    throw new ShapeError(
+      `[asStrided] size ${show(size)} and stride ${show(stride)} must have the same length and strides >= 0`,
+    );
   }
   const last = offset + size.reduce((sum, n, i) => sum + (n - 1) * (stride[i] as number), 0);
   const capacity = x.storage.nbytes / (SIZES[x.code] as number);

@@ -1,9 +1,10 @@
 /** Matrix products on the packed GEMM kernel: mm, bmm, matmul, mv, dot, outer and the add-forms. */
-import { kernels, putInts } from "../kernels/index.js";
+
 import { defineOp, run } from "../autograd/node.js";
+import { kernels, putInts } from "../kernels/index.js";
 import { type DTypeCode, FLOAT32, FLOAT64, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
-import { allocate, address, release } from "../tensor/heap.js";
+import { address, allocate, release } from "../tensor/heap.js";
 import { enqueue, inPieces, kernelTable } from "../tensor/launch.js";
 import { empty, ptr } from "../tensor/raw.js";
 import { broadcastShapes, numelOf } from "../tensor/shape.js";
@@ -38,7 +39,14 @@ function matrixStrides(t: Tensor): [number, number] {
  * out[m, n] = a[m, k] b[k, n] (+ bias by row of b's columns, biasKind 1, or by row of a, biasKind 2) on raw 2-d
  * tensors of any strides. Threads share rows or columns; every element is summed alike, so bits do not change.
  */
-export function gemmInto(out: Tensor, a: Tensor, b: Tensor, accumulate = false, bias: Tensor | null = null, biasKind = 0): void {
+export function gemmInto(
+  out: Tensor,
+  a: Tensor,
+  b: Tensor,
+  accumulate = false,
+  bias: Tensor | null = null,
+  biasKind = 0,
+): void {
   const [m, k] = a.shape as [number, number];
   const n = b.shape[1] as number;
   if (m === 0 || n === 0) return;
@@ -65,11 +73,50 @@ export function gemmInto(out: Tensor, a: Tensor, b: Tensor, accumulate = false, 
       const from = first * unit;
       const length = Math.min((byRows ? m : n) - from, count * unit);
       const own = (at >>> 0) + one * piece++;
-      const biasAt = pbias === 0 ? 0 : pbias + (biasKind === 1 ? (byRows ? 0 : from) : byRows ? from : 0) * size;
+      const biasAt =
+        pbias === 0 ? 0 : pbias + (biasKind === 1 ? (byRows ? 0 : from) : byRows ? from : 0) * size;
       if (byRows) {
-        enqueue(GEMM, out.code, length, n, k, 1, pa + from * rsa * size, rsa, csa, pb, rsb, csb, beta, po + from * n * size, n, own, biasAt, biasKind);
+        enqueue(
+          GEMM,
+          out.code,
+          length,
+          n,
+          k,
+          1,
+          pa + from * rsa * size,
+          rsa,
+          csa,
+          pb,
+          rsb,
+          csb,
+          beta,
+          po + from * n * size,
+          n,
+          own,
+          biasAt,
+          biasKind,
+        );
       } else {
-        enqueue(GEMM, out.code, m, length, k, 1, pa, rsa, csa, pb + from * csb * size, rsb, csb, beta, po + from * size, n, own, biasAt, biasKind);
+        enqueue(
+          GEMM,
+          out.code,
+          m,
+          length,
+          k,
+          1,
+          pa,
+          rsa,
+          csa,
+          pb + from * csb * size,
+          rsb,
+          csb,
+          beta,
+          po + from * size,
+          n,
+          own,
+          biasAt,
+          biasKind,
+        );
       }
     });
   }
@@ -123,7 +170,24 @@ function bmmInto(out: Tensor, x: Tensor, y: Tensor, batch: number, m: number, n:
   const pieces = Math.max(1, Math.min(16, batch, Math.floor((batch * per) / GRAIN_PRODUCT)));
   const scratch = allocate(one * pieces);
   const at = ((address(scratch) + 63) & -64) >>> 0;
-  const desc = putInts([m, n, k, rsa, csa, rsb, csb, n, 1, 1, x.strides[0] as number, 0, y.strides[0] as number, 0, m * n, 0]);
+  const desc = putInts([
+    m,
+    n,
+    k,
+    rsa,
+    csa,
+    rsb,
+    csb,
+    n,
+    1,
+    1,
+    x.strides[0] as number,
+    0,
+    y.strides[0] as number,
+    0,
+    m * n,
+    0,
+  ]);
   const [pa, pb, po] = [ptr(x), ptr(y), ptr(out)];
   let piece = 0;
   inPieces(batch, Math.ceil(batch / pieces), (first, count) => {
@@ -146,7 +210,9 @@ function misfit(op: string, a: Tensor, b: Tensor): ShapeError {
 /** Checks dtypes of a product; integers are multiplied through float64 (exact below 2^53). */
 function numeric(op: string, a: Tensor, b: Tensor): void {
   if (a.code !== b.code) {
-    throw new DTypeError(`[${op}] expected operands of one dtype, got ${nameOf(a.code)} and ${nameOf(b.code)}; try .to("${nameOf(Math.max(a.code, b.code))}")`);
+    throw new DTypeError(
+      `[${op}] expected operands of one dtype, got ${nameOf(a.code)} and ${nameOf(b.code)}; try .to("${nameOf(Math.max(a.code, b.code))}")`,
+    );
   }
 }
 
@@ -158,7 +224,9 @@ function throughFloat(a: Tensor, b: Tensor, fn: (a: Tensor, b: Tensor) => Tensor
 /** Product of two matrices. Source: `torch.mm`. */
 export function mm(x: Tensor, mat2: Tensor): Tensor {
   if (x.shape.length !== 2 || mat2.shape.length !== 2) {
-    throw new ShapeError(`[mm] expected two matrices, got ${show(x.shape)} and ${show(mat2.shape)}; try matmul`);
+    throw new ShapeError(
+      `[mm] expected two matrices, got ${show(x.shape)} and ${show(mat2.shape)}; try matmul`,
+    );
   }
   if (x.shape[1] !== mat2.shape[0]) throw misfit("mm", x, mat2);
   numeric("mm", x, mat2);
@@ -168,7 +236,9 @@ export function mm(x: Tensor, mat2: Tensor): Tensor {
 /** Products of two batches of matrices, (B, M, K) by (B, K, N). Source: `torch.bmm`. */
 export function bmm(x: Tensor, mat2: Tensor): Tensor {
   if (x.shape.length !== 3 || mat2.shape.length !== 3 || x.shape[0] !== mat2.shape[0]) {
-    throw new ShapeError(`[bmm] expected two batches of as many matrices, got ${show(x.shape)} and ${show(mat2.shape)}`);
+    throw new ShapeError(
+      `[bmm] expected two batches of as many matrices, got ${show(x.shape)} and ${show(mat2.shape)}`,
+    );
   }
   if (x.shape[2] !== mat2.shape[1]) throw misfit("bmm", x, mat2);
   numeric("bmm", x, mat2);
@@ -178,7 +248,8 @@ export function bmm(x: Tensor, mat2: Tensor): Tensor {
 /** Whether the leading dimensions can be seen as one without a copy. */
 function mergesLead(t: Tensor): boolean {
   for (let d = 0; d < t.shape.length - 2; d++) {
-    if (t.shape[d] !== 1 && t.strides[d] !== (t.strides[d + 1] as number) * (t.shape[d + 1] as number)) return false;
+    if (t.shape[d] !== 1 && t.strides[d] !== (t.strides[d + 1] as number) * (t.shape[d + 1] as number))
+      return false;
   }
   return true;
 }
@@ -191,7 +262,10 @@ function mergesLead(t: Tensor): boolean {
  */
 export function matmul(x: Tensor, other: Tensor): Tensor {
   const [da, db] = [x.shape.length, other.shape.length];
-  if (da === 0 || db === 0) throw new ShapeError(`[matmul] 0-d tensors cannot be multiplied as matrices: got ${show(x.shape)} and ${show(other.shape)}; try mul`);
+  if (da === 0 || db === 0)
+    throw new ShapeError(
+      `[matmul] 0-d tensors cannot be multiplied as matrices: got ${show(x.shape)} and ${show(other.shape)}; try mul`,
+    );
   if (x.shape.at(-1) !== (db === 1 ? other.shape[0] : other.shape.at(-2))) throw misfit("matmul", x, other);
   numeric("matmul", x, other);
   if (da === 1 && db === 1) return dot(x, other);
@@ -224,7 +298,9 @@ export function mv(x: Tensor, vec: Tensor): Tensor {
 /** Sum of the products of two vectors. Source: `torch.dot`. */
 export function dot(x: Tensor, other: Tensor): Tensor {
   if (x.shape.length !== 1 || other.shape.length !== 1 || x.shape[0] !== other.shape[0]) {
-    throw new ShapeError(`[dot] expected two vectors of one length, got ${show(x.shape)} and ${show(other.shape)}`);
+    throw new ShapeError(
+      `[dot] expected two vectors of one length, got ${show(x.shape)} and ${show(other.shape)}`,
+    );
   }
   numeric("dot", x, other);
   return sum(mul(x, other), { dtype: x.dtype });
@@ -273,12 +349,21 @@ export function addr(input: Tensor, vec1: Tensor, vec2: Tensor, options: AddProd
 }
 
 /** `beta * input + alpha * bmm(batch1, batch2)`. Source: `torch.baddbmm`. */
-export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: AddProductOptions = {}): Tensor {
+export function baddbmm(
+  input: Tensor,
+  batch1: Tensor,
+  batch2: Tensor,
+  options: AddProductOptions = {},
+): Tensor {
   return addProduct(input, bmm(batch1, batch2), options);
 }
 
 /** `beta * input + alpha * sum over the batch of bmm(batch1, batch2)`. Source: `torch.addbmm`. */
-export function addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: AddProductOptions = {}): Tensor {
+export function addbmm(
+  input: Tensor,
+  batch1: Tensor,
+  batch2: Tensor,
+  options: AddProductOptions = {},
+): Tensor {
   return addProduct(input, sum(bmm(batch1, batch2), 0), options);
 }
-

@@ -11,7 +11,9 @@ export type NestedArray = number | boolean | NestedArray[];
 /** The value of a tensor of one element as a number. @internal */
 export function itemOf(x: Tensor): number {
   if (x.numel !== 1) {
-    throw new ShapeError(`[item] only a tensor of one element can be read as a number: got shape ${show(x.shape)}; try toArray()`);
+    throw new ShapeError(
+      `[item] only a tensor of one element can be read as a number: got shape ${show(x.shape)}; try toArray()`,
+    );
   }
   nextOp();
   return readAt(x, x.storageOffset);
@@ -46,4 +48,3 @@ export function toArray(x: Tensor): NestedArray {
   };
   return build(0);
 }
-

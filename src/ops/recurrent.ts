@@ -10,9 +10,9 @@ import { release } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, kernelFor, kernelTable } from "../tensor/launch.js";
 import { addInto, contiguous, copyInto, copyOf, empty, full, ptr, viewOf } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { relu } from "./activation.js";
 import { add, mul, sub } from "./arithmetic.js";
 import { sigmoid, tanh } from "./exponential.js";
-import { relu } from "./activation.js";
 import { cat } from "./join.js";
 import { linear } from "./linear.js";
 import { gemmInto } from "./matmul.js";
@@ -116,7 +116,14 @@ function vectorSum(a: Tensor, b: Tensor): Tensor {
 }
 
 /** Calls a cell kernel on the rows of a step, shared among threads when the step is large. */
-function cell(table: typeof ADD, code: number, size: number, rows: number, ptrs: readonly number[], hidden: number): void {
+function cell(
+  table: typeof ADD,
+  code: number,
+  size: number,
+  rows: number,
+  ptrs: readonly number[],
+  hidden: number,
+): void {
   const work = rows * size;
   if (work < GRAIN / 2) {
     kernelFor(table, code)(...ptrs, hidden, 0, rows);
@@ -159,13 +166,27 @@ const recurrentOp = defineMultiOp<RecurrentAttrs>({
       const at = (t: Tensor) => ptr(t) + offset * (t.shape[1] as number) * bytes;
       if (gh !== null) {
         const inner = rowsOf(gh, offset, rows);
-        gemmInto(inner, before, wHh, false, i.bHh === undefined ? null : contiguous(i.bHh), i.bHh === undefined ? 0 : 1);
+        gemmInto(
+          inner,
+          before,
+          wHh,
+          false,
+          i.bHh === undefined ? null : contiguous(i.bHh),
+          i.bHh === undefined ? 0 : 1,
+        );
         cell(GRU_FORWARD, code, 3 * hidden, rows, [at(gates), at(gh), at(hPrev), at(y)], hidden);
       } else {
         gemmInto(sums, before, wHh, true);
         if (c !== null && cPrev !== null && tc !== null) {
           copyInto(rowsOf(cPrev, offset, rows), rowsOf(c, 0, rows));
-          cell(LSTM_FORWARD, code, 4 * hidden, rows, [at(gates), at(cPrev), ptr(c), at(tc), ptr(out)], hidden);
+          cell(
+            LSTM_FORWARD,
+            code,
+            4 * hidden,
+            rows,
+            [at(gates), at(cPrev), ptr(c), at(tc), ptr(out)],
+            hidden,
+          );
           if (i.wHr !== undefined) gemmInto(rowsOf(y, offset, rows), out, transposed(i.wHr));
         } else {
           kernelFor(a.mode === "RNN_TANH" ? TANH : RELU, code)(ptr(sums), ptr(sums), rows * hidden);
@@ -181,14 +202,18 @@ const recurrentOp = defineMultiOp<RecurrentAttrs>({
     return c === null ? [y, h] : [y, h, c];
   },
   backward: (grads, node) => {
-    if (mode.grad) return composedBackward(node as Node<never>, grads, (inputs) => recurrentComposed(inputs, node.attrs));
+    if (mode.grad)
+      return composedBackward(node as Node<never>, grads, (inputs) => recurrentComposed(inputs, node.attrs));
     return throughTime(grads, node);
   },
 });
 
 function throughTime(grads: readonly (Tensor | null)[], node: Node<RecurrentAttrs>): (Tensor | null)[] {
   const a = node.attrs;
-  const i = named(node.shapes.map((_, k) => node.input(k)), a);
+  const i = named(
+    node.shapes.map((_, k) => node.input(k)),
+    a,
+  );
   const [gates, hPrev, gh] = node.extra as [Tensor, Tensor, Tensor];
   const { code } = gates;
   const bytes = SIZES[code] as number;
@@ -218,10 +243,31 @@ function throughTime(grads: readonly (Tensor | null)[], node: Node<RecurrentAttr
         out = rowsOf(dRaw, 0, rows);
         gemmInto(out, d, i.wHr as Tensor);
       }
-      cell(LSTM_BACKWARD, code, 4 * hidden, rows, [at(gates, offset), at(cPrev, offset), at(tc, offset), ptr(out), ptr(dc as Tensor), at(dgates, offset)], hidden);
+      cell(
+        LSTM_BACKWARD,
+        code,
+        4 * hidden,
+        rows,
+        [
+          at(gates, offset),
+          at(cPrev, offset),
+          at(tc, offset),
+          ptr(out),
+          ptr(dc as Tensor),
+          at(dgates, offset),
+        ],
+        hidden,
+      );
       gemmInto(d, rowsOf(dgates, offset, rows), wHh);
     } else if (a.mode === "GRU") {
-      cell(GRU_BACKWARD, code, 3 * hidden, rows, [at(gates, offset), at(gh, offset), at(hPrev, offset), ptr(d), at(dgates, offset), at(dgh, offset)], hidden);
+      cell(
+        GRU_BACKWARD,
+        code,
+        3 * hidden,
+        rows,
+        [at(gates, offset), at(gh, offset), at(hPrev, offset), ptr(d), at(dgates, offset), at(dgh, offset)],
+        hidden,
+      );
       gemmInto(d, rowsOf(dgh, offset, rows), wHh, true);
     } else {
       // The sums were replaced by their activations: tanh' and relu' are read off those.
@@ -241,7 +287,15 @@ function throughTime(grads: readonly (Tensor | null)[], node: Node<RecurrentAttr
     wHr: dy === null ? undefined : product(transposed(dy), raw as Tensor),
   };
   const { x, h0, c0, wIh, wHh: gwHh, bIh, bHh, wHr } = weights;
-  return [x, h0, ...(lstm ? [c0 ?? null] : []), wIh, gwHh, ...(a.bias ? [bIh ?? null, bHh ?? null] : []), ...(wHr === undefined ? [] : [wHr])];
+  return [
+    x,
+    h0,
+    ...(lstm ? [c0 ?? null] : []),
+    wIh,
+    gwHh,
+    ...(a.bias ? [bIh ?? null, bHh ?? null] : []),
+    ...(wHr === undefined ? [] : [wHr]),
+  ];
 }
 
 function gatesOf(m: RecurrentMode): number {
@@ -249,7 +303,13 @@ function gatesOf(m: RecurrentMode): number {
 }
 
 /** One step of a cell out of plain ops. @internal */
-export function cellComposed(m: RecurrentMode, x: Tensor, h: Tensor, c: Tensor | undefined, w: Inputs<Tensor>): { h: Tensor; c: Tensor | undefined } {
+export function cellComposed(
+  m: RecurrentMode,
+  x: Tensor,
+  h: Tensor,
+  c: Tensor | undefined,
+  w: Inputs<Tensor>,
+): { h: Tensor; c: Tensor | undefined } {
   const gi = linear(x, w.wIh, w.bIh ?? null);
   const gh = linear(h, w.wHh, w.bHh ?? null);
   if (m === "LSTM") {
@@ -279,12 +339,21 @@ export function recurrentComposed(inputs: readonly Tensor[], a: RecurrentAttrs):
   const outs = new Map<number, Tensor>();
   for (const { offset, rows } of stepsOf(a)) {
     const before = narrow(h, 0, 0, rows);
-    const state = cellComposed(a.mode, narrow(i.x, 0, offset, rows), before, c === undefined ? undefined : narrow(c, 0, 0, rows), i);
+    const state = cellComposed(
+      a.mode,
+      narrow(i.x, 0, offset, rows),
+      before,
+      c === undefined ? undefined : narrow(c, 0, 0, rows),
+      i,
+    );
     outs.set(offset, state.h);
     h = put(h, state.h);
     if (c !== undefined) c = put(c, state.c as Tensor);
   }
-  const y = cat([...outs.entries()].sort((p, q) => p[0] - q[0]).map(([, t]) => t), 0);
+  const y = cat(
+    [...outs.entries()].sort((p, q) => p[0] - q[0]).map(([, t]) => t),
+    0,
+  );
   return c === undefined ? [y, h] : [y, h, c];
 }
 

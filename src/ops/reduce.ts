@@ -32,7 +32,9 @@ interface Over {
 /** Extremes of nothing do not exist: throws when a reduced dimension is empty. */
 function notEmpty(op: string, x: Tensor, dims: readonly number[]): void {
   if (dims.some((d) => x.shape[d] === 0) || (x.shape.length === 0 && x.numel === 0)) {
-    throw new ShapeError(`[${op}] cannot reduce shape ${show(x.shape)} over an empty dimension: the result has no identity`);
+    throw new ShapeError(
+      `[${op}] cannot reduce shape ${show(x.shape)} over an empty dimension: the result has no identity`,
+    );
   }
 }
 
@@ -77,7 +79,8 @@ export function amin(x: Tensor, dim?: DimArg<ReduceOptions>, options?: ReduceOpt
 /** Both extremes. Source: `torch.aminmax`. */
 export function aminmax(x: Tensor, options: ReduceOptions = {}): { min: Tensor; max: Tensor } {
   // PyTorch keeps the dimension even of a tensor that has none.
-  if (x.shape.length === 0 && typeof options.dim === "number" && options.keepdim === true) return aminmax(reshape(x, [1]), options);
+  if (x.shape.length === 0 && typeof options.dim === "number" && options.keepdim === true)
+    return aminmax(reshape(x, [1]), options);
   return { min: amin(x, options), max: amax(x, options) };
 }
 
@@ -164,7 +167,9 @@ function withIndex(op: typeof maxDimOp, name: string, x: Tensor, o: DimOptions):
 type MaxArg = number | Tensor | DimOptions;
 
 function asDim(arg: MaxArg | undefined, options: DimOptions | undefined): DimOptions {
-  return typeof arg === "number" ? { ...options, dim: arg } : { ...(arg as DimOptions | undefined), ...options };
+  return typeof arg === "number"
+    ? { ...options, dim: arg }
+    : { ...(arg as DimOptions | undefined), ...options };
 }
 
 /**
@@ -194,9 +199,18 @@ export function min(x: Tensor, arg?: MaxArg, options?: DimOptions): Tensor | Val
 
 function position(table: KernelTable, name: string, x: Tensor, o: DimOptions): Tensor {
   if (o.dim === undefined || o.dim === null) {
-    notEmpty(name, x, x.shape.map((_, d) => d));
+    notEmpty(
+      name,
+      x,
+      x.shape.map((_, d) => d),
+    );
     const flat = positionAlong(table, contiguous(x).shape.length === 1 ? x : flatten(x).detach(), 0, false);
-    return o.keepdim === true ? reshape(flat, x.shape.map(() => 1)) : flat;
+    return o.keepdim === true
+      ? reshape(
+          flat,
+          x.shape.map(() => 1),
+        )
+      : flat;
   }
   const dim = wrapDim(name, o.dim, x.shape.length);
   notEmpty(name, x, x.shape.length === 0 ? [] : [dim]);
@@ -266,4 +280,3 @@ export function countNonzero(x: Tensor, dim?: DimArg<ReduceOptions>, options?: R
   const o = reduceArgs(dim, options);
   return truth(COUNT, "countNonzero", x, { ...(o.dim === undefined ? {} : { dim: o.dim }) }, INT64);
 }
-

@@ -107,9 +107,15 @@ export interface SoftmaxOptions {
   dtype?: DType;
 }
 
-function prepare(op: string, x: Tensor, dim: number | SoftmaxOptions | undefined, options: SoftmaxOptions | undefined): [Tensor, number] {
+function prepare(
+  op: string,
+  x: Tensor,
+  dim: number | SoftmaxOptions | undefined,
+  options: SoftmaxOptions | undefined,
+): [Tensor, number] {
   const o = typeof dim === "number" ? { ...options, dim } : { ...dim, ...options };
-  if (o.dim === undefined || o.dim === null) throw new ShapeError(`[${op}] the dimension is missing; try ${op}(x, -1)`);
+  if (o.dim === undefined || o.dim === null)
+    throw new ShapeError(`[${op}] the dimension is missing; try ${op}(x, -1)`);
   const code = o.dtype === undefined ? floatCode(x.code) : codeOf(o.dtype);
   return [cast(x, code), wrapDim(op, o.dim, x.shape.length)];
 }
@@ -135,4 +141,3 @@ export function softmin(x: Tensor, dim?: number | SoftmaxOptions, options?: Soft
   const [input, d] = prepare("softmin", x, dim, options);
   return run(softmaxOp, [neg(input)], d);
 }
-

@@ -1,22 +1,34 @@
 /** sum and mean over any dimensions, and the sum that undoes a broadcast. */
 import { defineOp, engineOps, run } from "../autograd/node.js";
-import { codeOf, type DType, type DTypeCode, FLOAT64, INT64, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
+import {
+  codeOf,
+  type DType,
+  type DTypeCode,
+  FLOAT64,
+  INT64,
+  isFloat,
+  nameOf,
+  SIZES,
+} from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, ptr, viewOf } from "../tensor/raw.js";
 import { numelOf, reducedShape, type Shape, wrapDims } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { div } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { expand, reshape } from "./view.js";
-import { div } from "./arithmetic.js";
 
 const SUM = kernelTable("sum");
 const SUM_CHUNKS = kernelTable("sumChunks");
 const COMBINE = kernelTable("combine");
 
 /** A tensor seen as [outer, red, inner], where `red` runs over the reduced dimensions; copied when they do not adjoin. */
-export function asBlocks(x: Tensor, dims: readonly number[]): { data: Tensor; outer: number; red: number; inner: number } {
+export function asBlocks(
+  x: Tensor,
+  dims: readonly number[],
+): { data: Tensor; outer: number; red: number; inner: number } {
   const rank = x.shape.length;
   const red = dims.reduce((n, d) => n * (x.shape[d] as number), 1);
   const adjoin = dims.every((d, i) => i === 0 || d === (dims[i - 1] as number) + 1);
@@ -31,7 +43,12 @@ export function asBlocks(x: Tensor, dims: readonly number[]): { data: Tensor; ou
   const shape = order.map((d) => x.shape[d] as number);
   const strides = order.map((d) => x.strides[d] as number);
   const data = contiguous(viewOf(x, shape, strides, x.storageOffset));
-  return { data, outer: x.numel === 0 ? numelOf(kept.map((d) => x.shape[d] as number)) : x.numel / red, red, inner: 1 };
+  return {
+    data,
+    outer: x.numel === 0 ? numelOf(kept.map((d) => x.shape[d] as number)) : x.numel / red,
+    red,
+    inner: 1,
+  };
 }
 
 /** Elements per partial sum when a long reduction is shared among threads: fixed, so that bits do not depend on it. */
@@ -59,7 +76,16 @@ export function reduceBlocks(
   else if (outer > 1) {
     const [from, to] = [ptr(data), ptr(out)];
     inPieces(outer, Math.ceil(GRAIN / (red * inner)), (first, count) => {
-      enqueue(table, data.code, from + first * red * inner * size, to + first * inner * outSize, count, red, inner, 0);
+      enqueue(
+        table,
+        data.code,
+        from + first * red * inner * size,
+        to + first * inner * outSize,
+        count,
+        red,
+        inner,
+        0,
+      );
     });
   } else if (inner > 1) {
     const [from, to] = [ptr(data), ptr(out)];
@@ -85,7 +111,8 @@ interface Reduce {
 
 const sumOp = defineOp<Reduce>({
   name: "Sum",
-  forward: ([x], { dims, keepdim }) => reduceBlocks(SUM, x as Tensor, dims, keepdim, (x as Tensor).code, SUM_CHUNKS),
+  forward: ([x], { dims, keepdim }) =>
+    reduceBlocks(SUM, x as Tensor, dims, keepdim, (x as Tensor).code, SUM_CHUNKS),
   backward: (g, n) => [unreduce(g, n.shape(0), n.attrs.dims)], // d sum(x) = sum(dx)
 });
 
@@ -127,7 +154,10 @@ export function reduceArgs<O extends ReduceOptions>(dim: DimArg<O>, options: O |
 export function sum(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): Tensor {
   const o = reduceArgs(dim, options);
   const code = o.dtype !== undefined ? codeOf(o.dtype) : isFloat(x.code) ? x.code : INT64;
-  return run(sumOp, [cast(x, code)], { dims: wrapDims("sum", o.dim, x.shape.length), keepdim: o.keepdim ?? false });
+  return run(sumOp, [cast(x, code)], {
+    dims: wrapDims("sum", o.dim, x.shape.length),
+    keepdim: o.keepdim ?? false,
+  });
 }
 
 /**
@@ -138,7 +168,9 @@ export function mean(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions):
   const o = reduceArgs(dim, options);
   const code = o.dtype !== undefined ? codeOf(o.dtype) : x.code;
   if (!isFloat(code)) {
-    throw new DTypeError(`[mean] expected a floating dtype, got ${nameOf(code)}; try x.to("float32"), or { dtype: "float32" }`);
+    throw new DTypeError(
+      `[mean] expected a floating dtype, got ${nameOf(code)}; try x.to("float32"), or { dtype: "float32" }`,
+    );
   }
   const dims = wrapDims("mean", o.dim, x.shape.length);
   const count = dims.reduce((n, d) => n * (x.shape[d] as number), 1);

@@ -30,6 +30,11 @@ export class ZeroDivisionError extends KindlingError {
   override name = "ZeroDivisionError";
 }
 
+/** A matrix that has no such decomposition or inverse: singular, not positive-definite, without convergence. */
+export class LinAlgError extends KindlingError {
+  override name = "LinAlgError";
+}
+
 /** Misuse of the autograd engine. */
 export class AutogradError extends KindlingError {
   override name = "AutogradError";

@@ -317,7 +317,8 @@ export function release(storage: Storage): void {
     else list.push(region);
   }
   region.free.push(storage.offset);
-  if (region.free.length * region.block === region.used && slabs.get(region.block) !== region) releaseRegion(region);
+  if (region.free.length * region.block === region.used && slabs.get(region.block) !== region)
+    releaseRegion(region);
 }
 
 /** Declares that no handle to this storage is left; it is freed now, or when the last graph that saves it is. */

@@ -26,7 +26,9 @@ export function kernelFor(table: KernelTable, code: number): KernelFn {
   const fn = table.fns[code];
   if (fn === undefined) {
     const known = table.fns.flatMap((f, c) => (f === undefined ? [] : [nameOf(c)]));
-    throw new DTypeError(`[${table.op}] not defined for ${nameOf(code)}: expected one of ${known.join(", ")}; try .to("float32")`);
+    throw new DTypeError(
+      `[${table.op}] not defined for ${nameOf(code)}: expected one of ${known.join(", ")}; try .to("float32")`,
+    );
   }
   return fn;
 }

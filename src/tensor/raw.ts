@@ -9,14 +9,14 @@ import {
   INT64,
   nameOf,
   SIZES,
-  sizeOf,
   SUFFIXES,
+  sizeOf,
   type TypedArray,
 } from "./dtype.js";
 import { ShapeError, show } from "./errors.js";
 import { address, allocate } from "./heap.js";
 import { enqueue, flatUnary, GRAIN, inPieces, kernelFor, kernelTable } from "./launch.js";
-import { broadcastStrides, collapse, numelOf, sameShape, type Shape } from "./shape.js";
+import { broadcastStrides, collapse, numelOf, type Shape, sameShape } from "./shape.js";
 import { Tensor } from "./tensor.js";
 
 const COPY = kernelTable("copy", ["1", "1", "4", "8", "4", "8"]);
@@ -106,7 +106,13 @@ function copySame(dst: Tensor, src: Tensor): void {
   const rows = dst.numel / lead;
   inPieces(lead, Math.ceil(GRAIN / rows), (first, count) => {
     const desc = putInts([shape.length, count, ...shape.slice(1), ...s, ...d]);
-    enqueue(COPY, dst.code, from + first * (s[0] as number) * size, to + first * (d[0] as number) * size, desc);
+    enqueue(
+      COPY,
+      dst.code,
+      from + first * (s[0] as number) * size,
+      to + first * (d[0] as number) * size,
+      desc,
+    );
   });
 }
 
@@ -139,7 +145,8 @@ export function castTo(t: Tensor, code: DTypeCode): Tensor {
   const src = contiguous(t);
   const out = empty(t.shape, code);
   const table = CASTS[src.code] as (typeof CASTS)[number];
-  if (t.numel > 0) flatUnary(table, code, ptr(src), ptr(out), t.numel, SIZES[src.code] as number, SIZES[code] as number);
+  if (t.numel > 0)
+    flatUnary(table, code, ptr(src), ptr(out), t.numel, SIZES[src.code] as number, SIZES[code] as number);
   return out;
 }
 
@@ -201,7 +208,8 @@ export function writeNumbers(t: Tensor, values: ArrayLike<number | bigint | bool
     for (let i = 0; i < n; i++) mem.u8[at + i] = values[i] ? 1 : 0;
     return;
   }
-  const view = t.code === FLOAT32 ? mem.f32 : t.code === FLOAT64 ? mem.f64 : t.code === INT32 ? mem.i32 : mem.u8;
+  const view =
+    t.code === FLOAT32 ? mem.f32 : t.code === FLOAT64 ? mem.f64 : t.code === INT32 ? mem.i32 : mem.u8;
   const base = at / (SIZES[t.code] as number);
   for (let i = 0; i < n; i++) view[base + i] = Number(values[i]);
 }

@@ -12,7 +12,7 @@ function eachTensor(value: unknown, visit: (t: Tensor) => void, seen = new Set<u
   }
   if (value === null || typeof value !== "object" || ArrayBuffer.isView(value) || seen.has(value)) return;
   seen.add(value);
-  if (value instanceof Map) for (const [k, v] of value) [k, v].forEach((x) => eachTensor(x, visit, seen));
+  if (value instanceof Map) for (const entry of value) eachTensor(entry, visit, seen);
   else if (value instanceof Set || Array.isArray(value)) for (const v of value) eachTensor(v, visit, seen);
   else for (const v of Object.values(value)) eachTensor(v, visit, seen);
 }

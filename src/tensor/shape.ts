@@ -75,20 +75,30 @@ export function broadcastStrides(shape: Shape, strides: Shape, to: Shape): numbe
 export function wrapDim(op: string, dim: number, rank: number): number {
   const n = rank === 0 ? 1 : rank;
   if (!Number.isInteger(dim) || dim < -n || dim >= n) {
-    throw new IndexError(`[${op}] dimension out of range: got ${dim}, expected a whole number from ${-n} to ${n - 1}`);
+    throw new IndexError(
+      `[${op}] dimension out of range: got ${dim}, expected a whole number from ${-n} to ${n - 1}`,
+    );
   }
   return dim < 0 ? dim + n : dim;
 }
 
 /** Wraps a list of dimensions; undefined, null or an empty list mean all. Sorted, without repeats. */
-export function wrapDims(op: string, dim: number | readonly number[] | null | undefined, rank: number): number[] {
+export function wrapDims(
+  op: string,
+  dim: number | readonly number[] | null | undefined,
+  rank: number,
+): number[] {
   if (dim === undefined || dim === null || (typeof dim !== "number" && dim.length === 0)) {
     return Array.from({ length: rank }, (_, i) => i);
   }
-  if (typeof dim === "number") return rank === 0 ? (wrapDim(op, dim, 0), []) : [wrapDim(op, dim, rank)];
+  if (typeof dim === "number") {
+    const wrapped = wrapDim(op, dim, rank);
+    return rank === 0 ? [] : [wrapped];
+  }
   const dims = dim.map((d) => wrapDim(op, d, rank)).sort((a, b) => a - b);
   for (let i = 1; i < dims.length; i++) {
-    if (dims[i] === dims[i - 1]) throw new IndexError(`[${op}] dimension ${dims[i]} appears twice in [${dim.join(", ")}]`);
+    if (dims[i] === dims[i - 1])
+      throw new IndexError(`[${op}] dimension ${dims[i]} appears twice in [${dim.join(", ")}]`);
   }
   return rank === 0 ? [] : dims;
 }
@@ -110,7 +120,8 @@ export function inferShape(op: string, target: Shape, numel: number, from: Shape
   for (let i = 0; i < target.length; i++) {
     const size = target[i] as number;
     if (size === -1) {
-      if (hole >= 0) throw new ShapeError(`[${op}] only one dimension can be inferred: got shape ${show(target)}`);
+      if (hole >= 0)
+        throw new ShapeError(`[${op}] only one dimension can be inferred: got shape ${show(target)}`);
       hole = i;
     } else if (!(size >= 0) || !Number.isInteger(size)) {
       throw new ShapeError(`[${op}] invalid shape ${show(target)}: expected whole numbers >= 0, or one -1`);
@@ -121,7 +132,9 @@ export function inferShape(op: string, target: Shape, numel: number, from: Shape
     return target;
   }
   if (known === 0) {
-    throw new ShapeError(`[${op}] cannot infer the size of dimension ${hole} of ${show(target)} for an empty tensor`);
+    throw new ShapeError(
+      `[${op}] cannot infer the size of dimension ${hole} of ${show(target)} for an empty tensor`,
+    );
   }
   if (numel % known !== 0) throw misfit(op, target, numel, from);
   const out = [...target];
@@ -178,7 +191,10 @@ export function checkSizes(op: string, shape: Shape): Shape {
 }
 
 /** Merges neighbouring dimensions that all operands step through alike; drops dimensions of size 1. */
-export function collapse(shape: Shape, strides: readonly (readonly number[])[]): { shape: number[]; strides: number[][] } {
+export function collapse(
+  shape: Shape,
+  strides: readonly (readonly number[])[],
+): { shape: number[]; strides: number[][] } {
   const sizes: number[] = [];
   const steps: number[][] = strides.map(() => []);
   for (let d = 0; d < shape.length; d++) {
@@ -186,7 +202,8 @@ export function collapse(shape: Shape, strides: readonly (readonly number[])[]):
     if (size === 1) continue;
     const last = sizes.length - 1;
     const joins =
-      last >= 0 && strides.every((s, k) => ((steps[k] as number[])[last] as number) === (s[d] as number) * size);
+      last >= 0 &&
+      strides.every((s, k) => ((steps[k] as number[])[last] as number) === (s[d] as number) * size);
     if (joins) {
       sizes[last] = (sizes[last] as number) * size;
       for (let k = 0; k < strides.length; k++) {

@@ -13,6 +13,7 @@ export interface GradFn {
 }
 
 /** A function called with a gradient; what it returns replaces the gradient. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing at all
 export type TensorHook = (grad: Tensor) => Tensor | undefined | void;
 
 /**
@@ -57,7 +58,13 @@ export class Tensor {
   accumulateHooks: ((tensor: Tensor) => void)[] | null = null;
 
   /** @internal */
-  constructor(storage: Storage, code: DTypeCode, shape: Shape, strides: readonly number[] | null, offset: number) {
+  constructor(
+    storage: Storage,
+    code: DTypeCode,
+    shape: Shape,
+    strides: readonly number[] | null,
+    offset: number,
+  ) {
     this.storage = storage;
     this.code = code;
     this.shape = shape;
@@ -75,11 +82,10 @@ export class Tensor {
 
   /** @internal Takes the place of another view of the same storage, as `squeeze_` and its kin do. */
   takePlace(of: Tensor): void {
-    const self: { -readonly [K in "shape" | "storageOffset" | "numel" | "contig"]: Tensor[K] } = this;
-    self.shape = of.shape;
-    self.storageOffset = of.storageOffset;
-    self.numel = of.numel;
-    self.contig = of.contig;
+    this.shape = of.shape;
+    this.storageOffset = of.storageOffset;
+    this.numel = of.numel;
+    this.contig = of.contig;
     this.stridesOrNull = of.contig ? null : of.strides;
   }
 

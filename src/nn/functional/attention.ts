@@ -1,9 +1,10 @@
 /** Attention: scaledDotProductAttention and multiHeadAttentionForward. */
 import { add, mul } from "../../ops/arithmetic.js";
 import { repeatInterleave } from "../../ops/arrange.js";
-import { logicalNot, logicalOr } from "../../ops/logical.js";
+import { tril, triu } from "../../ops/diagonal.js";
 import { cat } from "../../ops/join.js";
 import { linear } from "../../ops/linear.js";
+import { logicalNot, logicalOr } from "../../ops/logical.js";
 import { baddbmm, bmm, matmul } from "../../ops/matmul.js";
 import { all } from "../../ops/reduce.js";
 import { softmax } from "../../ops/softmax.js";
@@ -15,7 +16,6 @@ import { ones, zeros } from "../../tensor/create.js";
 import { BOOL, isFloat, nameOf, UINT8 } from "../../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../../tensor/errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
-import { tril, triu } from "../../ops/diagonal.js";
 import { dropout } from "./dropout.js";
 
 /** Options of {@link scaledDotProductAttention}. */
@@ -38,12 +38,20 @@ export interface AttentionOptions {
  * @example
  * scaledDotProductAttention(randn([2, 4, 8, 16]), randn([2, 4, 8, 16]), randn([2, 4, 8, 16]), { isCausal: true });
  */
-export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor {
+export function scaledDotProductAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttentionOptions = {},
+): Tensor {
   const { attnMask = null, dropoutP = 0, isCausal = false, enableGqa = false } = options;
   if (query.ndim < 2 || key.ndim < 2 || value.ndim < 2) {
-    throw new ShapeError(`[scaledDotProductAttention] expected at least 2 dimensions, got ${show(query.shape)}, ${show(key.shape)}, ${show(value.shape)}`);
+    throw new ShapeError(
+      `[scaledDotProductAttention] expected at least 2 dimensions, got ${show(query.shape)}, ${show(key.shape)}, ${show(value.shape)}`,
+    );
   }
-  if (isCausal && attnMask !== null) throw new ValueError("[scaledDotProductAttention] isCausal and attnMask exclude each other");
+  if (isCausal && attnMask !== null)
+    throw new ValueError("[scaledDotProductAttention] isCausal and attnMask exclude each other");
   const width = query.shape.at(-1) as number;
   const scale = options.scale ?? 1 / Math.sqrt(width);
   const [L, S] = [query.shape.at(-2) as number, key.shape.at(-2) as number];
@@ -51,7 +59,9 @@ export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Ten
   if (enableGqa) {
     const heads = query.shape.at(-3) as number;
     if (heads % (key.shape.at(-3) as number) !== 0) {
-      throw new ShapeError(`[scaledDotProductAttention] ${heads} query heads cannot be shared among ${key.shape.at(-3)} key heads`);
+      throw new ShapeError(
+        `[scaledDotProductAttention] ${heads} query heads cannot be shared among ${key.shape.at(-3)} key heads`,
+      );
     }
     k = repeatInterleave(key, heads / (key.shape.at(-3) as number), { dim: -3 });
     v = repeatInterleave(value, heads / (value.shape.at(-3) as number), { dim: -3 });
@@ -112,7 +122,9 @@ function widen(mask: Tensor): Tensor {
 function checkMask(name: string, mask: Tensor): Tensor {
   if (mask.code === UINT8) return mask.to("bool");
   if (mask.code !== BOOL && !isFloat(mask.code)) {
-    throw new DTypeError(`[multiHeadAttentionForward] ${name} must be bool or floating, got ${nameOf(mask.code)}`);
+    throw new DTypeError(
+      `[multiHeadAttentionForward] ${name} must be bool or floating, got ${nameOf(mask.code)}`,
+    );
   }
   return mask;
 }
@@ -159,12 +171,20 @@ export function multiHeadAttentionForward(
   const [q0, k0, v0] = [lift(query), lift(key), lift(value)];
   const [L, B, E] = q0.shape as [number, number, number];
   let S = k0.shape[0] as number;
-  if (E !== embedDimToCheck) throw new ShapeError(`[multiHeadAttentionForward] was expecting embedding dimension of ${embedDimToCheck}, but got ${E}`);
+  if (E !== embedDimToCheck)
+    throw new ShapeError(
+      `[multiHeadAttentionForward] was expecting embedding dimension of ${embedDimToCheck}, but got ${E}`,
+    );
   const headDim = E / numHeads;
-  if (!Number.isInteger(headDim)) throw new ShapeError(`[multiHeadAttentionForward] embedDim ${E} not divisible by numHeads ${numHeads}`);
+  if (!Number.isInteger(headDim))
+    throw new ShapeError(`[multiHeadAttentionForward] embedDim ${E} not divisible by numHeads ${numHeads}`);
   const separate = options.useSeparateProjWeight === true;
-  if (separate ? k0.shape[0] !== v0.shape[0] || k0.shape[1] !== v0.shape[1] : show(k0.shape) !== show(v0.shape)) {
-    throw new ShapeError(`[multiHeadAttentionForward] key shape ${show(k0.shape)} does not match value shape ${show(v0.shape)}`);
+  if (
+    separate ? k0.shape[0] !== v0.shape[0] || k0.shape[1] !== v0.shape[1] : show(k0.shape) !== show(v0.shape)
+  ) {
+    throw new ShapeError(
+      `[multiHeadAttentionForward] key shape ${show(k0.shape)} does not match value shape ${show(v0.shape)}`,
+    );
   }
   let q: Tensor;
   let k: Tensor;
@@ -172,15 +192,24 @@ export function multiHeadAttentionForward(
   if (separate) {
     const weights = [options.qProjWeight, options.kProjWeight, options.vProjWeight];
     const biases = inProjBias === null ? [null, null, null] : chunk(inProjBias, 3, 0);
-    [q, k, v] = [q0, k0, v0].map((x, i) => linear(x, weights[i] as Tensor, biases[i] ?? null)) as [Tensor, Tensor, Tensor];
+    [q, k, v] = [q0, k0, v0].map((x, i) => linear(x, weights[i] as Tensor, biases[i] ?? null)) as [
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
   } else [q, k, v] = project(q0, k0, v0, inProjWeight as Tensor, inProjBias) as [Tensor, Tensor, Tensor];
 
-  let mask = options.attnMask === undefined || options.attnMask === null ? null : checkMask("attnMask", options.attnMask);
+  let mask =
+    options.attnMask === undefined || options.attnMask === null
+      ? null
+      : checkMask("attnMask", options.attnMask);
   if (mask === null && isCausal) mask = triu(ones([L, S], { dtype: "bool" }), 1);
   if (mask !== null) {
     const expected = mask.ndim === 2 ? [L, S] : [B * numHeads, L, S];
     if (show(mask.shape) !== show(expected)) {
-      throw new ShapeError(`[multiHeadAttentionForward] The shape of the ${mask.ndim}D attnMask is ${show(mask.shape)}, but should be ${show(expected)}`);
+      throw new ShapeError(
+        `[multiHeadAttentionForward] The shape of the ${mask.ndim}D attnMask is ${show(mask.shape)}, but should be ${show(expected)}`,
+      );
     }
     if (mask.ndim === 2) mask = unsqueeze(mask, 0);
   }
@@ -212,7 +241,9 @@ export function multiHeadAttentionForward(
   S = k.shape[1] as number;
   if (padding !== null) {
     if (show(padding.shape) !== show([B, S])) {
-      throw new ShapeError(`[multiHeadAttentionForward] expecting keyPaddingMask shape of ${show([B, S])}, but got ${show(padding.shape)}`);
+      throw new ShapeError(
+        `[multiHeadAttentionForward] expecting keyPaddingMask shape of ${show([B, S])}, but got ${show(padding.shape)}`,
+      );
     }
     const wide = reshape(expand(reshape(padding, [B, 1, 1, S]), [B, numHeads, 1, S]), [B * numHeads, 1, S]);
     if (mask === null) mask = wide;
@@ -232,4 +263,3 @@ export function multiHeadAttentionForward(
   if (averageAttnWeights) shown = mean(shown, 1);
   return [out, batched ? shown : squeeze(shown, 0)];
 }
-

@@ -28,11 +28,13 @@ export class PackedSequence {
   constructor(data: Tensor, options: PackedSequenceOptions | Tensor = {}) {
     const o = options instanceof Tensor ? { batchSizes: options } : options;
     const sizes = o.batchSizes;
-    if (sizes === undefined || sizes === null) throw new ValueError("[PackedSequence] batchSizes are missing; try packPaddedSequence");
+    if (sizes === undefined || sizes === null)
+      throw new ValueError("[PackedSequence] batchSizes are missing; try packPaddedSequence");
     this.data = data;
     this.batchSizes = sizes instanceof Tensor ? sizes : tensor(sizes, { dtype: "int64" });
     this.sortedIndices = o.sortedIndices ?? null;
-    this.unsortedIndices = o.unsortedIndices ?? (this.sortedIndices === null ? null : invertPermutation(this.sortedIndices));
+    this.unsortedIndices =
+      o.unsortedIndices ?? (this.sortedIndices === null ? null : invertPermutation(this.sortedIndices));
   }
 
   /** The same packing around other data. @internal */
@@ -68,14 +70,21 @@ export interface PackOptions {
  * Packs a padded batch (T, B, *) (or (B, T, *)) of sequences with the given lengths.
  * Source: `torch.nn.utils.rnn.pack_padded_sequence`.
  */
-export function packPaddedSequence(input: Tensor, lengths: Tensor | readonly number[], options: PackOptions = {}): PackedSequence {
+export function packPaddedSequence(
+  input: Tensor,
+  lengths: Tensor | readonly number[],
+  options: PackOptions = {},
+): PackedSequence {
   let sizes = numbers(lengths);
   let x = options.batchFirst === true ? transpose(input, 0, 1) : input;
   let sortedIndices: Tensor | null = null;
   if (sizes.length !== x.shape[1]) {
-    throw new ShapeError(`[packPaddedSequence] got ${sizes.length} lengths for a batch of ${x.shape[1]}, input ${show(input.shape)}`);
+    throw new ShapeError(
+      `[packPaddedSequence] got ${sizes.length} lengths for a batch of ${x.shape[1]}, input ${show(input.shape)}`,
+    );
   }
-  if (sizes.some((n) => n <= 0)) throw new ValueError(`[packPaddedSequence] lengths must be > 0, got [${sizes.join(", ")}]`);
+  if (sizes.some((n) => n <= 0))
+    throw new ValueError(`[packPaddedSequence] lengths must be > 0, got [${sizes.join(", ")}]`);
   if (options.enforceSorted === false) {
     const order = sizes.map((_, i) => i).sort((a, b) => (sizes[b] as number) - (sizes[a] as number) || a - b);
     sortedIndices = tensor(order, { dtype: "int64" });
@@ -87,9 +96,15 @@ export function packPaddedSequence(input: Tensor, lengths: Tensor | readonly num
     );
   }
   const steps = sizes[0] as number;
-  if (steps > (x.shape[0] as number)) throw new ShapeError(`[packPaddedSequence] length ${steps} is longer than the input ${show(input.shape)}`);
+  if (steps > (x.shape[0] as number))
+    throw new ShapeError(
+      `[packPaddedSequence] length ${steps} is longer than the input ${show(input.shape)}`,
+    );
   const batchSizes = Array.from({ length: steps }, (_, t) => sizes.filter((n) => n > t).length);
-  const data = cat(batchSizes.map((rows, t) => narrow(select(x, 0, t), 0, 0, rows)), 0);
+  const data = cat(
+    batchSizes.map((rows, t) => narrow(select(x, 0, t), 0, 0, rows)),
+    0,
+  );
   return new PackedSequence(data, { batchSizes, sortedIndices });
 }
 
@@ -103,12 +118,17 @@ export interface PadPackedOptions {
 }
 
 /** The padded batch and the lengths of a packed one. Source: `torch.nn.utils.rnn.pad_packed_sequence`. */
-export function padPackedSequence(sequence: PackedSequence, options: PadPackedOptions = {}): [Tensor, Tensor] {
+export function padPackedSequence(
+  sequence: PackedSequence,
+  options: PadPackedOptions = {},
+): [Tensor, Tensor] {
   const sizes = toArray(sequence.batchSizes) as number[];
   const batch = sizes[0] as number;
   const total = options.totalLength ?? sizes.length;
   if (total < sizes.length) {
-    throw new ValueError(`[padPackedSequence] totalLength ${total} is shorter than the longest sequence, ${sizes.length}`);
+    throw new ValueError(
+      `[padPackedSequence] totalLength ${total} is shorter than the longest sequence, ${sizes.length}`,
+    );
   }
   const { data } = sequence;
   const rest = data.shape.slice(1);
@@ -155,13 +175,20 @@ export function padSequence(sequences: readonly Tensor[], options: PadOptions = 
 }
 
 /** Cuts a padded batch back into its sequences. Source: `torch.nn.utils.rnn.unpad_sequence`. */
-export function unpadSequence(padded: Tensor, lengths: Tensor | readonly number[], options: { batchFirst?: boolean } = {}): Tensor[] {
+export function unpadSequence(
+  padded: Tensor,
+  lengths: Tensor | readonly number[],
+  options: { batchFirst?: boolean } = {},
+): Tensor[] {
   const x = options.batchFirst === true ? padded : transpose(padded, 0, 1);
   return numbers(lengths).map((n, b) => narrow(select(x, 0, b), 0, 0, n));
 }
 
 /** Packs sequences of different lengths. Source: `torch.nn.utils.rnn.pack_sequence`. */
-export function packSequence(sequences: readonly Tensor[], options: { enforceSorted?: boolean } = {}): PackedSequence {
+export function packSequence(
+  sequences: readonly Tensor[],
+  options: { enforceSorted?: boolean } = {},
+): PackedSequence {
   const lengths = sequences.map((s) => s.shape[0] as number);
   return packPaddedSequence(padSequence(sequences), lengths, options);
 }
@@ -171,4 +198,3 @@ export function unpackSequence(packed: PackedSequence): Tensor[] {
   const [padded, lengths] = padPackedSequence(packed, { batchFirst: true });
   return unpadSequence(padded, lengths, { batchFirst: true });
 }
-
