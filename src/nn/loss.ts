@@ -1,7 +1,13 @@
 /** Losses as modules, by PyTorch's names; each calls the function of the same name. */
+import { reductionOf } from "../ops/lossCore.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/loss.js";
 import { Module } from "./module.js";
+
+/** The reduction of some options; throws on any other word. @internal */
+export function checkReduction(options: F.LossOptions): F.Reduction {
+  return reductionOf("Loss", options);
+}
 
 /** A loss of an input and a target. */
 export abstract class Loss extends Module<[input: Tensor, target: Tensor]> {
@@ -10,7 +16,7 @@ export abstract class Loss extends Module<[input: Tensor, target: Tensor]> {
 
   constructor(options: F.LossOptions = {}) {
     super();
-    this.reduction = options.reduction ?? "mean";
+    this.reduction = checkReduction(options);
   }
 }
 
@@ -119,5 +125,69 @@ export class BCEWithLogitsLoss extends WeightedLoss {
   forward(input: Tensor, target: Tensor): Tensor {
     const { weight, reduction, posWeight } = this;
     return F.binaryCrossEntropyWithLogits(input, target, { weight, reduction, posWeight });
+  }
+}
+
+/** Binary cross entropy of probabilities; see `nn.functional.binaryCrossEntropy`. Source: `torch.nn.BCELoss`. */
+export class BCELoss extends WeightedLoss {
+  forward(input: Tensor, target: Tensor): Tensor {
+    const { weight, reduction } = this;
+    return F.binaryCrossEntropy(input, target, { weight, reduction });
+  }
+}
+
+/** Poisson negative log likelihood; see `nn.functional.poissonNllLoss`. Source: `torch.nn.PoissonNLLLoss`. */
+export class PoissonNLLLoss extends Loss {
+  readonly logInput: boolean;
+  readonly full: boolean;
+  readonly eps: number;
+
+  constructor(options: F.PoissonNllOptions = {}) {
+    super(options);
+    this.logInput = options.logInput ?? true;
+    this.full = options.full ?? false;
+    this.eps = options.eps ?? 1e-8;
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    const { logInput, full, eps, reduction } = this;
+    return F.poissonNllLoss(input, target, { logInput, full, eps, reduction });
+  }
+}
+
+/** Gaussian negative log likelihood; see `nn.functional.gaussianNllLoss`. Source: `torch.nn.GaussianNLLLoss`. */
+export class GaussianNLLLoss extends Module<[input: Tensor, target: Tensor, variance: Tensor]> {
+  readonly full: boolean;
+  readonly eps: number;
+  readonly reduction: F.Reduction;
+
+  constructor(options: F.GaussianNllOptions = {}) {
+    super();
+    this.reduction = checkReduction(options);
+    this.full = options.full ?? false;
+    this.eps = options.eps ?? 1e-6;
+  }
+
+  forward(input: Tensor, target: Tensor, variance: Tensor): Tensor {
+    const { full, eps, reduction } = this;
+    return F.gaussianNllLoss(input, target, variance, { full, eps, reduction });
+  }
+}
+
+/** Kullback-Leibler divergence; see `nn.functional.klDiv`. Source: `torch.nn.KLDivLoss`. */
+export class KLDivLoss extends Module<[input: Tensor, target: Tensor]> {
+  readonly logTarget: boolean;
+  readonly reduction: F.Reduction | "batchmean";
+
+  constructor(options: F.KlDivOptions = {}) {
+    super();
+    this.reduction =
+      options.reduction === "batchmean" ? "batchmean" : checkReduction(options as F.LossOptions);
+    this.logTarget = options.logTarget ?? false;
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    const { logTarget, reduction } = this;
+    return F.klDiv(input, target, { logTarget, reduction });
   }
 }

@@ -2,152 +2,21 @@
  * Losses between two tensors, elementwise: squared, absolute, Huber, smooth absolute, binary cross entropy on logits.
  * Each is one pass forward and one backward, right at every order; `composed` holds the same in plain ops.
  */
-import { defineOp, type Op, run } from "../autograd/node.js";
-import { SIZES } from "../tensor/dtype.js";
+import { kernels } from "../kernels/index.js";
 import { ShapeError, ValueError } from "../tensor/errors.js";
-import { enqueue, GRAIN, inPieces, kernelFor, kernelTable } from "../tensor/launch.js";
-import { contiguous, empty, full, ptr, readAt } from "../tensor/raw.js";
+import { contiguous, ptr, readAt } from "../tensor/raw.js";
 import { broadcastShapes, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
-import { clamp } from "./clamp.js";
+import { clamp, clampMin } from "./clamp.js";
 import { lt } from "./compare.js";
-import { promote } from "./core.js";
-import { exp, log1p, sigmoid } from "./exponential.js";
-import {
-  checkFloat,
-  checkSameSize,
-  chunkedSum,
-  freeCopy,
-  type LossOptions,
-  type Reduction,
-  reduceLoss,
-  reductionOf,
-} from "./lossCore.js";
+import { exp, log, log1p, sigmoid } from "./exponential.js";
+import { checkFloat, checkSameSize, type LossOptions, reduceLoss, reductionOf } from "./lossCore.js";
+import { fused, pairLoss } from "./lossPairs.js";
+import { square } from "./powers.js";
 import { abs, sign } from "./sign.js";
-import { expand } from "./view.js";
 import { where } from "./where.js";
-
-interface Pair {
-  readonly reduction: Reduction;
-  /** Further kernel arguments: delta or beta, if any. */
-  readonly params: readonly number[];
-}
-
-/** One loss l(a, b): its kernels, and its derivatives in plain ops for the second and higher orders. */
-interface PairLoss {
-  readonly name: string;
-  readonly kernel: string;
-  /** Time per element relative to an addition. */
-  readonly cost: number;
-  /** dl/da. */
-  slope(a: Tensor, b: Tensor, p: number): Tensor;
-  /** d2l/da2, or null for 0. */
-  curvature(a: Tensor, b: Tensor, p: number): Tensor | number | null;
-  /** Where l does not depend on a - b alone: dl/db, with d2l/dadb = -1. */
-  targetSlope?(a: Tensor): Tensor;
-}
-
-const MUL = kernelTable("mul");
-
-/** ga *= g over contiguous data. */
-function scaleBy(ga: Tensor, g: Tensor): void {
-  const size = SIZES[ga.code] as number;
-  const [to, from] = [ptr(ga), ptr(g)];
-  inPieces(ga.numel, GRAIN, (first, count) => {
-    const at = to + first * size;
-    enqueue(MUL, ga.code, at, from + first * size, at, 1, count, 0, 1, 0, 1);
-  });
-}
-
-const perElement = (n: number, { reduction }: Pair): number => (reduction === "mean" ? 1 / n : 1);
-
-function pairLoss(loss: PairLoss): Op<Pair> {
-  const elements = kernelTable(loss.kernel);
-  const chunks = kernelTable(`${loss.kernel}Chunks`);
-  const slopes = kernelTable(`${loss.kernel}Backward`);
-
-  const backwardOp: Op<Pair> = defineOp<Pair>({
-    name: `${loss.name}Backward`,
-    saves: true,
-    forward: ([g, x, y], { reduction, params }) => {
-      const [a, b] = [contiguous(x as Tensor), contiguous(y as Tensor)];
-      const grad = g as Tensor;
-      const out = empty(a.shape, a.code);
-      const n = out.numel;
-      const shared = reduction === "none" ? 1 : readAt(grad, grad.storageOffset);
-      const scale = reduction === "mean" ? shared / n : shared;
-      const size = SIZES[a.code] as number;
-      const at = [ptr(a), ptr(b), ptr(out)];
-      if (n * loss.cost < 2 * GRAIN) kernelFor(slopes, a.code)(...at, n, ...params, scale);
-      else {
-        inPieces(n, Math.ceil(GRAIN / loss.cost), (first, count) =>
-          enqueue(slopes, a.code, ...at.map((p) => p + first * size), count, ...params, scale),
-        );
-      }
-      freeCopy(a, x as Tensor);
-      freeCopy(b, y as Tensor);
-      if (reduction === "none") {
-        const flat = contiguous(grad);
-        scaleBy(out, flat);
-        freeCopy(flat, grad);
-      }
-      return out;
-    },
-    // ga = s g l'(a, b): dg = s l' gg, da = s g l'' gg
-    backward: (gg, n) => {
-      const [g, a, b] = [n.input(0), n.input(1), n.input(2)];
-      const p = n.attrs.params[0] ?? 1;
-      const scaled = mul(gg, perElement(a.numel, n.attrs));
-      const forG = n.needs(0) ? mul(scaled, loss.slope(a, b, p)) : null;
-      const pull = mul(scaled, g);
-      const bend = n.needs(1) || n.needs(2) ? loss.curvature(a, b, p) : null;
-      const forA = bend === null ? null : mul(pull, bend);
-      if (!n.needs(2)) return [forG, forA];
-      if (loss.targetSlope !== undefined) return [forG, forA, neg(pull)];
-      return [forG, forA, forA === null ? null : neg(forA)];
-    },
-  });
-
-  return defineOp<Pair>({
-    name: loss.name,
-    saves: true,
-    forward: ([x, y], { reduction, params }) => {
-      const [a, b] = [contiguous(x as Tensor), contiguous(y as Tensor)];
-      const n = a.numel;
-      let out: Tensor;
-      if (reduction === "none") {
-        out = empty(a.shape, a.code);
-        const size = SIZES[a.code] as number;
-        const at = [ptr(a), ptr(b), ptr(out)];
-        if (n * loss.cost < 2 * GRAIN) kernelFor(elements, a.code)(...at, n, ...params);
-        else {
-          inPieces(n, Math.ceil(GRAIN / loss.cost), (first, count) =>
-            enqueue(elements, a.code, ...at.map((p) => p + first * size), count, ...params),
-          );
-        }
-      } else {
-        const total = chunkedSum(chunks, [a, b], [n], params);
-        out = full([], reduction === "mean" ? total / n : total, a.code);
-      }
-      freeCopy(a, x as Tensor);
-      freeCopy(b, y as Tensor);
-      return out;
-    },
-    backward: (g, n) => {
-      const [a, b] = [n.input(0), n.input(1)];
-      if (loss.targetSlope !== undefined) {
-        return [
-          n.needs(0) ? run(backwardOp, [g, a, b], n.attrs) : null,
-          n.needs(1) ? mul(mul(g, loss.targetSlope(a)), perElement(a.numel, n.attrs)) : null,
-        ];
-      }
-      const ga = run(backwardOp, [g, a, b], n.attrs); // dl/db = -dl/da
-      return [ga, n.needs(1) ? neg(ga) : null];
-    },
-  });
-}
 
 const within = (a: Tensor, b: Tensor, p: number) => cast(lt(abs(sub(a, b)), p), a.code);
 
@@ -189,21 +58,8 @@ const bceWithLogitsOp = pairLoss({
   cost: 16,
   slope: (a, b) => sub(sigmoid(a), b),
   curvature: (a) => mul(sigmoid(a), sub(1, sigmoid(a))),
-  targetSlope: (a) => neg(a),
+  target: { slope: (a) => neg(a), cross: () => -1 },
 });
-
-/** Runs a fused loss on operands broadcast to one shape and cast to one floating dtype. */
-function fused(op: Op<Pair>, name: string, a: Tensor, b: Tensor, pair: Pair): Tensor {
-  const code = promote(a, b);
-  const shape = broadcastShapes(name, a.shape, b.shape);
-  const fit = (t: Tensor) => {
-    const same = cast(t, code);
-    return sameShape(same.shape, shape) ? same : expand(same, shape);
-  };
-  const inputs = [fit(a), fit(b)];
-  checkFloat(name, "input", inputs[0] as Tensor);
-  return run(op, inputs, pair);
-}
 
 /**
  * (input - target)^2, averaged. The two are broadcast. Source: `torch.nn.functional.mse_loss`.
@@ -294,8 +150,55 @@ export function binaryCrossEntropyWithLogits(
   return reduceLoss(weigh(op, losses, weight), reduction);
 }
 
+const EPS = 1e-12;
+
+const bceOp = pairLoss({
+  name: "BinaryCrossEntropy",
+  kernel: "bce",
+  cost: 32,
+  slope: (a, b) => div(sub(a, b), clampMin(mul(sub(1, a), a), EPS)),
+  // the derivative of (a - b) / (a (1 - a)), with PyTorch's eps
+  curvature: (a, b) =>
+    div(add(sub(square(a), mul(mul(a, b), 2)), b), square(mul(add(a, EPS), sub(1 + EPS, a)))),
+  target: {
+    slope: (a) => sub(clampMin(log1p(neg(a)), -100), clampMin(log(a), -100)),
+    cross: (a) => div(-1, clampMin(mul(sub(1, a), a), EPS)),
+  },
+});
+
+/** Options of {@link binaryCrossEntropy}. */
+export interface BceOptions extends LossOptions {
+  /** Factor of each loss; broadcast to the input. */
+  weight?: Tensor | null;
+}
+
+/**
+ * -(y log x + (1 - y) log(1 - x)) of probabilities x and targets y in [0, 1], averaged; logarithms are at least -100.
+ * {@link binaryCrossEntropyWithLogits} is more exact. Source: `torch.nn.functional.binary_cross_entropy`.
+ * @throws ShapeError when the shapes differ, ValueError for an input outside [0, 1].
+ */
+export function binaryCrossEntropy(input: Tensor, target: Tensor, options: BceOptions = {}): Tensor {
+  const op = "binaryCrossEntropy";
+  checkSameSize(op, input, target);
+  checkFloat(op, "input", input);
+  const reduction = reductionOf(op, options);
+  const flat = contiguous(input);
+  const check = input.dtype === "float32" ? kernels.outsideUnit_f32 : kernels.outsideUnit_f64;
+  const bad = flat.numel === 0 ? -1 : check(ptr(flat), flat.numel);
+  if (bad >= 0) {
+    throw new ValueError(
+      `[${op}] input element ${bad} is ${readAt(flat, flat.storageOffset + bad)}: expected probabilities from 0 to 1; ` +
+        "try sigmoid(input), or binaryCrossEntropyWithLogits",
+    );
+  }
+  const { weight = null } = options;
+  if (weight === null) return fused(bceOp, op, input, target, { reduction, params: [] });
+  const losses = fused(bceOp, op, input, target, { reduction: "none", params: [] });
+  return reduceLoss(weigh(op, losses, weight), reduction);
+}
+
 /** log(1 + exp(-x)) */
-function softplusOfMinus(x: Tensor): Tensor {
+export function softplusOfMinus(x: Tensor): Tensor {
   const positive = where(lt(x, 0), neg(x), 0);
   return add(positive, log1p(exp(where(lt(x, 0), x, neg(x)))));
 }

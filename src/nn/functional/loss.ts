@@ -1,5 +1,4 @@
 /** Losses as functions. */
-
 export {
   type CrossEntropyOptions,
   crossEntropy,
@@ -7,7 +6,17 @@ export {
   nllLoss,
 } from "../../ops/crossEntropy.js";
 export {
+  type GaussianNllOptions,
+  gaussianNllLoss,
+  type KlDivOptions,
+  klDiv,
+  type PoissonNllOptions,
+  poissonNllLoss,
+} from "../../ops/likelihood.js";
+export {
+  type BceOptions,
   type BceWithLogitsOptions,
+  binaryCrossEntropy,
   binaryCrossEntropyWithLogits,
   type HuberOptions,
   huberLoss,
@@ -17,3 +26,19 @@ export {
   smoothL1Loss,
 } from "../../ops/loss.js";
 export type { LossOptions, Reduction } from "../../ops/lossCore.js";
+export {
+  cosineEmbeddingLoss,
+  type DistanceFunction,
+  hingeEmbeddingLoss,
+  type MarginOptions,
+  type MultiMarginOptions,
+  marginRankingLoss,
+  multilabelMarginLoss,
+  multilabelSoftMarginLoss,
+  multiMarginLoss,
+  softMarginLoss,
+  type TripletMarginOptions,
+  type TripletMarginWithDistanceOptions,
+  tripletMarginLoss,
+  tripletMarginWithDistanceLoss,
+} from "../../ops/margins.js";

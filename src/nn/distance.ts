@@ -1,0 +1,38 @@
+/** Distances as modules. */
+import type { Tensor } from "../tensor/tensor.js";
+import * as F from "./functional/distance.js";
+import { Module } from "./module.js";
+
+/** Cosine of the angle between vectors; see `nn.functional.cosineSimilarity`. Source: `torch.nn.CosineSimilarity`. */
+export class CosineSimilarity extends Module<[x1: Tensor, x2: Tensor]> {
+  readonly dim: number;
+  readonly eps: number;
+
+  constructor(options: F.CosineSimilarityOptions = {}) {
+    super();
+    this.dim = options.dim ?? 1;
+    this.eps = options.eps ?? 1e-8;
+  }
+
+  forward(x1: Tensor, x2: Tensor): Tensor {
+    return F.cosineSimilarity(x1, x2, { dim: this.dim, eps: this.eps });
+  }
+}
+
+/** p-norm of differences; see `nn.functional.pairwiseDistance`. Source: `torch.nn.PairwiseDistance`. */
+export class PairwiseDistance extends Module<[x1: Tensor, x2: Tensor]> {
+  readonly norm: number;
+  readonly eps: number;
+  readonly keepdim: boolean;
+
+  constructor(options: F.PairwiseDistanceOptions = {}) {
+    super();
+    this.norm = options.p ?? 2;
+    this.eps = options.eps ?? 1e-6;
+    this.keepdim = options.keepdim ?? false;
+  }
+
+  forward(x1: Tensor, x2: Tensor): Tensor {
+    return F.pairwiseDistance(x1, x2, { p: this.norm, eps: this.eps, keepdim: this.keepdim });
+  }
+}

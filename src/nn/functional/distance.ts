@@ -1,0 +1,8 @@
+/** Distances as functions. */
+export {
+  type CosineSimilarityOptions,
+  cosineSimilarity,
+  type PairwiseDistanceOptions,
+  pairwiseDistance,
+} from "../../ops/distance.js";
+export { pdist } from "../../ops/distances.js";

@@ -1,0 +1,50 @@
+/** Distances and similarities of vectors. */
+
+import { broadcastShapes, sameShape, wrapDim } from "../tensor/shape.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { add, div, mul, sub } from "./arithmetic.js";
+import { clampMin } from "./clamp.js";
+import { vectorNorm } from "./statistics.js";
+import { sum } from "./sum.js";
+import { expand } from "./view.js";
+
+/** Options of {@link pairwiseDistance}. */
+export interface PairwiseDistanceOptions {
+  /** Order of the norm (default 2). */
+  p?: number;
+  /** Added to differences, so that the gradient exists where vectors are equal (default 1e-6). */
+  eps?: number;
+  /** Keep the last dimension with size 1 (default false). */
+  keepdim?: boolean;
+}
+
+/** The p-norm of x1 - x2 + eps over the last dimension. Source: `torch.nn.functional.pairwise_distance`. */
+export function pairwiseDistance(x1: Tensor, x2: Tensor, options: PairwiseDistanceOptions = {}): Tensor {
+  const { p = 2, eps = 1e-6, keepdim = false } = options;
+  return vectorNorm(add(sub(x1, x2), eps), p, { dim: -1, keepdim });
+}
+
+/** Options of {@link cosineSimilarity}. */
+export interface CosineSimilarityOptions {
+  /** Dimension of the vectors (default 1). */
+  dim?: number;
+  /** Least norm to divide by (default 1e-8). */
+  eps?: number;
+}
+
+/**
+ * x1 x2 / (max(|x1|, eps) max(|x2|, eps)) over a dimension, of tensors that broadcast.
+ * Source: `torch.nn.functional.cosine_similarity`.
+ */
+export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilarityOptions = {}): Tensor {
+  const { dim = 1, eps = 1e-8 } = options;
+  const shape = broadcastShapes("cosineSimilarity", x1.shape, x2.shape);
+  const d = wrapDim("cosineSimilarity", dim, shape.length);
+  const unit = (x: Tensor) => {
+    const norm = vectorNorm(x, 2, { dim: d, keepdim: true });
+    // the gradient passes the limit, as in PyTorch
+    return div(x, add(norm, sub(clampMin(norm.detach(), eps), norm.detach())));
+  };
+  const wide = (x: Tensor) => (sameShape(x.shape, shape) ? x : expand(x, shape));
+  return sum(mul(unit(wide(x1)), unit(wide(x2))), d);
+}
