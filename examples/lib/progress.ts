@@ -51,7 +51,9 @@ export class ProgressBar {
     const left = (this.seconds / done) * (this.total - done);
     const numbers = `${show(progress)}  ${finished ? `took ${clock(this.seconds)}` : `left ${clock(left)}`}`;
     if (!this.terminal) {
-      console.log(`${this.label}  ${String(Math.round((100 * done) / this.total)).padStart(3)} %  ${numbers}`);
+      console.log(
+        `${this.label}  ${String(Math.round((100 * done) / this.total)).padStart(3)} %  ${numbers}`,
+      );
       return;
     }
     const width = 24;

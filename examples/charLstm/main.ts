@@ -1,0 +1,111 @@
+/** A character LSTM: learns to continue TypeScript declarations, one character after the other. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { manualSeed, nn, noGrad, setNumThreads, type Tensor, tensor } from "kindling";
+import { saveFile } from "kindling/io";
+import { Adam } from "kindling/optim";
+import { lineChart } from "../lib/chart.js";
+import { COMMON, main, type OptionSpecs, type OptionValues } from "../lib/command.js";
+import { ProgressBar } from "../lib/progress.js";
+import { Characters, draw, readText } from "../lib/text.js";
+
+export const OPTIONS = {
+  steps: { default: 1000, help: "training steps" },
+  batchSize: { default: 32, help: "pieces of text in a batch" },
+  length: { default: 64, help: "characters in a piece" },
+  hidden: { default: 192, help: "size of the LSTM's state" },
+  layers: { default: 1, help: "LSTM layers on top of each other" },
+  lr: { default: 0.005, least: 0, fraction: true, help: "learning rate of Adam at the start" },
+  prompt: { default: "interface ", help: "what the sample goes on from" },
+  sample: { default: 400, least: 0, help: "characters to generate at the end" },
+  temperature: { default: 0.6, least: 0.01, fraction: true, help: "how bold the sample is" },
+  text: { default: "", help: "a text file (default: TypeScript's lib.es5.d.ts)" },
+  out: { default: join("runs", "charLstm"), help: "folder for the model and the picture of the loss" },
+  ...COMMON,
+} as const satisfies OptionSpecs;
+
+type State = [h: Tensor, c: Tensor];
+
+/** Characters (N, T) to logits of the next ones (N, T, vocabulary), and the state to go on from. */
+export class CharLstm extends nn.Module<[Tensor, State?], [Tensor, State]> {
+  embed: nn.Embedding;
+  lstm: nn.LSTM;
+  head: nn.Linear;
+
+  constructor(vocabulary: number, hidden: number, numLayers: number) {
+    super();
+    this.embed = new nn.Embedding(vocabulary, 64);
+    this.lstm = new nn.LSTM(64, hidden, { numLayers, batchFirst: true });
+    this.head = new nn.Linear(hidden, vocabulary);
+  }
+
+  forward(x: Tensor, state?: State): [Tensor, State] {
+    const [out, next] = this.lstm(this.embed(x), state) as [Tensor, State];
+    return [this.head(out), next];
+  }
+}
+
+/** Text from the model: reads the prompt, then feeds each drawn character back in, carrying the state along. */
+export function generate(
+  model: CharLstm,
+  characters: Characters,
+  prompt: string,
+  count: number,
+  temperature: number,
+): string {
+  const drawn: number[] = [];
+  noGrad(() => {
+    let [logits, state] = model(characters.encode(prompt).unsqueeze(0));
+    for (let i = 0; i < count; i++) {
+      const next = draw(logits.at(0, -1), temperature);
+      drawn.push(next);
+      [logits, state] = model(tensor([[next]]), state);
+    }
+  });
+  return prompt + characters.decode(drawn);
+}
+
+export function train(options: OptionValues<typeof OPTIONS>): { losses: number[]; sample: string } {
+  if (options.threads > 0) setNumThreads(options.threads);
+  manualSeed(options.seed);
+  const characters = new Characters(readText(options.text));
+  characters.encode(options.prompt);
+  const vocabulary = characters.vocabulary.length;
+  const model = new CharLstm(vocabulary, options.hidden, options.layers);
+  const optimizer = new Adam(model.parameters(), { lr: options.lr });
+  const weights = [...model.parameters()].reduce((n, p) => n + p.numel, 0);
+  console.log(
+    `${characters.data.numel} characters, ${vocabulary} different ones, ${weights} weights, seed ${options.seed}`,
+  );
+
+  const losses: number[] = [];
+  const bar = new ProgressBar("charLstm", options.steps);
+  for (let step = 1; step <= options.steps; step++) {
+    // The rate falls to zero along half a cosine.
+    for (const group of optimizer.paramGroups)
+      group.lr = 0.5 * options.lr * (1 + Math.cos((Math.PI * step) / options.steps));
+    const [x, y] = characters.batch(options.batchSize, options.length);
+    const [logits] = model(x);
+    const loss = nn.functional.crossEntropy(logits.reshape([-1, vocabulary]), y.reshape([-1]));
+    optimizer.zeroGrad();
+    loss.backward();
+    optimizer.step();
+    losses.push(loss.item());
+    const recent = losses.slice(-50);
+    bar.update(step, {
+      loss: recent.reduce((a, b) => a + b, 0) / recent.length,
+      charactersPerSecond: (step * x.numel) / bar.seconds,
+    });
+  }
+
+  const sample = generate(model, characters, options.prompt, options.sample, options.temperature);
+  console.log(`\n${sample}\n`);
+  mkdirSync(options.out, { recursive: true });
+  saveFile(model.stateDict(), join(options.out, "model.safetensors"));
+  const curve = [{ name: "cross entropy of a character", values: losses }];
+  writeFileSync(join(options.out, "loss.svg"), lineChart("Character LSTM", "loss", curve));
+  console.log(`saved ${join(options.out, "model.safetensors")} and ${join(options.out, "loss.svg")}`);
+  return { losses, sample };
+}
+
+await main(import.meta.url, "charLstm", OPTIONS, train);
