@@ -77,6 +77,7 @@ export {
 } from "./dropout.js";
 export { Embedding, type EmbeddingModuleOptions } from "./embedding.js";
 export { Flatten, type FlattenLayerOptions, Unflatten } from "./flatten.js";
+export { Fold, Unfold } from "./fold.js";
 export { FractionalMaxPool2d, FractionalMaxPool3d, FractionalMaxPoolNd } from "./fractionalPooling.js";
 export * as functional from "./functional/index.js";
 export * from "./hooks.js";
@@ -176,3 +177,12 @@ export {
   MaxUnpoolNd,
 } from "./unpooling.js";
 export * as utils from "./utils/index.js";
+export {
+  ChannelShuffle,
+  PixelShuffle,
+  PixelUnshuffle,
+  Upsample,
+  type UpsampleLayerOptions,
+  UpsamplingBilinear2d,
+  UpsamplingNearest2d,
+} from "./vision.js";

@@ -9,3 +9,4 @@ export * from "./linear.js";
 export * from "./loss.js";
 export * from "./padding.js";
 export * from "./pooling.js";
+export * from "./vision.js";

@@ -1,0 +1,69 @@
+/** Unfold and Fold: images as columns of patches, and back. */
+import { type FoldOptions, fold, unfold } from "../ops/fold.js";
+import type { Sizes } from "../ops/spatial.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { Module } from "./module.js";
+import { showOptions } from "./print.js";
+
+/**
+ * The patches of images (N, C, H, W) as columns (N, C * kernel size, patches). Source: `torch.nn.Unfold`.
+ * @example
+ * new Unfold([2, 3])(ones([2, 5, 3, 4])).shape; // [2, 30, 4]
+ */
+export class Unfold extends Module {
+  static readonly pure = true;
+  kernelSize: Sizes;
+  dilation: Sizes;
+  padding: Sizes;
+  stride: Sizes;
+
+  constructor(kernelSize: Sizes, options: FoldOptions = {}) {
+    super();
+    this.kernelSize = kernelSize;
+    this.dilation = options.dilation ?? 1;
+    this.padding = options.padding ?? 0;
+    this.stride = options.stride ?? 1;
+  }
+
+  forward(input: Tensor): Tensor {
+    return unfold(input, this.kernelSize, this);
+  }
+
+  override extraRepr(): string {
+    const { kernelSize, dilation, padding, stride } = this;
+    return showOptions({ kernelSize, dilation, padding, stride });
+  }
+}
+
+/**
+ * The sum of columns (N, C * kernel size, patches) in images (N, C, H, W) of size `outputSize`.
+ * Source: `torch.nn.Fold`.
+ * @example
+ * new Fold([4, 5], [2, 2])(ones([1, 12, 12])).shape; // [1, 3, 4, 5]
+ */
+export class Fold extends Module {
+  static readonly pure = true;
+  outputSize: Sizes;
+  kernelSize: Sizes;
+  dilation: Sizes;
+  padding: Sizes;
+  stride: Sizes;
+
+  constructor(outputSize: Sizes, kernelSize: Sizes, options: FoldOptions = {}) {
+    super();
+    this.outputSize = outputSize;
+    this.kernelSize = kernelSize;
+    this.dilation = options.dilation ?? 1;
+    this.padding = options.padding ?? 0;
+    this.stride = options.stride ?? 1;
+  }
+
+  forward(input: Tensor): Tensor {
+    return fold(input, this.outputSize, this.kernelSize, this);
+  }
+
+  override extraRepr(): string {
+    const { outputSize, kernelSize, dilation, padding, stride } = this;
+    return showOptions({ outputSize, kernelSize, dilation, padding, stride });
+  }
+}
