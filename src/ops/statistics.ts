@@ -11,7 +11,7 @@ import { eq, isfinite, isnan, ne } from "./compare.js";
 import { exp, log } from "./exponential.js";
 import { logicalNot } from "./logical.js";
 import { pow, sqrt } from "./powers.js";
-import { all, amax, amin } from "./reduce.js";
+import { amax, amin, any } from "./reduce.js";
 import { abs } from "./sign.js";
 import { type DimArg, type ReduceOptions, reduceArgs, type SumOptions, sum } from "./sum.js";
 import { reshape } from "./view.js";
@@ -140,6 +140,12 @@ const countOp = defineOp({
   backward: () => [null],
 });
 
+/** fn(x), but 0 with the gradient 0 where the mask is true: roots and powers have an infinite slope at 0. */
+function zeroWhere(mask: Tensor, x: Tensor, fn: (x: Tensor) => Tensor): Tensor {
+  if (any(mask).item() === 0) return fn(x);
+  return where(mask, mul(where(mask, 1, x), 0), fn(where(mask, 1, x)));
+}
+
 /** Options of {@link norm}. */
 export interface NormOptions extends SumOptions {
   /** Order: a number, Infinity, -Infinity, "fro" (default) or "nuc". */
@@ -167,12 +173,17 @@ export function vectorNorm(x: Tensor, ord = 2, options: SumOptions = {}): Tensor
   if (ord === 1) return sum(abs(input), over);
   if (emptyReduction && ord < 0)
     throw new ShapeError("[vectorNorm] a negative order has no value for an empty dimension");
-  const total = ord === 2 ? sum(mul(input, input), over) : sum(pow(abs(input), ord), over);
-  // At 0 the root has an infinite slope; the subgradient there is 0.
-  const zero = eq(total, 0);
-  if (all(logicalNot(zero)).item() !== 0) return ord === 2 ? sqrt(total) : pow(total, 1 / ord);
-  const safe = where(zero, 1, total);
-  return where(zero, mul(total, 0), ord === 2 ? sqrt(safe) : pow(safe, 1 / ord));
+  if (ord === 2) {
+    const total = sum(mul(input, input), over);
+    return zeroWhere(eq(total, 0), total, sqrt);
+  }
+  // An element 0 has no slope; with a negative order its power is infinite, and the norm 0.
+  const none = eq(input, 0);
+  const powers = zeroWhere(none, abs(input), (x) => pow(x, ord));
+  const total = sum(ord > 0 ? powers : where(none, Number.POSITIVE_INFINITY, powers), over);
+  return zeroWhere(ord > 0 ? eq(total, 0) : eq(total, Number.POSITIVE_INFINITY), total, (x) =>
+    pow(x, 1 / ord),
+  );
 }
 
 /** Norm of a tensor over dimensions; matrices by "fro" (default) too. Source: `torch.norm`. */

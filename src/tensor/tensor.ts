@@ -82,10 +82,8 @@ export class Tensor {
 
   /** @internal Takes the place of another view of the same storage, as `squeeze_` and its kin do. */
   takePlace(of: Tensor): void {
-    this.shape = of.shape;
-    this.storageOffset = of.storageOffset;
-    this.numel = of.numel;
-    this.contig = of.contig;
+    const { shape, storageOffset, numel, contig } = of;
+    Object.assign(this, { shape, storageOffset, numel, contig });
     this.stridesOrNull = of.contig ? null : of.strides;
   }
 

@@ -1,0 +1,219 @@
+/** Matrices of any shape and rank: pinv, lstsq, matrixRank. */
+import { defineOp, run } from "../../autograd/node.js";
+import { type DTypeCode, FLOAT32, INT64 } from "../../tensor/dtype.js";
+import { ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { empty, full, toNumbers } from "../../tensor/raw.js";
+import { broadcastShapes, type Shape } from "../../tensor/shape.js";
+import { Tensor } from "../../tensor/tensor.js";
+import { add, mul, neg, sub } from "../arithmetic.js";
+import { gt } from "../compare.js";
+import { maximum } from "../extrema.js";
+import { matmul } from "../matmul.js";
+import { square } from "../powers.js";
+import { amax } from "../reduce.js";
+import { abs } from "../sign.js";
+import { sum } from "../sum.js";
+import { expand, squeeze, transpose, unsqueeze } from "../view.js";
+import {
+  batchShape,
+  batchSize,
+  checkMatrices,
+  checkSameDtype,
+  checkSquare,
+  eachMatrix,
+  matrixSize,
+  multiply,
+  read,
+  write,
+} from "./core.js";
+import { eigvalsh, symmetricEigen } from "./eigh.js";
+import { isVector } from "./solve.js";
+import { decompose, svdvals } from "./svd.js";
+
+/** A bound: one number, or one for each matrix. */
+export type Bound = number | Tensor | null;
+
+/** Options of {@link pinv} and {@link matrixRank}: singular values up to max(atol, rtol * the largest) count as 0. */
+export interface RankOptions {
+  /** Absolute bound (default 0). */
+  atol?: Bound;
+  /** Bound relative to the largest (default: the spacing of floats at 1 times max(m, n); 0 with an `atol` above 0). */
+  rtol?: Bound;
+  /** Take the matrices as symmetric, reading one triangle (default false). */
+  hermitian?: boolean;
+}
+
+/** Spacing of floats at 1. */
+function epsilon(code: DTypeCode): number {
+  return code === FLOAT32 ? 2 ** -23 : Number.EPSILON;
+}
+
+interface Bounds {
+  /** One value for all matrices, or one for each. */
+  readonly atol: readonly number[];
+  readonly rtol: readonly number[];
+}
+
+function bounds(op: string, A: Tensor, options: RankOptions): Bounds {
+  const batch = batchShape(A);
+  const count = batchSize(A);
+  const each = (bound: Bound | undefined): number[] | null => {
+    if (bound === undefined || bound === null) return null;
+    if (!(bound instanceof Tensor)) return new Array<number>(count).fill(bound);
+    return toNumbers(expand(bound, broadcastShapes(op, bound.shape, batch)));
+  };
+  const atol = each(options.atol) ?? new Array<number>(count).fill(0);
+  const usual = epsilon(A.code) * Math.max(...matrixSize(A));
+  const rtol = each(options.rtol) ?? atol.map((a) => (a > 0 ? 0 : usual));
+  if (atol.length !== count || rtol.length !== count) {
+    throw new ShapeError(`[${op}] tolerances must broadcast to the batch ${show(batch)} of the matrices`);
+  }
+  return { atol, rtol };
+}
+
+interface Pinv extends Bounds {
+  readonly hermitian: boolean;
+}
+
+const pinvOp = defineOp<Pinv>({
+  name: "Pinv",
+  saves: true,
+  savesOutput: true,
+  forward: ([x], { atol, rtol, hermitian }) => {
+    const t = x as Tensor;
+    const [m, n] = matrixSize(t);
+    const k = Math.min(m, n);
+    const out = new Float64Array(t.numel);
+    eachMatrix(read(t), m * n, batchSize(t), (a, b) => {
+      const { u, s, vt } = hermitian ? asDecomposition(a, n) : decompose(a, m, n);
+      const largest = s.reduce((top, v) => Math.max(top, Math.abs(v)), 0);
+      const bound = Math.max(atol[b] as number, (rtol[b] as number) * largest);
+      // V S^+ U^T
+      const scaled = new Float64Array(n * k);
+      for (let i = 0; i < k; i++) {
+        const v = s[i] as number;
+        if (Math.abs(v) > bound)
+          for (let j = 0; j < n; j++) scaled[j * k + i] = (vt[i * n + j] as number) / v;
+      }
+      const ut = new Float64Array(k * m);
+      for (let i = 0; i < k; i++) for (let j = 0; j < m; j++) ut[i * m + j] = u[j * k + i] as number;
+      out.set(multiply(scaled, ut, n, k, m), b * m * n);
+    });
+    return write(out, [...batchShape(t), n, m], t.code);
+  },
+  // dP = -P dA P + P P^T dA^T (I - A P) + (I - P A) dA^T P^T P
+  backward: (g, n) => {
+    const [A, P] = [n.input(0), n.output()];
+    const [Pt, gt_] = [mT(P), mT(g)];
+    const first = matmul(matmul(Pt, g), Pt);
+    const left = matmul(matmul(gt_, P), Pt);
+    const right = matmul(matmul(Pt, P), gt_);
+    const second = sub(left, matmul(A, matmul(P, left)));
+    const third = sub(right, matmul(matmul(right, P), A));
+    return [add(neg(first), add(second, third))];
+  },
+});
+
+const mT = (x: Tensor): Tensor => transpose(x, -2, -1);
+
+function asDecomposition(a: Float64Array, n: number): { u: Float64Array; s: Float64Array; vt: Float64Array } {
+  const { values, vectors } = symmetricEigen(a, n, false);
+  const vt = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) vt[i * n + j] = vectors[j * n + i] as number;
+  return { u: vectors, s: values, vt };
+}
+
+/**
+ * The Moore-Penrose inverse of matrices of any shape. The gradient holds where the rank does not change.
+ * Source: `torch.linalg.pinv`.
+ */
+export function pinv(A: Tensor, options: number | (RankOptions & { rcond?: Bound }) = {}): Tensor {
+  const op = "linalg.pinv";
+  const { rcond, ...o } = typeof options === "number" ? { rcond: options } : options;
+  const given: RankOptions = rcond === undefined || rcond === null ? o : { ...o, rtol: rcond };
+  (given.hermitian === true ? checkSquare : checkMatrices)(op, A);
+  return run(pinvOp, [A], { ...bounds(op, A, given), hermitian: given.hermitian ?? false });
+}
+
+/** Same as {@link pinv}. Source: `torch.pinverse`. */
+export function pinverse(A: Tensor, options: number | { rcond?: number } = {}): Tensor {
+  return pinv(A, typeof options === "number" ? options : { rcond: options.rcond ?? 1e-15 });
+}
+
+/** int64 number of singular values that do not count as 0; see {@link RankOptions}. Source: `torch.linalg.matrix_rank`. */
+export function matrixRank(A: Tensor, options: number | (RankOptions & { tol?: Bound }) = {}): Tensor {
+  const op = "linalg.matrixRank";
+  const { tol, ...o } = typeof options === "number" ? { tol: options } : options;
+  const given: RankOptions = tol === undefined || tol === null ? o : { ...o, atol: tol, rtol: 0 };
+  (given.hermitian === true ? checkSquare : checkMatrices)(op, A);
+  const batch = batchShape(A);
+  if (matrixSize(A).includes(0)) return full(batch, 0, INT64);
+  const x = A.detach();
+  const S = given.hermitian === true ? abs(eigvalsh(x)) : svdvals(x);
+  const values = amax(S, { dim: -1, keepdim: true });
+  const asTensor = (bound: Bound | undefined, otherwise: Tensor): Tensor => {
+    if (bound === undefined || bound === null) return otherwise;
+    return unsqueeze(bound instanceof Tensor ? bound.to(A.dtype) : full([], bound, A.code), -1);
+  };
+  const zero = full([1], 0, A.code);
+  const atol = asTensor(given.atol, zero);
+  const usual = mul(
+    full([1], epsilon(A.code) * Math.max(...matrixSize(A)), A.code),
+    gt(atol, 0).logicalNot().to(A.dtype),
+  );
+  const bound = maximum(atol, mul(asTensor(given.rtol, usual), values));
+  return sum(gt(S, bound), -1);
+}
+
+/** Options of {@link lstsq}. */
+export interface LstsqOptions {
+  /** Singular values up to this times the largest count as 0 (default: the spacing of floats at 1 times max(m, n)). */
+  rcond?: number | null;
+  /** LAPACK's name of a method; it decides which of the other results are filled (default "gelsy"). */
+  driver?: "gels" | "gelsy" | "gelsd" | "gelss" | null;
+}
+
+/** What {@link lstsq} gives; what a driver does not find is empty. */
+export interface LstsqResult {
+  solution: Tensor;
+  /** Squared lengths of A X - B, for more rows than columns and full rank. */
+  residuals: Tensor;
+  /** int64, not for "gels". */
+  rank: Tensor;
+  /** Singular values of A, for "gelsd" and "gelss". */
+  singularValues: Tensor;
+}
+
+/**
+ * X that makes the length of A X - B smallest, and of several the shortest. Source: `torch.linalg.lstsq`.
+ * @example
+ * const A = tensor([[1, 0], [1, 1], [1, 2]], { dtype: "float64" });
+ * linalg.lstsq(A, tensor([[1], [3], [5]], { dtype: "float64" })).solution.shape; // [2, 1]
+ */
+export function lstsq(A: Tensor, B: Tensor, options: number | LstsqOptions = {}): LstsqResult {
+  const op = "linalg.lstsq";
+  checkMatrices(op, A);
+  checkSameDtype(op, A, B);
+  const o = typeof options === "number" ? { rcond: options } : options;
+  const driver = o.driver ?? "gelsy";
+  if (!["gels", "gelsy", "gelsd", "gelss"].includes(driver)) {
+    throw new ValueError(`[${op}] unknown driver "${driver}": expected "gels", "gelsy", "gelsd" or "gelss"`);
+  }
+  const [m, n] = matrixSize(A);
+  const vector = isVector(A, B);
+  const b = vector ? unsqueeze(B, -1) : B;
+  if (b.shape.at(-2) !== m)
+    throw new ShapeError(`[${op}] A of shape ${show(A.shape)} does not fit B of shape ${show(B.shape)}`);
+  const rtol = o.rcond ?? epsilon(A.code) * Math.max(m, n);
+  const x = matmul(pinv(A, { atol: 0, rtol }), b);
+  const none: Shape = [0];
+  const rank = matrixRank(A, { atol: 0, rtol });
+  const whole = m > n && (driver === "gels" || toNumbers(rank).every((r) => r === n));
+  const left = whole ? sum(square(sub(matmul(A, x), b)), -2) : empty(none, A.code);
+  return {
+    solution: vector ? squeeze(x, -1) : x,
+    residuals: whole && vector ? squeeze(left, -1) : left,
+    rank: driver === "gels" ? empty(none, INT64) : rank,
+    singularValues: driver === "gelsd" || driver === "gelss" ? svdvals(A.detach()) : empty(none, A.code),
+  };
+}

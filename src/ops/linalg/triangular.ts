@@ -1,0 +1,116 @@
+/** Systems with triangular matrices: solveTriangular, on which the other solvers and derivatives rest. */
+import { defineOp, run } from "../../autograd/node.js";
+import { ShapeError, show } from "../../tensor/errors.js";
+import type { Tensor } from "../../tensor/tensor.js";
+import { neg } from "../arithmetic.js";
+import { tril, triu } from "../diagonal.js";
+import { matmul } from "../matmul.js";
+import { transpose } from "../view.js";
+import {
+  batchSize,
+  checkMatrices,
+  checkSameDtype,
+  checkSquare,
+  eachMatrix,
+  expandBatches,
+  matrixSize,
+  read,
+  write,
+} from "./core.js";
+
+interface Triangular {
+  readonly upper: boolean;
+  /** The diagonal counts as ones and is not read. */
+  readonly unit: boolean;
+}
+
+/** b[n, k] becomes t^-1 b, for a triangle of t[n, n]. */
+export function substitute(
+  t: Float64Array,
+  b: Float64Array,
+  n: number,
+  k: number,
+  upper: boolean,
+  unit: boolean,
+): void {
+  for (let step = 0; step < n; step++) {
+    const i = upper ? n - 1 - step : step;
+    const row = i * k;
+    for (let j = upper ? i + 1 : 0; j < (upper ? n : i); j++) {
+      const v = t[i * n + j] as number;
+      if (v === 0) continue;
+      for (let c = 0; c < k; c++) b[row + c] = (b[row + c] as number) - v * (b[j * k + c] as number);
+    }
+    if (unit) continue;
+    const d = t[i * n + i] as number;
+    for (let c = 0; c < k; c++) b[row + c] = (b[row + c] as number) / d;
+  }
+}
+
+const triangularOp = defineOp<Triangular>({
+  name: "SolveTriangular",
+  saves: [0],
+  savesOutput: true,
+  forward: ([a, b], { upper, unit }) => {
+    const [n, k] = matrixSize(b as Tensor);
+    const t = read(a as Tensor);
+    const x = read(b as Tensor);
+    eachMatrix(x, n * k, batchSize(b as Tensor), (m, i) => {
+      substitute(t.subarray(i * n * n, (i + 1) * n * n), m, n, k, upper, unit);
+    });
+    return write(x, (b as Tensor).shape, (b as Tensor).code);
+  },
+  // T X = B: gB = T^-T g, gT = the triangle of -gB X^T
+  backward: (g, n) => {
+    const { upper, unit } = n.attrs;
+    const gb = solveLeft(transpose(n.input(0), -2, -1), g, !upper, unit);
+    if (!n.needs(0)) return [null, gb];
+    const ga = neg(matmul(gb, transpose(n.output(), -2, -1)));
+    return [upper ? triu(ga, unit ? 1 : 0) : tril(ga, unit ? -1 : 0), gb];
+  },
+});
+
+/** X with T X = B, where both have the same batch. @internal */
+export function solveLeft(t: Tensor, b: Tensor, upper: boolean, unit = false): Tensor {
+  return run(triangularOp, [t, b], { upper, unit });
+}
+
+/** X with X T = B, where both have the same batch. @internal */
+export function solveRight(t: Tensor, b: Tensor, upper: boolean, unit = false): Tensor {
+  return transpose(solveLeft(transpose(t, -2, -1), transpose(b, -2, -1), !upper, unit), -2, -1);
+}
+
+/** Options of {@link solveTriangular}. */
+export interface SolveTriangularOptions {
+  /** Solve A X = B (default), or X A = B. */
+  left?: boolean;
+  /** Take the diagonal as ones, unread (default false). */
+  unitriangular?: boolean;
+}
+
+/**
+ * X with A X = B (or X A = B), where only the upper or the lower triangle of A is read. Batches are broadcast. A zero on
+ * the diagonal gives infinities. Source: `torch.linalg.solve_triangular`.
+ */
+export function solveTriangular(
+  A: Tensor,
+  B: Tensor,
+  upper: boolean | { upper: boolean },
+  options: SolveTriangularOptions = {},
+): Tensor {
+  const op = "linalg.solveTriangular";
+  checkSquare(op, A);
+  checkMatrices(op, B);
+  checkSameDtype(op, A, B);
+  const { left = true, unitriangular = false } = options;
+  if (A.shape.at(-1) !== (left ? B.shape.at(-2) : B.shape.at(-1))) {
+    throw new ShapeError(`[${op}] A of shape ${show(A.shape)} does not fit B of shape ${show(B.shape)}`);
+  }
+  const [a, b] = expandBatches(op, A, B);
+  return (left ? solveLeft : solveRight)(
+    a,
+    b,
+    typeof upper === "boolean" ? upper : upper.upper,
+    unitriangular,
+  );
+}

@@ -1,0 +1,38 @@
+/** The vector functions of `torch.linalg`: cross, vecdot, diagonal, vander. */
+import type { Tensor } from "../../tensor/tensor.js";
+import { mul } from "../arithmetic.js";
+import { type DiagonalOptions, diagonal as diagonalOf } from "../diagonal.js";
+import { atleast1d } from "../dims.js";
+import { crossAlong, powersOf } from "../products.js";
+import { sum } from "../sum.js";
+
+/** A dimension, bare or in options. */
+type Dim = number | { dim?: number };
+
+const dimOf = (dim: Dim): number => (typeof dim === "number" ? dim : (dim.dim ?? -1));
+
+/** Cross products of vectors of 3 along a dimension (default the last). Source: `torch.linalg.cross`. */
+export function cross(x: Tensor, other: Tensor, dim: Dim = -1): Tensor {
+  return crossAlong("linalg.cross", x, other, dimOf(dim));
+}
+
+/** Sums of products along a dimension (default the last), with broadcasting. Source: `torch.linalg.vecdot`. */
+export function vecdot(x: Tensor, y: Tensor, dim: Dim = -1): Tensor {
+  const product = mul(x, y);
+  return sum(product, { dim: dimOf(dim), dtype: product.dtype });
+}
+
+/** A diagonal of the matrices in two dimensions, by default the last two. Source: `torch.linalg.diagonal`. */
+export function diagonal(A: Tensor, options: DiagonalOptions = {}): Tensor {
+  return diagonalOf(A, { dim1: -2, dim2: -1, ...options });
+}
+
+/**
+ * The powers 0 to N - 1 of the elements of vectors, as rows of matrices; N is their length by default.
+ * Source: `torch.linalg.vander`.
+ */
+export function vander(x: Tensor, options: number | { N?: number | null } = {}): Tensor {
+  const vectors = atleast1d(x);
+  const N = typeof options === "number" ? options : (options.N ?? (vectors.shape.at(-1) as number));
+  return powersOf("linalg.vander", vectors, N);
+}
