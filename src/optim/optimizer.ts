@@ -1,256 +1,310 @@
 /**
- * The base of all optimizers: groups, state, hooks, closures and state dicts.
- * A subclass writes `init(param)` and `update(grad, param, state, group)` only. Source: `torch.optim.Optimizer`.
+ * The base of all optimizers: groups, the loop over parameters, state, hooks, closures, state dicts.
+ * A subclass writes `init(param)` and `update(grad, param, state)` only. Source: `torch.optim.Optimizer`.
  */
+import type { HookHandle } from "../autograd/methods.js";
 import { enableGrad, noGrad } from "../autograd/mode.js";
-import { type HookHandle, hookHandle } from "../autograd/methods.js";
-import { toField, toKey } from "../nn/naming.js";
-import { tensor } from "../tensor/create.js";
-import { KindlingError, ValueError } from "../tensor/errors.js";
-import { KEPT, nextOp } from "../tensor/heap.js";
-import { copyInto, copyOf, full, readAt } from "../tensor/raw.js";
+import { clearGrad } from "../nn/parameter.js";
+import { KEPT } from "../tensor/heap.js";
+import { full } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
+import { batch } from "./fused.js";
+import {
+  groupsOf,
+  makeGroup,
+  mergeOptions,
+  type OptionsInput,
+  type ParamGroup,
+  type ParamGroupInput,
+  type ParamsInput,
+  type RateOptions,
+} from "./groups.js";
+import {
+  globalPost,
+  globalPre,
+  Hooks,
+  type LoadStateDictPostHook,
+  type LoadStateDictPreHook,
+  type StateDictPostHook,
+  type StateDictPreHook,
+  type StateHookOptions,
+  type StepArgs,
+  type StepPostHook,
+  type StepPreHook,
+} from "./hooks.js";
+import { type OptimizerStateDict, packState, type SavedState, StateReader } from "./state.js";
 
-/** What an optimizer remembers of one parameter: tensors and numbers. */
-export type ParamState = Record<string, Tensor | number | null>;
+export type { OptimizerStateDict, SavedState } from "./state.js";
 
-/** Options of one group with the parameters that they hold for. */
-export type ParamGroup<O> = O & { params: Tensor[] };
+/** What an optimizer remembers of one parameter: tensors, numbers, and lists of both. */
+export type ParamState = Record<string, StateValue>;
+/** One entry of a {@link ParamState}; null where there is nothing yet. */
+export type StateValue = Tensor | number | null | (Tensor | number | null)[];
 
-/** A group as given: parameters, and the options that differ from the optimizer's. */
-export type ParamGroupInput<O> = { params: Tensor | Iterable<Tensor> } & Partial<O>;
+/** An optimizer whatever its options. */
+export type AnyOptimizer = Optimizer<RateOptions, ParamState>;
 
-/** What an optimizer is made from: parameters, or groups of them. */
-export type ParamsInput<O> = Iterable<Tensor> | Iterable<ParamGroupInput<O>>;
+const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
-/** The saved form of an optimizer, with PyTorch's names and layout. */
-export interface OptimizerStateDict {
-  /** Per parameter, by its position over all groups. */
-  state: Record<number, Record<string, Tensor | number | null>>;
-  param_groups: ({ params: number[] } & Record<string, unknown>)[];
-}
-
-type StepHook = () => void;
-
-function isGroup(x: unknown): x is { params: Tensor | Iterable<Tensor> } {
-  return !(x instanceof Tensor) && typeof x === "object" && x !== null && "params" in x;
-}
-
-/** Base of the optimizers. `O` are the options of a group. */
-export abstract class Optimizer<O extends object, S extends ParamState = ParamState> {
+/**
+ * Base of the optimizers; `O` are the options of a group, `S` is the state of a parameter.
+ * @example
+ * class SignSGD extends Optimizer<{ lr: number }, {}> {
+ *   constructor(params: ParamsInput<{ lr: number }>, options?: OptionsInput<{ lr: number }>) {
+ *     super(params, { lr: 0.01 }, options);
+ *   }
+ *   protected init() {
+ *     return {};
+ *   }
+ *   protected update(grad: Tensor, param: Tensor, _state: {}, group: { lr: number }) {
+ *     param.sub_(grad.sign().mul(group.lr));
+ *   }
+ * }
+ */
+export abstract class Optimizer<O extends RateOptions, S extends ParamState = ParamState> {
   /** Groups of parameters with their options; change `group.lr` at any time. */
   readonly paramGroups: ParamGroup<O>[] = [];
   /** State by parameter object: never by position. */
-  readonly state = new Map<Tensor, S>();
+  readonly state: Map<Tensor, S> = new Map();
   /** Options that groups take unless they say otherwise. */
   readonly defaults: O;
-  private readonly preHooks = new Set<StepHook>();
-  private readonly postHooks = new Set<StepHook>();
+  /** @internal Steps since a scheduler was attached. */
+  _stepCount = 0;
+  private readonly pre = new Hooks<StepPreHook>();
+  private readonly post = new Hooks<StepPostHook>();
+  private readonly savePre = new Hooks<StateDictPreHook>();
+  private readonly savePost = new Hooks<StateDictPostHook>();
+  private readonly loadPre = new Hooks<LoadStateDictPreHook>();
+  private readonly loadPost = new Hooks<LoadStateDictPostHook>();
 
-  constructor(params: ParamsInput<O>, defaults: O) {
-    this.defaults = defaults;
-    this.checkOptions(defaults);
-    if (params instanceof Tensor) {
-      throw new ValueError(`[${this.constructor.name}] expected a list of parameters, got one tensor; try [parameter]`);
-    }
-    const list = [...(params as Iterable<Tensor | ParamGroupInput<O>>)];
-    if (list.length === 0) {
-      throw new ValueError(`[${this.constructor.name}] got no parameters; try model.parameters() of a model that has some`);
-    }
-    if (isGroup(list[0])) for (const group of list) this.addParamGroup(group as ParamGroupInput<O>);
-    else this.addParamGroup(Object.assign({ params: list as Tensor[] }, {} as Partial<O>));
+  /**
+   * @param defaults every option with its default value.
+   * @param options what the user gave; a bare number is the rate.
+   * @throws ValueError for options that are unknown or out of range, and for parameters that cannot be optimized.
+   */
+  constructor(params: ParamsInput<O>, defaults: O, options?: OptionsInput<O> | number) {
+    const label = this.constructor.name;
+    this.defaults = mergeOptions(label, defaults, options);
+    this.checkOptions(this.defaults);
+    for (const group of groupsOf(label, params)) this.addParamGroup(group);
   }
 
   /** Throws a ValueError for an option out of range. */
-  protected abstract checkOptions(options: O): void;
-  /** The state of a parameter before its first update. */
+  protected checkOptions(_options: O): void {}
+
+  /** Throws for a parameter that the optimizer does not take. */
+  protected checkParam(_param: Tensor): void {}
+
+  /** The state of a parameter before its first update; null marks what comes later, or may be absent. */
   protected abstract init(param: Tensor, group: O): S;
-  /** One update of `param` (raw, in place) by its gradient. */
+
+  /**
+   * One update of `param`, in place, written in ordinary ops. `grad` is negated already where the group maximizes.
+   * State tensors are replaced rather than written to, so that the step itself can be differentiated.
+   */
   protected abstract update(grad: Tensor, param: Tensor, state: S, group: O): void;
 
-  /** Adds parameters with options of their own. */
+  /** The same update as one pass over memory, by a kernel; `grad` as it is. Used unless the step is differentiated. */
+  protected fused?(grad: Tensor, param: Tensor, state: S, group: O): void;
+
+  /**
+   * Adds parameters with options of their own. Source: `torch.optim.Optimizer.add_param_group`.
+   * @throws ValueError as the constructor does; nothing was added then.
+   */
   addParamGroup(group: ParamGroupInput<O>): void {
-    const params = group.params instanceof Tensor ? [group.params] : [...group.params];
-    const label = this.constructor.name;
-    const seen = new Set(this.paramGroups.flatMap((g) => g.params));
-    for (const p of params) {
-      if (!(p instanceof Tensor)) throw new ValueError(`[${label}] parameters must be tensors, got ${typeof p}`);
-      if (p.constructor.name === "UninitializedParameter") {
-        throw new ValueError(`[${label}] a parameter is not initialised yet; try a forward pass of the lazy module first`);
-      }
-      if (!p.isLeaf) throw new ValueError(`[${label}] cannot optimize a tensor that is no leaf; try detach()`);
-      if (seen.has(p)) throw new ValueError(`[${label}] a parameter appears in more than one group, or twice`);
-      seen.add(p);
-    }
-    const full = { ...this.defaults, ...group, params } as ParamGroup<O>;
-    this.checkOptions(full);
-    this.paramGroups.push(full);
+    const made = makeGroup(this.constructor.name, this.defaults, group, this.paramGroups);
+    this.checkOptions(made);
+    for (const param of made.params) this.checkParam(param);
+    this.paramGroups.push(made);
   }
 
   /**
-   * One update of every parameter that has a gradient.
+   * One update of every parameter that has a gradient. Source: `torch.optim.Optimizer.step`.
    * @param closure evaluates the model again and returns the loss; called once with gradients enabled.
    */
-  step(): void;
+  step(): undefined;
   step<T>(closure: () => T): T;
   step<T>(closure?: () => T): T | undefined {
-    for (const hook of this.preHooks) hook();
-    const loss = closure === undefined ? undefined : enableGrad(closure);
-    noGrad(() => {
-      for (const group of this.paramGroups) this.stepGroup(group);
-    });
-    for (const hook of this.postHooks) hook();
+    this._stepCount++;
+    if (this.pre.list.length + this.post.list.length + globalPre.list.length + globalPost.list.length === 0) {
+      return this.perform(closure);
+    }
+    let args = (closure === undefined ? [] : [closure]) as StepArgs;
+    for (const hook of globalPre.list) args = hook(this, args) ?? args;
+    for (const hook of this.pre.list) args = hook(this, args) ?? args;
+    const loss = this.perform(args[0] as (() => T) | undefined);
+    for (const hook of this.post.list) hook(this, args);
+    for (const hook of globalPost.list) hook(this, args);
     return loss;
   }
 
-  /** Updates the parameters of one group. */
-  protected stepGroup(group: ParamGroup<O>): void {
+  /** The step between the hooks. */
+  protected perform<T>(closure: (() => T) | undefined): T | undefined {
+    const loss = closure === undefined ? undefined : enableGrad(closure);
+    const { differentiable = false } = this.defaults as { differentiable?: boolean };
+    for (const group of this.paramGroups) {
+      if (differentiable) enableGrad(() => this.stepGroup(group));
+      else if (this.fused === undefined) noGrad(() => this.stepGroup(group));
+      else this.stepFused(group);
+    }
+    return loss;
+  }
+
+  private stepGroup(group: ParamGroup<O>): void {
+    const { maximize = false } = group as { maximize?: boolean };
     for (const param of group.params) {
       const { grad } = param;
       if (grad === null) continue;
-      let state = this.state.get(param);
-      if (state === undefined) {
-        state = this.init(param, group);
-        this.keepState(state);
-        this.state.set(param, state);
-      }
-      nextOp();
-      this.update(grad, param, state, group);
-      param.storage.version++;
+      const state = this.stateOf(param, group);
+      this.update(maximize ? grad.neg() : grad, param, state, group);
+      keepState(state);
     }
   }
 
-  /** Marks state tensors so that no scope frees them. */
-  protected keepState(state: ParamState): void {
-    for (const value of Object.values(state)) if (value instanceof Tensor) value.storage.flags |= KEPT;
+  private stepFused(group: ParamGroup<O>): void {
+    const { params } = group;
+    const run = batch(params);
+    try {
+      for (let i = 0; i < params.length; i++) {
+        const param = params[i] as Tensor;
+        if (param.ownGrad === null) continue;
+        run.next(param);
+        (this.fused as NonNullable<typeof this.fused>)(
+          param.ownGrad,
+          param,
+          this.stateOf(param, group),
+          group,
+        );
+        param.storage.version++;
+      }
+    } finally {
+      run.end();
+    }
   }
 
-  /** Forgets all gradients; with `setToNone: false` they become zeros. */
+  private stateOf(param: Tensor, group: ParamGroup<O>): S {
+    let state = this.state.get(param);
+    if (state === undefined) {
+      state = this.init(param, group);
+      keepState(state);
+      this.state.set(param, state);
+    }
+    return state;
+  }
+
+  /** Forgets all gradients; with `setToNone: false` they become zeros. Source: `torch.optim.Optimizer.zero_grad`. */
   zeroGrad(options: { setToNone?: boolean } = {}): void {
-    for (const group of this.paramGroups) {
-      for (const param of group.params) {
-        if (param.grad === null) continue;
-        if (options.setToNone === false) {
-          nextOp();
-          param.grad = full(param.shape, 0, param.code);
-          param.grad.storage.flags |= KEPT;
-        } else param.grad = null;
-      }
-    }
+    const setToNone = options.setToNone ?? true;
+    for (const group of this.paramGroups) for (const param of group.params) clearGrad(param, setToNone);
   }
 
-  /** Calls `hook()` before each step. */
-  registerStepPreHook(hook: StepHook): HookHandle {
-    this.preHooks.add(hook);
-    return hookHandle(() => this.preHooks.delete(hook));
+  /** Calls `hook(optimizer, args)` before each step; what it returns replaces the arguments of the step. */
+  registerStepPreHook(hook: StepPreHook<this>): HookHandle {
+    return this.pre.add(hook as StepPreHook);
   }
 
-  /** Calls `hook()` after each step. */
-  registerStepPostHook(hook: StepHook): HookHandle {
-    this.postHooks.add(hook);
-    return hookHandle(() => this.postHooks.delete(hook));
+  /** Calls `hook(optimizer, args)` after each step. */
+  registerStepPostHook(hook: StepPostHook<this>): HookHandle {
+    return this.post.add(hook as StepPostHook);
   }
 
-  private positions(): Map<Tensor, number> {
-    return new Map(this.paramGroups.flatMap((g) => g.params).map((p, i) => [p, i]));
+  /** Calls `hook(optimizer)` before {@link stateDict}. */
+  registerStateDictPreHook(hook: StateDictPreHook<this>, options?: StateHookOptions): HookHandle {
+    return this.savePre.add(hook as StateDictPreHook, options);
   }
 
-  /** State and options in PyTorch's layout and names; tensors are the live ones. */
-  stateDict(): OptimizerStateDict {
-    const at = this.positions();
-    const state: OptimizerStateDict["state"] = {};
-    for (const [param, s] of this.state) {
-      const position = at.get(param);
-      if (position === undefined) continue;
-      const entry: Record<string, Tensor | number | null> = {};
-      for (const [key, value] of Object.entries(s)) {
-        entry[toKey(key)] = key === "step" && typeof value === "number" ? tensor(value, { dtype: "float32" }) : value;
-      }
-      state[position] = entry;
-    }
-    const param_groups = this.paramGroups.map((group) => {
-      const { params, ...options } = group as ParamGroup<O> & Record<string, unknown>;
-      const out: Record<string, unknown> = {};
-      for (const [key, value] of Object.entries(options)) out[toKey(key)] = value;
-      return { ...out, params: (params as Tensor[]).map((p) => at.get(p) as number) };
-    });
-    return { state, param_groups };
+  /** Calls `hook(optimizer, stateDict)` after {@link stateDict}; what it returns replaces the state dict. */
+  registerStateDictPostHook(hook: StateDictPostHook<this>, options?: StateHookOptions): HookHandle {
+    return this.savePost.add(hook as StateDictPostHook, options);
+  }
+
+  /** Calls `hook(optimizer, stateDict)` before {@link loadStateDict}; what it returns is loaded in its place. */
+  registerLoadStateDictPreHook(hook: LoadStateDictPreHook<this>, options?: StateHookOptions): HookHandle {
+    return this.loadPre.add(hook as LoadStateDictPreHook, options);
+  }
+
+  /** Calls `hook(optimizer)` after {@link loadStateDict}. */
+  registerLoadStateDictPostHook(hook: LoadStateDictPostHook<this>, options?: StateHookOptions): HookHandle {
+    return this.loadPost.add(hook as LoadStateDictPostHook, options);
   }
 
   /**
-   * Takes state and options from {@link stateDict}, of this library or PyTorch's; everything is checked first.
-   * @throws KindlingError when groups or shapes do not match.
+   * State and options in PyTorch's layout and names: `state` by the position of the parameter over all groups,
+   * `param_groups` with positions for parameters. Tensors are the live ones.
+   * Source: `torch.optim.Optimizer.state_dict`.
    */
-  loadStateDict(dict: OptimizerStateDict): void {
-    const label = this.constructor.name;
-    const sizes = dict.param_groups.map((g) => g.params.length);
-    const own = this.paramGroups.map((g) => g.params.length);
-    if (sizes.length !== own.length || sizes.some((n, i) => n !== own[i])) {
-      throw new KindlingError(
-        `[${label}] the state dict has groups of [${sizes.join(", ")}] parameters, expected [${own.join(", ")}]`,
-      );
-    }
-    const params = this.paramGroups.flatMap((g) => g.params);
-    const saved = dict.param_groups.flatMap((g) => g.params);
-    const loaded = new Map<Tensor, S>();
-    saved.forEach((key, i) => {
-      const entry = dict.state[key];
-      const param = params[i] as Tensor;
-      if (entry !== undefined) loaded.set(param, this.readState(entry, param));
+  stateDict(): OptimizerStateDict {
+    for (const hook of this.savePre.list) hook(this);
+    let dict = packState(this.paramGroups, (param) => {
+      const state = this.state.get(param);
+      return state === undefined ? undefined : this.saveState(state);
     });
-    dict.param_groups.forEach((saved, i) => {
-      const { params: _positions, ...options } = saved;
-      for (const [key, value] of Object.entries(options)) {
-        (this.paramGroups[i] as Record<string, unknown>)[toField(key)] = value;
-      }
-    });
-    this.state.clear();
-    for (const [param, s] of loaded) this.state.set(param, s);
+    for (const hook of this.savePost.list) dict = hook(this, dict) ?? dict;
+    return dict;
   }
 
-  private readState(entry: Record<string, Tensor | number | null>, param: Tensor): S {
-    const state: ParamState = {};
-    for (const [key, value] of Object.entries(entry)) {
-      const name = toField(key);
-      if (!(value instanceof Tensor)) state[name] = value;
-      else if (name === "step") state[name] = readAt(value, value.storageOffset);
-      else if (value.numel === param.numel && value.code !== param.code) {
-        const cast = full(value.shape, 0, param.code);
-        copyInto(cast, value);
-        state[name] = cast;
-      } else state[name] = copyOf(value);
-      if (value instanceof Tensor && value.numel !== param.numel && value.numel > 1 && name !== "step") {
-        throw new KindlingError(
-          `[${this.constructor.name}] state ${key} has shape [${value.shape.join(", ")}], expected [${param.shape.join(", ")}]`,
-        );
-      }
+  /**
+   * Takes state and options from {@link stateDict}, of this library or PyTorch's. Everything is checked first: when
+   * something does not fit, the error names all of it and nothing was loaded.
+   * Source: `torch.optim.Optimizer.load_state_dict`.
+   * @throws StateDictError when groups, names, shapes or options do not fit.
+   */
+  loadStateDict(stateDict: OptimizerStateDict): void {
+    let dict = stateDict;
+    for (const hook of this.loadPre.list) dict = hook(this, dict) ?? dict;
+    const reader = new StateReader(this.constructor.name, this.paramGroups, dict);
+    reader.readGroups((options) => this.checkOptions(options));
+    reader.readStates((param, group, saved) => this.readState(param, group, saved, reader));
+    const { groups, states } = reader.finish();
+    groups.forEach((options, i) => {
+      Object.assign(this.paramGroups[i] as object, options);
+    });
+    this.state.clear();
+    for (const [param, state] of states) {
+      keepState(state);
+      this.state.set(param, state as S);
     }
-    this.keepState(state);
-    return state as S;
+    for (const hook of this.loadPost.list) hook(this);
+  }
+
+  /** One parameter's state as it is saved. */
+  protected saveState(state: S): SavedState {
+    return StateReader.save(state);
+  }
+
+  /** One parameter's state from its saved form, checked against what `init` makes. */
+  protected readState(param: Tensor, group: O, saved: SavedState, reader: StateReader<O>): ParamState {
+    return reader.readLike(this.init(param, group), param, saved);
   }
 
   /** PyTorch's form: one block per group with its options. */
   toString(): string {
     const groups = this.paramGroups.map((group, i) => {
-      const { params: _params, ...options } = group as ParamGroup<O> & Record<string, unknown>;
-      const lines = Object.keys(options)
-        .sort()
-        .map((key) => `    ${key}: ${JSON.stringify(options[key as keyof typeof options])}`);
+      const { params: _params, ...options } = group;
+      const lines = Object.entries(options)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([key, value]) => `    ${key}: ${JSON.stringify(value)}`);
       return `Parameter Group ${i}\n${lines.join("\n")}`;
     });
     return `${this.constructor.name} (\n${groups.join("\n\n")}\n)`;
   }
-}
 
-/** Zeros shaped as a parameter, for state. */
-export function zerosFor(param: Tensor): Tensor {
-  return full(param.shape, 0, param.code);
-}
-
-/** Throws unless `low <= value` (and `value < high`). */
-export function checkRange(label: string, name: string, value: number, low: number, high = Number.POSITIVE_INFINITY): void {
-  if (!(value >= low) || !(value < high)) {
-    const range = high === Number.POSITIVE_INFINITY ? `>= ${low}` : `from ${low} up to but not ${high}`;
-    throw new ValueError(`[${label}] invalid ${name}: got ${value}, expected ${range}`);
+  /** @internal What `console.log` shows in Node. */
+  [INSPECT](): string {
+    return this.toString();
   }
+}
+
+/** Marks state tensors so that no scope frees them. */
+function keepState(state: ParamState): void {
+  for (const value of Object.values(state)) {
+    for (const t of Array.isArray(value) ? value : [value]) if (t instanceof Tensor) t.storage.flags |= KEPT;
+  }
+}
+
+/** Zeros (or another value) shaped as a parameter, for state: no scope frees them. */
+export function zerosFor(param: Tensor, value = 0): Tensor {
+  const t = full(param.shape, value, param.code);
+  t.storage.flags |= KEPT;
+  return t;
 }

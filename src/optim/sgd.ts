@@ -1,14 +1,12 @@
 /** Stochastic gradient descent with momentum. */
-import { kernelTable } from "../tensor/launch.js";
 import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { updateInPlace } from "./launch.js";
-import { checkRange, Optimizer, type ParamsInput, zerosFor } from "./optimizer.js";
-
-const SGD_STEP = kernelTable("sgd");
+import { FusedKernel } from "./fused.js";
+import { type CommonOptions, checkRange, type OptionsInput, type ParamsInput, rateOf } from "./groups.js";
+import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
 
 /** Options of {@link SGD}. */
-export interface SGDOptions {
+export interface SGDOptions extends CommonOptions {
   /** Learning rate (default 1e-3). */
   lr: number;
   /** Momentum factor (default 0). */
@@ -19,49 +17,78 @@ export interface SGDOptions {
   weightDecay: number;
   /** Nesterov's momentum (default false); needs momentum and no dampening. */
   nesterov: boolean;
-  /** Ascend in place of descending (default false). */
-  maximize: boolean;
 }
 
 interface SGDState {
-  [key: string]: Tensor | number | null;
+  [key: string]: StateValue;
+  /** Null before the first step, and without momentum. */
   momentumBuffer: Tensor | null;
 }
+
+const DEFAULTS: SGDOptions = {
+  lr: 1e-3,
+  momentum: 0,
+  dampening: 0,
+  weightDecay: 0,
+  nesterov: false,
+  maximize: false,
+  differentiable: false,
+};
+
+const KERNEL = new FusedKernel("sgd", "momentumBuffer");
 
 /**
  * Stochastic gradient descent: b = momentum b + (1 - dampening) g (the first b is g), p = p - lr b;
  * Nesterov: p = p - lr (g + momentum b). Source: `torch.optim.SGD`.
  * @example
- * const opt = new SGD(model.parameters(), { lr: 0.1, momentum: 0.9 });
+ * const w = tensor([1, 2], { dtype: "float32", requiresGrad: true });
+ * const optimizer = new optim.SGD([w], { lr: 0.5, momentum: 0.9 });
+ * w.mul(w).sum().backward();
+ * optimizer.step();
+ * w.toArray(); // [0, 0]
+ * @throws ValueError for options out of range, or Nesterov without momentum or with dampening.
  */
 export class SGD extends Optimizer<SGDOptions, SGDState> {
-  private readonly fresh = new WeakSet<Tensor>();
-
-  constructor(params: ParamsInput<SGDOptions>, options: Partial<SGDOptions> = {}) {
-    super(params, { lr: 1e-3, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false, ...options });
+  constructor(params: ParamsInput<SGDOptions>, options?: OptionsInput<SGDOptions> | number) {
+    super(params, DEFAULTS, options);
   }
 
-  protected checkOptions(o: SGDOptions): void {
+  protected override checkOptions(o: SGDOptions): void {
     checkRange("SGD", "lr", o.lr, 0);
     checkRange("SGD", "momentum", o.momentum, 0);
     checkRange("SGD", "weightDecay", o.weightDecay, 0);
     if (o.nesterov && (o.momentum <= 0 || o.dampening !== 0)) {
-      throw new ValueError(`[SGD] nesterov needs momentum > 0 and dampening 0: got momentum ${o.momentum}, dampening ${o.dampening}`);
+      throw new ValueError(
+        `[SGD] nesterov: got momentum ${o.momentum} and dampening ${o.dampening}, expected momentum > 0 and dampening 0`,
+      );
     }
   }
 
-  protected init(param: Tensor, group: SGDOptions): SGDState {
-    if (group.momentum === 0) return { momentumBuffer: null };
-    const momentumBuffer = zerosFor(param);
-    this.fresh.add(momentumBuffer);
-    return { momentumBuffer };
+  protected init(): SGDState {
+    return { momentumBuffer: null };
   }
 
   protected update(grad: Tensor, param: Tensor, state: SGDState, o: SGDOptions): void {
-    if (o.momentum !== 0 && state.momentumBuffer === null) Object.assign(state, this.init(param, o));
-    const buffer = o.momentum === 0 ? null : state.momentumBuffer;
-    const first = buffer !== null && this.fresh.delete(buffer);
-    const flags = (o.maximize ? 1 : 0) | (o.nesterov ? 2 : 0) | (first ? 4 : 0);
-    updateInPlace(SGD_STEP, param, grad, [buffer], [o.lr, o.momentum, o.dampening, o.weightDecay, flags]);
+    let d = o.weightDecay === 0 ? grad : grad.add(param, { alpha: o.weightDecay });
+    if (o.momentum !== 0) {
+      const before = state.momentumBuffer;
+      const b = before === null ? d.clone() : before.mul(o.momentum).add(d, { alpha: 1 - o.dampening });
+      state.momentumBuffer = b;
+      d = o.nesterov ? d.add(b, { alpha: o.momentum }) : b;
+    }
+    param.sub_(d.mul(rateOf(o)));
+  }
+
+  protected override fused(grad: Tensor, param: Tensor, state: SGDState, o: SGDOptions): void {
+    let flags = (o.maximize ? 1 : 0) | (o.nesterov ? 2 : 0);
+    let buffer: Tensor | null = null;
+    if (o.momentum !== 0) {
+      if (state.momentumBuffer === null) {
+        state.momentumBuffer = zerosFor(param);
+        flags |= 4;
+      }
+      buffer = state.momentumBuffer;
+    }
+    KERNEL.run(param, grad, buffer, null, null, o.lr, o.momentum, o.dampening, o.weightDecay, flags);
   }
 }

@@ -1,17 +1,22 @@
 /** What the tests of optimizers share: PyTorch's recordings, the problem they were made on, spelled-out options. */
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { optim, Tensor, tensor, type DType } from "kindling";
+import { type DType, optim, type Tensor, tensor } from "kindling";
 import { toField } from "../../src/nn/naming.js";
 
 /** Reads a recording of `test/fixtures/optim`. */
 export function recording<T>(name: string): T {
-  return JSON.parse(gunzipSync(readFileSync(new URL(`../fixtures/optim/${name}`, import.meta.url))).toString()) as T;
+  return JSON.parse(
+    gunzipSync(readFileSync(new URL(`../fixtures/optim/${name}`, import.meta.url))).toString(),
+  ) as T;
 }
 
 function sines(start: number, shape: number[], scale: number, dtype: DType): Tensor {
   const n = shape.reduce((a, b) => a * b, 1);
-  return tensor(Array.from({ length: n }, (_, i) => Math.sin(start + 0.7 * i) * scale), { dtype }).reshape(shape);
+  return tensor(
+    Array.from({ length: n }, (_, i) => Math.sin(start + 0.7 * i) * scale),
+    { dtype },
+  ).reshape(shape);
 }
 
 /** The problem of record.py: fit a sine with tanh(x W + b) v. */
@@ -31,7 +36,11 @@ export function spelled(options: Readonly<Record<string, unknown>>): Record<stri
 }
 
 /** An optimizer by its class name. */
-export function make(name: string, params: Tensor[], options: Readonly<Record<string, unknown>>): optim.AnyOptimizer {
+export function make(
+  name: string,
+  params: Tensor[],
+  options: Readonly<Record<string, unknown>>,
+): optim.AnyOptimizer {
   const all = optim as unknown as Record<string, new (p: Tensor[], o: object) => optim.AnyOptimizer>;
   const Class = all[name];
   if (Class === undefined) throw new Error(`no optimizer ${name}`);

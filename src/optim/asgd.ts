@@ -1,0 +1,85 @@
+/** ASGD: averaged stochastic gradient descent. */
+import type { Tensor } from "../tensor/tensor.js";
+import { decayed } from "./adam.js";
+import { FusedKernel } from "./fused.js";
+import { type CommonOptions, checkRange, type OptionsInput, type ParamsInput } from "./groups.js";
+import { rounded } from "./nadam.js";
+import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
+
+/** Options of {@link ASGD}. */
+export interface ASGDOptions extends CommonOptions {
+  /** Learning rate (default 1e-2). */
+  lr: number;
+  /** Decay of the weights (default 1e-4). */
+  lambd: number;
+  /** Power of the rate's decay (default 0.75). */
+  alpha: number;
+  /** Step at which averaging starts (default 1e6). */
+  t0: number;
+  /** L2 penalty (default 0). */
+  weightDecay: number;
+}
+
+interface ASGDState {
+  [key: string]: StateValue;
+  step: number;
+  /** Rate of the next step. */
+  eta: number;
+  /** Weight of the parameter in the average. */
+  mu: number;
+  /** The average. */
+  ax: Tensor;
+}
+
+const DEFAULTS: ASGDOptions = {
+  lr: 1e-2,
+  lambd: 1e-4,
+  alpha: 0.75,
+  t0: 1e6,
+  weightDecay: 0,
+  maximize: false,
+  differentiable: false,
+};
+
+const KERNEL = new FusedKernel("asgd", "ax");
+
+/**
+ * ASGD: p = p (1 - lambd eta) - eta g, average a = a + mu (p - a), then eta = lr / (1 + lambd lr t)^alpha and
+ * mu = 1 / max(1, t - t0). The average is `state.get(p).ax`. Source: Polyak and Juditsky 1992; `torch.optim.ASGD`.
+ * @throws ValueError for options out of range.
+ */
+export class ASGD extends Optimizer<ASGDOptions, ASGDState> {
+  constructor(params: ParamsInput<ASGDOptions>, options?: OptionsInput<ASGDOptions> | number) {
+    super(params, DEFAULTS, options);
+  }
+
+  protected override checkOptions(o: ASGDOptions): void {
+    checkRange("ASGD", "lr", o.lr, 0);
+    checkRange("ASGD", "weightDecay", o.weightDecay, 0);
+  }
+
+  protected init(param: Tensor, o: ASGDOptions): ASGDState {
+    return { step: 0, eta: rounded(o.lr), mu: 1, ax: zerosFor(param) };
+  }
+
+  /** Counts the step, and sets rate and weight for the next one. */
+  private advance(state: ASGDState, o: ASGDOptions): void {
+    const t = ++state.step;
+    state.eta = rounded(o.lr / (1 + o.lambd * o.lr * t) ** o.alpha);
+    state.mu = rounded(1 / Math.max(1, t - o.t0));
+  }
+
+  protected update(grad: Tensor, param: Tensor, state: ASGDState, o: ASGDOptions): void {
+    const { eta, mu } = state;
+    const g = decayed(grad, param, o);
+    param.mul_(1 - o.lambd * eta).sub_(g.mul(eta));
+    state.ax = mu === 1 ? param.clone() : state.ax.add(param.sub(state.ax).mul(mu));
+    this.advance(state, o);
+  }
+
+  protected override fused(grad: Tensor, param: Tensor, state: ASGDState, o: ASGDOptions): void {
+    const { eta, mu } = state;
+    KERNEL.run(param, grad, state.ax, null, null, o.lambd, eta, mu, o.weightDecay, o.maximize ? 1 : 0);
+    this.advance(state, o);
+  }
+}

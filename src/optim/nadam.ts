@@ -1,0 +1,114 @@
+/** NAdam: Adam with Nesterov's momentum. */
+import { defaultFloatCode, FLOAT32 } from "../tensor/dtype.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { type AdamOptions, decayed } from "./adam.js";
+import { FusedKernel } from "./fused.js";
+import { checkBetas, checkRange, type OptionsInput, type ParamsInput, rateOf } from "./groups.js";
+import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
+
+/** Options of {@link NAdam}. */
+export interface NAdamOptions extends Omit<AdamOptions, "amsgrad"> {
+  /** Learning rate (default 2e-3). */
+  lr: number;
+  /** Decay of the momentum's schedule (default 4e-3). */
+  momentumDecay: number;
+}
+
+interface NAdamState {
+  [key: string]: StateValue;
+  step: number;
+  /** Product of the momenta so far. */
+  muProduct: number;
+  expAvg: Tensor;
+  expAvgSq: Tensor;
+}
+
+const DEFAULTS: NAdamOptions = {
+  lr: 2e-3,
+  betas: [0.9, 0.999],
+  eps: 1e-8,
+  weightDecay: 0,
+  momentumDecay: 4e-3,
+  decoupledWeightDecay: false,
+  maximize: false,
+  differentiable: false,
+};
+
+const KERNEL = new FusedKernel("nadam", "expAvg", "expAvgSq");
+
+/** Rounds as PyTorch's counters do, which are 0-d tensors of the default dtype whatever the parameter's is. */
+export function rounded(value: number): number {
+  return defaultFloatCode() === FLOAT32 ? Math.fround(value) : value;
+}
+
+/**
+ * NAdam: with mu_t = b1 (1 - 0.96^(t decay) / 2) and M_t their product up to t, m and v as in {@link Adam},
+ * p = p - lr ((1 - mu_t) / (1 - M_t) g + mu_(t+1) / (1 - M_(t+1)) m) / (sqrt(v / (1 - b2^t)) + eps).
+ * Source: Dozat 2016; `torch.optim.NAdam`.
+ * @throws ValueError for options out of range.
+ */
+export class NAdam extends Optimizer<NAdamOptions, NAdamState> {
+  constructor(params: ParamsInput<NAdamOptions>, options?: OptionsInput<NAdamOptions> | number) {
+    super(params, DEFAULTS, options);
+  }
+
+  protected override checkOptions(o: NAdamOptions): void {
+    checkRange("NAdam", "lr", o.lr, 0);
+    checkRange("NAdam", "eps", o.eps, 0);
+    checkBetas("NAdam", o.betas);
+    checkRange("NAdam", "weightDecay", o.weightDecay, 0);
+    checkRange("NAdam", "momentumDecay", o.momentumDecay, 0);
+  }
+
+  protected init(param: Tensor): NAdamState {
+    return { step: 0, muProduct: 1, expAvg: zerosFor(param), expAvgSq: zerosFor(param) };
+  }
+
+  /** Moves the momentum's schedule on; the factors of g and m, without the rate. */
+  private weights(state: NAdamState, o: NAdamOptions): readonly [number, number] {
+    const t = ++state.step;
+    const b1 = o.betas[0];
+    const mu = b1 * (1 - 0.5 * 0.96 ** (t * o.momentumDecay));
+    const next = b1 * (1 - 0.5 * 0.96 ** ((t + 1) * o.momentumDecay));
+    state.muProduct = rounded(state.muProduct * rounded(mu));
+    return [(1 - mu) / (1 - state.muProduct), next / (1 - state.muProduct * next)];
+  }
+
+  protected update(grad: Tensor, param: Tensor, state: NAdamState, o: NAdamOptions): void {
+    const [ofGrad, ofAvg] = this.weights(state, o);
+    const [b1, b2] = o.betas;
+    const g = decayed(grad, param, o);
+    state.expAvg = state.expAvg.mul(b1).add(g, { alpha: 1 - b1 });
+    state.expAvgSq = state.expAvgSq.mul(b2).addcmul(g, g, { value: 1 - b2 });
+    const below = state.expAvgSq
+      .div(1 - b2 ** state.step)
+      .sqrt()
+      .add(o.eps);
+    param.sub_(g.mul(ofGrad).add(state.expAvg.mul(ofAvg)).div(below).mul(rateOf(o)));
+  }
+
+  protected override fused(grad: Tensor, param: Tensor, state: NAdamState, o: NAdamOptions): void {
+    const [ofGrad, ofAvg] = this.weights(state, o);
+    const { lr, eps, weightDecay: decay } = o;
+    const [b1, b2] = o.betas;
+    const correction2 = 1 - b2 ** state.step;
+    const flags = (o.maximize ? 1 : 0) | (o.decoupledWeightDecay ? 2 : 0);
+    const { expAvg, expAvgSq } = state;
+    KERNEL.run(
+      param,
+      grad,
+      expAvg,
+      expAvgSq,
+      null,
+      lr,
+      b1,
+      b2,
+      eps,
+      decay,
+      correction2,
+      -lr * ofGrad,
+      -lr * ofAvg,
+      flags,
+    );
+  }
+}
