@@ -162,6 +162,13 @@ export abstract class ListContainer<
   }
 
   /** @internal */
+  override _swap(field: string, value: Tensor): void {
+    const at = this._names.indexOf(field);
+    if (at >= 0) (this._list as unknown[])[at] = value;
+    else super._swap(field, value);
+  }
+
+  /** @internal */
   override _copyFields(from: AnyModule, copy: <V>(value: V) => V): void {
     const source = from as ListContainer<T, V>;
     this._list = [];
@@ -447,6 +454,12 @@ export abstract class DictContainer<T extends Member, V> extends Module<never[],
   override _set(field: string, value: unknown): void {
     if (this._map.has(field) || !Object.hasOwn(this, field)) this.set(field, value as V);
     else super._set(field, value);
+  }
+
+  /** @internal */
+  override _swap(field: string, value: Tensor): void {
+    if (this._map.has(field)) (this._map as Map<string, unknown>).set(field, value);
+    else super._swap(field, value);
   }
 
   /** @internal */

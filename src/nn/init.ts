@@ -19,8 +19,22 @@ export interface InitOptions {
   generator?: Source;
 }
 
+let skipping = false;
+
+/** Runs `fn` while the initialisers do nothing. @internal */
+export function withoutInit<T>(fn: () => T): T {
+  const before = skipping;
+  skipping = true;
+  try {
+    return fn();
+  } finally {
+    skipping = before;
+  }
+}
+
 /** Writes into a tensor from outside of the graph. */
 function write<T extends Tensor>(t: T, fill: (t: T) => void): T {
+  if (skipping) return t;
   nextOp();
   fill(t);
   t.storage.version++;

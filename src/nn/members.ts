@@ -96,6 +96,11 @@ export abstract class ModuleMembers extends Callable {
     (this as Record<string, unknown>)[field] = value;
   }
 
+  /** @internal Puts a tensor into a field as it is, for a while. */
+  _swap(field: string, value: Tensor): void {
+    (this as Record<string, unknown>)[field] = value;
+  }
+
   /** @internal Whether the tensor in a field is a buffer, and whether it is saved. */
   _bufferKind(field: string, value: unknown): "saved" | "unsaved" | null {
     if (!(value instanceof Tensor) || value instanceof Parameter) return null;
