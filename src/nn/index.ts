@@ -96,6 +96,7 @@ export {
   BCELoss,
   BCEWithLogitsLoss,
   CrossEntropyLoss,
+  CTCLoss,
   GaussianNLLLoss,
   HuberLoss,
   KLDivLoss,

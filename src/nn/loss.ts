@@ -191,3 +191,26 @@ export class KLDivLoss extends Module<[input: Tensor, target: Tensor]> {
     return F.klDiv(input, target, { logTarget, reduction });
   }
 }
+
+/**
+ * Connectionist temporal classification; see `nn.functional.ctcLoss`. Source: `torch.nn.CTCLoss`.
+ */
+export class CTCLoss extends Module<
+  [logProbs: Tensor, targets: Tensor, inputLengths: F.Lengths, targetLengths: F.Lengths]
+> {
+  readonly blank: number;
+  readonly reduction: F.Reduction;
+  readonly zeroInfinity: boolean;
+
+  constructor(options: F.CtcLossOptions = {}) {
+    super();
+    this.blank = options.blank ?? 0;
+    this.reduction = checkReduction(options);
+    this.zeroInfinity = options.zeroInfinity ?? false;
+  }
+
+  forward(logProbs: Tensor, targets: Tensor, inputLengths: F.Lengths, targetLengths: F.Lengths): Tensor {
+    const { blank, reduction, zeroInfinity } = this;
+    return F.ctcLoss(logProbs, targets, inputLengths, targetLengths, { blank, reduction, zeroInfinity });
+  }
+}

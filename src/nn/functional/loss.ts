@@ -5,6 +5,7 @@ export {
   type NllLossOptions,
   nllLoss,
 } from "../../ops/crossEntropy.js";
+export { type CtcLossOptions, ctcLoss, type Lengths } from "../../ops/ctc.js";
 export {
   type GaussianNllOptions,
   gaussianNllLoss,
