@@ -1,8 +1,9 @@
 /** The registry of all ops. */
 import { indexing } from "./indexing.js";
+import { linalg } from "./linalg.js";
 import { pointwise } from "./pointwise.js";
 import { reductions } from "./reductions.js";
 import { shapes } from "./shapes.js";
 import type { Registry } from "./types.js";
 
-export const registry: Registry = { ...indexing, ...pointwise, ...reductions, ...shapes };
+export const registry: Registry = { ...indexing, ...linalg, ...pointwise, ...reductions, ...shapes };
