@@ -6,7 +6,7 @@ interface Invocable {
   _invoke(args: unknown[]): unknown;
 }
 
-/** @internal */
+/** An object that is called: the base of Module. */
 export class Callable {
   constructor() {
     const self = ((...args: unknown[]) => (self as unknown as Invocable)._invoke(args)) as unknown as this;

@@ -29,18 +29,8 @@ function tensorsOf(module: AnyModule): Tensor[] {
 /**
  * Makes a lazy variant of a layer: a subclass sets uninitialised parameters in its constructor and gives
  * `initializeParameters`. The first call initialises and, once it has succeeded, the object's class is the plain
- * layer's; a first call that throws leaves the module as it was. Source: `torch.nn.modules.lazy.LazyModuleMixin`.
- * @example
- * class LazyScale extends LazyModuleMixin(Scale) {
- *   constructor() {
- *     super(0);
- *     this.weight = new UninitializedParameter();
- *   }
- *   override initializeParameters(x: Tensor): void {
- *     if (isLazy(this.weight)) this.weight.materialize([x.shape[1] as number]);
- *     this.resetParameters();
- *   }
- * }
+ * layer's; a first call that throws leaves the module as it was. LazyLinear is an example.
+ * Source: `torch.nn.modules.lazy.LazyModuleMixin`.
  */
 export function LazyModuleMixin<C extends AnyConstructor<AnyModule>>(Base: C): C & LazyClass {
   abstract class Lazy extends Base implements LazyModule {
