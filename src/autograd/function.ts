@@ -73,10 +73,18 @@ export interface FunctionDefinition<Args extends unknown[], Out extends Tensor |
  * The backward is recorded under `createGraph`, so it can be differentiated again. Source: `torch.autograd.Function`.
  * @example
  * class Cube extends autograd.Function {
- *   static forward(ctx, x) { ctx.saveForBackward(x); return x.mul(x).mul(x); }
- *   static backward(ctx, g) { const [x] = ctx.savedTensors; return g.mul(x).mul(x).mul(3); }
+ *   static forward(ctx: autograd.FunctionContext, x: Tensor) {
+ *     ctx.saveForBackward(x);
+ *     return x.mul(x).mul(x);
+ *   }
+ *   static backward(ctx: autograd.FunctionContext, grad: Tensor) {
+ *     const [x] = ctx.savedTensors as [Tensor];
+ *     return grad.mul(x).mul(x).mul(3);
+ *   }
  * }
- * const y = Cube.apply(x);
+ * const x = tensor([2, 3], { dtype: "float32", requiresGrad: true });
+ * Cube.apply(x).sum().backward();
+ * x.grad?.toArray(); // [12, 27]
  */
 // biome-ignore lint/suspicious/noShadowRestrictedNames: PyTorch's name; it is used as autograd.Function
 // biome-ignore lint/complexity/noStaticOnlyClass: users extend it, as they do in PyTorch

@@ -45,7 +45,8 @@ function leafLabel(t: Tensor): string {
 /**
  * The graph below a tensor in Graphviz's dot language: ops as boxes, leaves as ellipses, arrows along the backward.
  * @example
- * toDot(x.mul(2).sum()); // 'digraph { n0 [label="Sum []", shape=box]; ... }'
+ * const x = ones([2], { requiresGrad: true });
+ * toDot(x.mul(2).sum()).split("\n")[1]; // '  n0 [label="Sum []", shape=box];'
  */
 export function toDot(root: Tensor): string {
   const lines = collect(root).flatMap((e) => [

@@ -60,7 +60,10 @@ export interface DataLoaderOptions<B> {
  * Walks through a dataset in batches, by `for` or `for await`; each walk is an epoch.
  * Source: `torch.utils.data.DataLoader`.
  * @example
- * for (const [x, y] of new DataLoader(data, { batchSize: 64, shuffle: true })) train(x, y);
+ * const data = new TensorDataset(randn([10, 3]), arange(10));
+ * const sizes = [];
+ * for (const [x, y] of new DataLoader(data, { batchSize: 4, shuffle: true })) sizes.push(x.shape[0]);
+ * sizes; // [4, 4, 2]
  */
 export class DataLoader<T = unknown, B = T extends Tensor[] ? Tensor[] : unknown>
   implements Iterable<B>, AsyncIterable<B>

@@ -190,7 +190,9 @@ function files(): typeof import("node:fs") {
  * Writes tensors to a safetensors file: first to a temporary name, then in place of the old file, so that a crash
  * leaves no half of one.
  * @example
+ * const model = new nn.Linear(3, 2);
  * saveFile(model.stateDict(), "model.safetensors");
+ * Object.keys(loadFile("model.safetensors")); // ["bias", "weight"]
  */
 export function saveFile(
   tensors: Readonly<Record<string, Tensor>>,

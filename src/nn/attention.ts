@@ -47,7 +47,9 @@ export interface MultiheadAttentionCall {
  * (S, B, kdim), value (S, B, vdim); gives [(L, B, E), weights (B, L, S)]. Source: Vaswani et al. 2017;
  * `torch.nn.MultiheadAttention`.
  * @example
+ * const x = randn([5, 2, 16]);
  * const [out] = new MultiheadAttention(16, 4)(x, x, x);
+ * out.shape; // [5, 2, 16]
  */
 export class MultiheadAttention extends Module<
   [Tensor, Tensor, Tensor, MultiheadAttentionCall?],

@@ -115,7 +115,7 @@ const WEIGHTS = "weights that are finite and >= 0";
  * Indices (int64) drawn by the weights in `input`, a vector or rows of a matrix, which need not sum to one.
  * Source: `torch.multinomial`.
  * @example
- * multinomial(tensor([0, 1, 0]), 3, { replacement: true }).toArray(); // [1, 1, 1]
+ * multinomial(tensor([0, 0.5, 0]), 3, { replacement: true }).toArray(); // [1, 1, 1]
  * @throws ValueError when a weight is negative or not finite, a row has no positive sum, or (without replacement)
  * more indices are asked for than there are.
  */

@@ -55,7 +55,13 @@ function open(): (returned: unknown) => void {
  * Nobody needs it: unreachable tensors go by themselves. It is the fast lane for large models, since the heap's
  * memory is reused while it is still in the processor's cache. Reading a freed tensor is an error that says so.
  * @example
- * const loss = scope(() => { const y = model(x); const l = y.sub(t).square().mean(); l.backward(); return l.item(); });
+ * const [x, w] = [ones([4, 3]), ones([3, 1], { requiresGrad: true })];
+ * const loss = scope(() => {
+ *   const mean = x.matmul(w).square().mean();
+ *   mean.backward();
+ *   return mean.item();
+ * });
+ * loss; // 9
  */
 export function scope(): Scope;
 export function scope<T>(fn: () => T): T;
