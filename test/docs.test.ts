@@ -1,0 +1,117 @@
+/** Runs the code of README.md, docs/*.md and the @example blocks of docstrings, and checks what its comments claim. */
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import * as kindling from "kindling";
+import * as data from "kindling/data";
+import * as io from "kindling/io";
+import * as nn from "kindling/nn";
+import * as optim from "kindling/optim";
+import * as testing from "kindling/testing";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  agrees,
+  instrument,
+  printed,
+  type Snippet,
+  snippetsOfPage,
+  snippetsOfSource,
+} from "./docs/snippets.js";
+
+const doors: Readonly<Record<string, object>> = {
+  kindling,
+  "kindling/nn": nn,
+  "kindling/optim": optim,
+  "kindling/data": data,
+  "kindling/io": io,
+  "kindling/testing": testing,
+};
+
+const modules = import.meta.glob<object>(["../src/**/*.ts", "!../src/kernels/assembly/**"]);
+const root = resolve(import.meta.dirname, "..");
+const pages = [
+  "README.md",
+  ...(existsSync(join(root, "docs")) ? readdirSync(join(root, "docs")) : []).map((f) => `docs/${f}`),
+];
+const sources = Object.keys(modules).map((path) => path.slice(3));
+const read = (files: string[], of: (file: string) => Snippet[]): Snippet[] =>
+  files.filter((f) => existsSync(join(root, f))).flatMap((f) => of(join(root, f)));
+
+const outside = process.cwd();
+const folder = mkdtempSync(join(tmpdir(), "kindling-docs-"));
+beforeAll(() => process.chdir(folder));
+afterAll(() => {
+  process.chdir(outside);
+  rmSync(folder, { recursive: true });
+});
+beforeEach(() => {
+  kindling.manualSeed(0);
+});
+afterEach(() => {
+  kindling.setDefaultDtype("float32");
+});
+
+/** The names that a snippet may use without importing them: all doors'; a docstring's own file comes first. */
+async function scopeOf(snippet: Snippet): Promise<Record<string, unknown>> {
+  const own = modules[`..${snippet.file.slice(root.length)}`];
+  const everything = { ...nn.functional, ...testing, ...data, ...io, ...optim, ...nn, ...kindling };
+  return { ...everything, F: nn.functional, ...(own === undefined ? {} : await own()) };
+}
+
+function checksOf(snippet: Snippet, log: string[]) {
+  const at = (line: number) => `${snippet.file.slice(root.length + 1)}:${snippet.line + line}`;
+  const plain = (value: unknown) => (value instanceof kindling.Tensor ? value.toArray() : value);
+  return {
+    door: (name: string) => {
+      const door = doors[name];
+      if (door !== undefined) return door;
+      if (name.startsWith("node:")) return import(/* @vite-ignore */ name);
+      throw new Error(`the snippet imports ${name}, which is no door`);
+    },
+    value: (line: number, value: unknown, expected: unknown) => {
+      const actual = plain(value);
+      if (!agrees(actual, expected)) expect(actual, at(line)).toEqual(expected);
+    },
+    printed: (line: number, values: unknown[], expected: string) =>
+      expect(printed(values), at(line)).toBe(expected),
+    throws: async (line: number, run: () => Promise<unknown>, expected: string) => {
+      const error = await run().then(
+        () => undefined,
+        (e: unknown) => e as Error,
+      );
+      const text = `${error?.name}: ${error?.message}`;
+      expect(text.slice(0, expected.replace(/…$/, "").length), at(line)).toBe(expected.replace(/…$/, ""));
+    },
+    console: { log: (...values: unknown[]) => void log.push(printed(values)) },
+  };
+}
+
+async function run(snippet: Snippet): Promise<void> {
+  const { script } = instrument(snippet.code);
+  const scope = await scopeOf(snippet);
+  const names = Object.keys(scope).filter(
+    (name) => name !== "var" && new RegExp(`\\b${name}\\b`).test(script),
+  );
+  const checks = checksOf(snippet, []);
+  const make = new Function("$", "console", ...names, `return (${script.trim().replace(/;$/, "")});`);
+  const body = make(checks, checks.console, ...names.map((name) => scope[name])) as () => Promise<void>;
+  await body();
+}
+
+function suite(title: string, snippets: Snippet[]): void {
+  describe(title, () => {
+    for (const snippet of snippets) {
+      const name = `${snippet.file.slice(root.length + 1)}:${snippet.line}`;
+      test.skipIf(snippet.skip)(name, () => run(snippet));
+    }
+  });
+}
+
+suite(
+  "pages",
+  read(
+    pages.filter((p) => p.endsWith(".md")),
+    snippetsOfPage,
+  ),
+);
+suite("docstrings", read(sources, snippetsOfSource));
