@@ -1,21 +1,22 @@
-/** Distances between rows: cdist, pdist. */
+/** Distances between rows, and rows of bounded length: cdist, pdist, renorm. */
 
 import { INT64, isFloat } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { fromTyped, full } from "../tensor/raw.js";
-import { broadcastShapes } from "../tensor/shape.js";
+import { broadcastShapes, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { add, mul, sub } from "./arithmetic.js";
+import { add, div, mul, sub } from "./arithmetic.js";
 import { clampMin } from "./clamp.js";
-import { eq, ne } from "./compare.js";
+import { eq, gt, ne } from "./compare.js";
 import { indexSelect } from "./gather.js";
 import { matmul } from "./matmul.js";
 import { pow, sqrt } from "./powers.js";
 import { amax } from "./reduce.js";
 import { abs } from "./sign.js";
+import { vectorNorm } from "./statistics.js";
 import { sum } from "./sum.js";
 import { expand, transpose, unsqueeze } from "./view.js";
-import { maskedFill } from "./where.js";
+import { maskedFill, where } from "./where.js";
 
 /** fn(x), with 0 and the gradient 0 where x is 0: roots and powers have no slope there. */
 function zeroAtZero(x: Tensor, fn: (x: Tensor) => Tensor): Tensor {
@@ -114,4 +115,25 @@ export function pdist(x: Tensor, options: number | { p?: number } = {}): Tensor 
   const pick = (at: BigInt64Array<ArrayBuffer>) => indexSelect(x, 0, fromTyped(at, [at.length], INT64));
   const d = sub(pick(first), pick(second));
   return x.shape[1] === 0 ? full([k], 0, x.code) : lengths(d, p);
+}
+
+/**
+ * The slices along `dim` with a p-norm above `maxnorm` scaled down to it; the others as they are.
+ * Source: `torch.renorm`.
+ * @example
+ * renorm(tensor([[3, 4], [0, 1]], { dtype: "float64" }), 2, 0, 5).toArray(); // [[3, 4], [0, 1]]
+ */
+export function renorm(x: Tensor, p: number, dim: number, maxnorm: number): Tensor {
+  if (!isFloat(x.code))
+    throw new DTypeError(`[renorm] expected a floating dtype, got ${x.dtype}; try x.to("float32")`);
+  if (!(p > 0)) throw new ValueError(`[renorm] p must be > 0, got ${p}`);
+  if (!(maxnorm >= 0)) throw new ValueError(`[renorm] maxnorm must be >= 0, got ${maxnorm}`);
+  if (x.shape.length < 2)
+    throw new ShapeError(`[renorm] expected at least 2 dimensions, got shape ${show(x.shape)}`);
+  const along = wrapDim("renorm", dim, x.shape.length);
+  const rest = x.shape.map((_, d) => d).filter((d) => d !== along);
+  const norms = vectorNorm(x, p, { dim: rest, keepdim: true });
+  // PyTorch's small number against a division by 0 shows in the result.
+  const factor = where(gt(norms, maxnorm), div(maxnorm, add(norms, 1e-7)), 1);
+  return mul(x, factor);
 }

@@ -57,6 +57,7 @@ export {
   unflatten,
   viewAs,
 } from "./dims.js";
+export { renorm } from "./distances.js";
 export { div, divide, floorDivide, fmod, remainder } from "./division.js";
 export { erf, erfc, erfinv } from "./erf.js";
 export {

@@ -45,11 +45,11 @@ export function split3(shape: Shape, dim: number): { outer: number; size: number
 
 /** Indices as contiguous int64 within [0, size); throws naming the op, the index and the range. */
 export function checkedIndex(op: string, index: Tensor, size: number, negative = false): Tensor {
+  if (index.numel === 0) return castTo(index, INT64); // of any dtype, as in PyTorch
   if (index.code !== INT64 && index.code !== INT32) {
     throw new DTypeError(`[${op}] indices must be int64, got ${nameOf(index.code)}; try .to("int64")`);
   }
   const flat = contiguous(castTo(index, INT64));
-  if (flat.numel === 0) return flat;
   const low = negative ? -size : 0;
   const bad = kernels.checkIndex(ptr(flat), flat.numel, low, size);
   if (bad >= 0) {

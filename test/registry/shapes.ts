@@ -201,6 +201,7 @@ export const shapes = {
     added: () => [m(2, 3), long([0, 4, 0]), n(3), { accumulate: true }],
   }),
   ravel: calls({ matrix: () => [m(2, 3)] }),
+  renorm: calls({ rows: () => [m(3, 2), 2, 0, 1], "1, columns": () => [m(3, 2), 1, -1, 2] }, products),
   repeat,
   repeatInterleave: calls({
     flat: () => [m(2, 3), 2],
