@@ -1,6 +1,7 @@
 /** Attention: scaledDotProductAttention and multiHeadAttentionForward. */
 import { add, mul } from "../../ops/arithmetic.js";
 import { repeatInterleave } from "../../ops/arrange.js";
+import { attention } from "../../ops/attention.js";
 import { tril, triu } from "../../ops/diagonal.js";
 import { cat } from "../../ops/join.js";
 import { linear } from "../../ops/linear.js";
@@ -15,6 +16,7 @@ import { maskedFill } from "../../ops/where.js";
 import { ones, zeros } from "../../tensor/create.js";
 import { BOOL, isFloat, nameOf, UINT8 } from "../../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { broadcastShapes, numelOf, type Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { dropout } from "./dropout.js";
 
@@ -66,16 +68,47 @@ export function scaledDotProductAttention(
     k = repeatInterleave(key, heads / (key.shape.at(-3) as number), { dim: -3 });
     v = repeatInterleave(value, heads / (value.shape.at(-3) as number), { dim: -3 });
   }
-  let scores = matmul(mul(query, scale), transpose(k, -2, -1));
-  const mask = isCausal ? tril(ones([L, S], { dtype: "bool" })) : attnMask;
-  let hidden: Tensor | null = null;
-  if (mask !== null && mask.code === BOOL) {
-    hidden = logicalNot(mask);
-    scores = maskedFill(scores, hidden, Number.NEGATIVE_INFINITY);
-  } else if (mask !== null) scores = add(scores, mask);
+  if (S === 0 || dropoutP > 0 || attnMask?.requiresGrad === true) {
+    const mask = isCausal ? tril(ones([L, S], { dtype: "bool" })) : attnMask;
+    return attendWithDropout(query, k, v, scale, mask, dropoutP);
+  }
+  const lead = broadcastShapes(
+    "scaledDotProductAttention",
+    broadcastShapes("scaledDotProductAttention", query.shape.slice(0, -2), k.shape.slice(0, -2)),
+    v.shape.slice(0, -2),
+  );
+  const flat = (t: Tensor): Tensor => {
+    const rest = t.shape.slice(-2);
+    return reshape(expand(t, [...lead, ...rest]), [numelOf(lead), ...rest]);
+  };
+  const mask = attnMask === null ? null : flatMask(attnMask, lead, L, S, query);
+  const out = attention(flat(query), flat(k), flat(v), { scale, isCausal, mask });
+  return reshape(out, [...lead, L, v.shape.at(-1) as number]);
+}
+
+/** The mask as (1 or B, L, S), floating: what is hidden is -Infinity. */
+function flatMask(given: Tensor, lead: Shape, L: number, S: number, like: Tensor): Tensor {
+  const mask = given.code === BOOL ? asFloat(logicalNot(given), like) : given.to(like.dtype);
+  if (mask.ndim <= 2) return reshape(expand(mask, [L, S]), [1, L, S]);
+  return reshape(expand(mask, [...lead, L, S]), [numelOf(lead), L, S]);
+}
+
+/** Attention with dropout of the weights, or a mask that learns: the weights are made in full. */
+function attendWithDropout(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  scale: number,
+  mask: Tensor | null,
+  p: number,
+): Tensor {
+  let scores = matmul(mul(q, scale), transpose(k, -2, -1));
+  const hidden = mask !== null && mask.code === BOOL ? logicalNot(mask) : null;
+  if (hidden !== null) scores = maskedFill(scores, hidden, Number.NEGATIVE_INFINITY);
+  else if (mask !== null) scores = add(scores, mask);
   let weights = softmax(scores, -1);
-  if (hidden !== null && !isCausal) weights = maskedFill(weights, all(hidden, { dim: -1, keepdim: true }), 0);
-  if (dropoutP > 0) weights = dropout(weights, { p: dropoutP, training: true });
+  if (hidden !== null) weights = maskedFill(weights, all(hidden, { dim: -1, keepdim: true }), 0);
+  if (p > 0) weights = dropout(weights, { p, training: true });
   return matmul(weights, v);
 }
 
@@ -250,15 +283,21 @@ export function multiHeadAttentionForward(
     else if (mask.code === BOOL && wide.code === BOOL) mask = logicalOr(mask, wide);
     else mask = add(asFloat(mask, q), asFloat(wide, q));
   }
-  const scaled = mul(q, 1 / Math.sqrt(headDim));
-  const kt = transpose(k, -2, -1);
-  let weights = softmax(mask === null ? bmm(scaled, kt) : baddbmm(asFloat(mask, q), scaled, kt), -1);
-  if (training && dropoutP > 0) weights = dropout(weights, { p: dropoutP, training: true });
-  let out = bmm(weights, v);
+  const scale = 1 / Math.sqrt(headDim);
+  const drops = training && dropoutP > 0;
+  let weights: Tensor | null = null;
+  let out: Tensor;
+  if (needWeights || drops || mask?.requiresGrad === true) {
+    const scaled = mul(q, scale);
+    const kt = transpose(k, -2, -1);
+    weights = softmax(mask === null ? bmm(scaled, kt) : baddbmm(asFloat(mask, q), scaled, kt), -1);
+    if (drops) weights = dropout(weights, { p: dropoutP, training: true });
+    out = bmm(weights, v);
+  } else out = attention(q, k, v, { scale, isCausal: false, mask: mask === null ? null : asFloat(mask, q) });
   out = linear(reshape(transpose(out, 0, 1), [L * B, E]), outProjWeight, outProjBias);
   out = reshape(out, [L, B, out.shape[1] as number]);
   if (!batched) out = squeeze(out, 1);
-  if (!needWeights) return [out, null];
+  if (!needWeights || weights === null) return [out, null];
   let shown = reshape(weights, [B, numHeads, L, S]);
   if (averageAttnWeights) shown = mean(shown, 1);
   return [out, batched ? shown : squeeze(shown, 0)];

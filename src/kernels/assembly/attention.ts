@@ -1,0 +1,245 @@
+// Attention by blocks of queries: scores, softmax and the product with the values stay in one small block, so that
+// memory grows with the sequence and not with its square. Batches b0..b1-1; each is computed alike whoever does it.
+import { expLanes } from "./expLanes";
+import { log as logOf } from "./real";
+import { gemm_f32, gemm_f64, gemmScratch_f32, gemmScratch_f64 } from "./gemm";
+import { lanes } from "./lanes";
+import { loadSome, storeSome } from "./wide";
+
+/** Queries in a block. */
+const BLOCK: i32 = 64;
+
+// @ts-ignore: decorator
+@inline
+function product<T>(
+  M: i32, N: i32, K: i32, alpha: T, A: usize, rsA: i32, csA: i32, B: usize, rsB: i32, csB: i32, beta: T, C: usize,
+  ldc: i32, scratch: usize,
+): void {
+  if (sizeof<T>() == 4) {
+    gemm_f32(M, N, K, <f32>alpha, A, rsA, csA, B, rsB, csB, <f32>beta, C, ldc, scratch, 0, 0);
+  } else gemm_f64(M, N, K, <f64>alpha, A, rsA, csA, B, rsB, csB, <f64>beta, C, ldc, scratch, 0, 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function productScratch<T>(L: i32, S: i32, E: i32): usize {
+  const n = max(max(L, S), E);
+  return sizeof<T>() == 4 ? gemmScratch_f32(n, n, n) : gemmScratch_f64(n, n, n);
+}
+
+/** desc: L, S, E, Ev, causal, hasMask, mask's batch stride and row stride (elements; columns are dense). */
+// @ts-ignore: decorator
+@inline
+function field(desc: usize, i: i32): i32 {
+  return load<i32>(desc + (<usize>i << 2));
+}
+
+// @ts-ignore: decorator
+@inline
+function scratchBytes<T>(desc: usize): usize {
+  const S = field(desc, 1);
+  const rows = <usize>(2 * BLOCK * S + BLOCK) * sizeof<T>();
+  return ((rows + 127) & ~127) + productScratch<T>(max(field(desc, 0), BLOCK), S, max(field(desc, 2), field(desc, 3)));
+}
+export function attentionScratch_f32(desc: usize): usize {
+  return scratchBytes<f32>(desc);
+}
+export function attentionScratch_f64(desc: usize): usize {
+  return scratchBytes<f64>(desc);
+}
+
+// @ts-ignore: decorator
+@inline
+function largest<T>(p: usize, n: i32): T {
+  let m: T = -Infinity;
+  for (let j = 0; j < n; j++) m = max<T>(m, load<T>(p + <usize>j * sizeof<T>()));
+  return m;
+}
+
+/** row[j] = exp(row[j] - shift) for j < n; the sum in float64, in order. */
+// @ts-ignore: decorator
+@inline
+function expRow<T>(p: usize, n: i32, shift: T): f64 {
+  const L = lanes<T>();
+  const s = v128.splat<T>(shift);
+  let sum: f64 = 0;
+  for (let j = 0; j < n; j += L) {
+    const k = min(L, n - j);
+    const at = p + <usize>j * sizeof<T>();
+    storeSome<T>(at, expLanes<T>(v128.sub<T>(loadSome<T>(at, k), s)), k);
+  }
+  for (let j = 0; j < n; j++) sum += <f64>load<T>(p + <usize>j * sizeof<T>());
+  return sum;
+}
+
+// @ts-ignore: decorator
+@inline
+function scaleRow<T>(p: usize, n: i32, factor: T): void {
+  const L = lanes<T>();
+  const f = v128.splat<T>(factor);
+  for (let j = 0; j < n; j += L) {
+    const k = min(L, n - j);
+    const at = p + <usize>j * sizeof<T>();
+    storeSome<T>(at, v128.mul<T>(loadSome<T>(at, k), f), k);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function addRow<T>(p: usize, q: usize, n: i32): void {
+  const L = lanes<T>();
+  for (let j = 0; j < n; j += L) {
+    const k = min(L, n - j);
+    const o = <usize>j * sizeof<T>();
+    storeSome<T>(p + o, v128.add<T>(loadSome<T>(p + o, k), loadSome<T>(q + o, k)), k);
+  }
+}
+
+/** Scores of a block of rows, masked; row r sees `seen(r)` keys, the rest of its cols is left as it is. */
+// @ts-ignore: decorator
+@inline
+function scoreBlock<T>(
+  desc: usize, q: usize, k: usize, mask: usize, scores: usize, scale: T, b: i32, i0: i32, rows: i32, cols: i32,
+  scratch: usize,
+): void {
+  const E = field(desc, 2);
+  const z = sizeof<T>();
+  const from = q + (<usize>b * field(desc, 0) + i0) * E * z;
+  product<T>(rows, cols, E, scale, from, E, 1, k + <usize>b * field(desc, 1) * E * z, 1, E, 0, scores, cols, scratch);
+  if (!field(desc, 5)) return;
+  for (let r = 0; r < rows; r++) {
+    const at = mask + (<usize>b * field(desc, 6) + <usize>(i0 + r) * field(desc, 7)) * z;
+    addRow<T>(scores + <usize>(r * cols) * z, at, cols);
+  }
+}
+
+/** out = softmax(scale q k^T + mask) v; lse: log of each row's sum of exponentials, -Infinity where nothing is seen. */
+// @ts-ignore: decorator
+@inline
+function forward<T>(
+  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, scratch: usize, desc: usize, scale: T, b0: i32,
+  b1: i32,
+): void {
+  const L = field(desc, 0);
+  const S = field(desc, 1);
+  const Ev = field(desc, 3);
+  const causal = field(desc, 4) != 0;
+  const z = sizeof<T>();
+  const scores = scratch;
+  const work = scratch + ((<usize>(2 * BLOCK * S + BLOCK) * z + 127) & ~127);
+  for (let b = b0; b < b1; b++) {
+    for (let i0 = 0; i0 < L; i0 += BLOCK) {
+      const rows = min(BLOCK, L - i0);
+      const cols = causal ? min(S, i0 + rows) : S;
+      scoreBlock<T>(desc, q, k, mask, scores, scale, b, i0, rows, cols, work);
+      for (let r = 0; r < rows; r++) {
+        const row = scores + <usize>(r * cols) * z;
+        const seen = causal ? min(cols, i0 + r + 1) : cols;
+        const top = largest<T>(row, seen);
+        const place = lse + (<usize>b * L + i0 + r) * z;
+        if (top == <T>-Infinity) {
+          memory.fill(row, 0, <usize>cols * z);
+          store<T>(place, top);
+          continue;
+        }
+        const sum = expRow<T>(row, seen, top);
+        scaleRow<T>(row, seen, <T>(1 / sum));
+        if (seen < cols) memory.fill(row + <usize>seen * z, 0, <usize>(cols - seen) * z);
+        store<T>(place, <T>(<f64>top + logOf(sum)));
+      }
+      const to = out + (<usize>b * L + i0) * Ev * z;
+      product<T>(rows, Ev, cols, 1, scores, cols, 1, v + <usize>b * S * Ev * z, Ev, 1, 0, to, Ev, work);
+    }
+  }
+}
+export function attentionForward_f32(
+  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, scratch: usize, desc: usize, scale: f64, b0: i32,
+  b1: i32,
+): void {
+  forward<f32>(q, k, v, mask, out, lse, scratch, desc, <f32>scale, b0, b1);
+}
+export function attentionForward_f64(
+  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, scratch: usize, desc: usize, scale: f64, b0: i32,
+  b1: i32,
+): void {
+  forward<f64>(q, k, v, mask, out, lse, scratch, desc, scale, b0, b1);
+}
+
+/**
+ * With P = exp(scores - lse), dP = g v^T and delta = rows of g . out: dS = P (dP - delta); gq = scale dS k,
+ * gk = scale dS^T q, gv = P^T g, summed over blocks in order.
+ */
+// @ts-ignore: decorator
+@inline
+function backward<T>(
+  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, g: usize, gq: usize, gk: usize, gv: usize,
+  scratch: usize, desc: usize, scale: T, b0: i32, b1: i32,
+): void {
+  const L = field(desc, 0);
+  const S = field(desc, 1);
+  const E = field(desc, 2);
+  const Ev = field(desc, 3);
+  const causal = field(desc, 4) != 0;
+  const z = sizeof<T>();
+  const p = scratch;
+  const d = scratch + <usize>(BLOCK * S) * z;
+  const work = scratch + ((<usize>(2 * BLOCK * S + BLOCK) * z + 127) & ~127);
+  const n = lanes<T>();
+  for (let b = b0; b < b1; b++) {
+    const keys = <usize>b * S;
+    memory.fill(gk + keys * E * z, 0, <usize>(S * E) * z);
+    memory.fill(gv + keys * Ev * z, 0, <usize>(S * Ev) * z);
+    for (let i0 = 0; i0 < L; i0 += BLOCK) {
+      const rows = min(BLOCK, L - i0);
+      const cols = causal ? min(S, i0 + rows) : S;
+      const first = <usize>b * L + i0;
+      scoreBlock<T>(desc, q, k, mask, p, scale, b, i0, rows, cols, work);
+      const gRows = g + first * Ev * z;
+      product<T>(rows, cols, Ev, 1, gRows, Ev, 1, v + keys * Ev * z, 1, Ev, 0, d, cols, work);
+      for (let r = 0; r < rows; r++) {
+        const row = p + <usize>(r * cols) * z;
+        const slope = d + <usize>(r * cols) * z;
+        const seen = causal ? min(cols, i0 + r + 1) : cols;
+        const shift = load<T>(lse + (first + r) * z);
+        if (shift == <T>-Infinity) {
+          memory.fill(row, 0, <usize>cols * z);
+          memory.fill(slope, 0, <usize>cols * z);
+          continue;
+        }
+        expRow<T>(row, seen, shift);
+        let delta: f64 = 0;
+        const gAt = gRows + <usize>(r * Ev) * z;
+        const oAt = out + (first + r) * Ev * z;
+        for (let j = 0; j < Ev; j++) {
+          delta += <f64>load<T>(gAt + <usize>j * z) * <f64>load<T>(oAt + <usize>j * z);
+        }
+        const dv = v128.splat<T>(<T>delta);
+        for (let j = 0; j < seen; j += n) {
+          const m = min(n, seen - j);
+          const o = <usize>j * z;
+          const s = v128.mul<T>(loadSome<T>(row + o, m), v128.sub<T>(loadSome<T>(slope + o, m), dv));
+          storeSome<T>(slope + o, s, m);
+        }
+        if (seen < cols) {
+          memory.fill(row + <usize>seen * z, 0, <usize>(cols - seen) * z);
+          memory.fill(slope + <usize>seen * z, 0, <usize>(cols - seen) * z);
+        }
+      }
+      product<T>(rows, E, cols, scale, d, cols, 1, k + keys * E * z, E, 1, 0, gq + first * E * z, E, work);
+      product<T>(cols, E, rows, scale, d, 1, cols, q + first * E * z, E, 1, 1, gk + keys * E * z, E, work);
+      product<T>(cols, Ev, rows, 1, p, 1, cols, gRows, Ev, 1, 1, gv + keys * Ev * z, Ev, work);
+    }
+  }
+}
+export function attentionBackward_f32(
+  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, g: usize, gq: usize, gk: usize, gv: usize,
+  scratch: usize, desc: usize, scale: f64, b0: i32, b1: i32,
+): void {
+  backward<f32>(q, k, v, mask, out, lse, g, gq, gk, gv, scratch, desc, <f32>scale, b0, b1);
+}
+export function attentionBackward_f64(
+  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, g: usize, gq: usize, gk: usize, gv: usize,
+  scratch: usize, desc: usize, scale: f64, b0: i32, b1: i32,
+): void {
+  backward<f64>(q, k, v, mask, out, lse, g, gq, gk, gv, scratch, desc, scale, b0, b1);
+}

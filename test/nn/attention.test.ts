@@ -1,0 +1,88 @@
+/** Attention: the fused op against its composed twin, masks, derivatives, long sequences. */
+import { describe, expect, test } from "vitest";
+import { grad, memory, nn, noGrad, ones, randn, scope, type Tensor, tensor } from "../../src/index.js";
+import { type AttentionAttrs, attention, attentionComposed } from "../../src/ops/attention.js";
+import { gradcheck, gradgradcheck } from "../../src/testing/index.js";
+
+const f64 = { dtype: "float64", requiresGrad: true } as const;
+const mask = tensor(
+  [
+    [0, Number.NEGATIVE_INFINITY, 0.5],
+    [0.25, 0, 0],
+  ],
+  { dtype: "float64" },
+).unsqueeze(0);
+const cases: [string, number[], AttentionAttrs][] = [
+  ["plain", [2, 5, 3, 4, 2], { scale: 0.5, isCausal: false, mask: null }],
+  ["causal", [2, 4, 4, 3, 3], { scale: 0.7, isCausal: true, mask: null }],
+  ["causal, more keys", [1, 3, 5, 2, 2], { scale: 1, isCausal: true, mask: null }],
+  ["causal, fewer keys", [1, 5, 3, 2, 2], { scale: 1, isCausal: true, mask: null }],
+  ["masked", [2, 2, 3, 3, 2], { scale: 1, isCausal: false, mask }],
+  ["several blocks of queries", [2, 150, 140, 8, 5], { scale: 0.3, isCausal: true, mask: null }],
+];
+
+describe.each(cases)("%s", (_, [B, L, S, E, Ev], attrs) => {
+  const make = () =>
+    [
+      randn([B as number, L as number, E as number], f64),
+      randn([B as number, S as number, E as number], f64),
+      randn([B as number, S as number, Ev as number], f64),
+    ] as [Tensor, Tensor, Tensor];
+
+  test("equals its composed twin, gradients too", () => {
+    const list = make();
+    const [a, b] = [attention(...list, attrs), attentionComposed(...list, attrs)];
+    const seed = randn(a.shape, { dtype: "float64" });
+    const ga = grad(a, list, { gradOutputs: seed });
+    const gb = grad(b, list, { gradOutputs: seed });
+    [a, ...ga].forEach((t, i) => {
+      expect(
+        t
+          .sub([b, ...gb][i] as Tensor)
+          .abs()
+          .max()
+          .item(),
+      ).toBeLessThan(1e-13);
+    });
+  });
+
+  test("first and second derivatives", () => {
+    const list = make();
+    const f = (...x: Tensor[]) => attention(...(x as [Tensor, Tensor, Tensor]), attrs);
+    gradcheck(f, list, { fastMode: (L as number) > 10 });
+    gradgradcheck(f, list, undefined, { fastMode: true });
+  });
+});
+
+test("a query that sees no key gets zeros and no NaN", () => {
+  const [q, k, v] = [randn([1, 2, 3], f64), randn([1, 2, 3], f64), randn([1, 2, 3], f64)];
+  const out = nn.functional.scaledDotProductAttention(q, k, v, {
+    attnMask: tensor([
+      [true, true],
+      [false, false],
+    ]),
+  });
+  expect(out.select(1, 1).toArray()).toEqual([[0, 0, 0]]);
+  for (const g of grad(out.sum(), [q, k, v])) expect(g.isfinite().all().item()).toBe(1);
+});
+
+test("memory grows with the sequence, not with its square", () => {
+  const L = 4096;
+  const [q, k, v] = [1, 2, 3].map(() => randn([1, 1, L, 16])) as [Tensor, Tensor, Tensor];
+  const before = memory().peak;
+  noGrad(() =>
+    scope(() => nn.functional.scaledDotProductAttention(q, k, v, { isCausal: true }).sum().item()),
+  );
+  // The scores alone would be 64 MiB.
+  expect(memory().peak - before).toBeLessThan(16 * 2 ** 20);
+});
+
+test("shared key heads", () => {
+  const [q, k, v] = [randn([1, 4, 3, 2]), randn([1, 2, 3, 2]), randn([1, 2, 3, 2])];
+  const shared = nn.functional.scaledDotProductAttention(q, k, v, { enableGqa: true });
+  const wide = (t: Tensor) => t.repeatInterleave(2, { dim: 1 });
+  expect(shared.toArray()).toEqual(nn.functional.scaledDotProductAttention(q, wide(k), wide(v)).toArray());
+  expect(() =>
+    nn.functional.scaledDotProductAttention(q, k, v, { isCausal: true, attnMask: ones([3, 3]) }),
+  ).toThrow(/exclude each other/);
+});
