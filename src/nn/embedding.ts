@@ -1,39 +1,101 @@
-/** Tables of vectors looked up by index. */
-
+/** Tables of vectors looked up by index: one by one, or in bags. */
+import { noGrad } from "../autograd/mode.js";
 import { paddingRow } from "../ops/embedding.js";
-import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { ShapeError, show } from "../tensor/errors.js";
 import { randn } from "../tensor/random.js";
 import { fillWith, viewOf } from "../tensor/raw.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/embedding.js";
+import { checkSize } from "./linear.js";
 import { Module } from "./module.js";
 import { Parameter } from "./parameter.js";
+import { showOptions } from "./print.js";
 
-/** Options of {@link Embedding}. */
-export interface EmbeddingModuleOptions extends F.EmbeddingOptions {
+/** What both tables take to start from. */
+export interface TableOptions {
   /** The table to start from, in place of random numbers. */
   _weight?: Tensor | null;
   /** Whether the table is kept as it is (default false). */
   _freeze?: boolean;
 }
 
-/** Draws a table from the standard normal distribution, with zeros in the padding row. */
-function table(op: string, rows: number, columns: number, given: Tensor | null, padding: number): Tensor {
-  if (given !== null) {
-    if (given.shape.length !== 2 || given.shape[0] !== rows || given.shape[1] !== columns) {
-      throw new ShapeError(`[${op}] weight of shape ${show(given.shape)}: expected [${rows}, ${columns}]`);
-    }
-    return given;
-  }
+/** Options of {@link Embedding}. */
+export type EmbeddingModuleOptions = F.EmbeddingOptions & TableOptions;
+
+/** Options of {@link EmbeddingBag}. */
+export type EmbeddingBagModuleOptions = Omit<F.EmbeddingBagOptions, "offsets" | "perSampleWeights"> &
+  TableOptions;
+
+/** Numbers from the standard normal distribution, with zeros in the padding row. */
+function drawn(rows: number, columns: number, padding: number | null): Tensor {
   const weight = randn([rows, columns]);
-  if (padding >= 0) fillWith(viewOf(weight, [columns], [1], padding * columns), 0);
+  if (padding !== null) fillWith(viewOf(weight, [columns], [1], padding * columns), 0);
   return weight;
 }
 
-/** Throws unless it is a whole number, 0 or above. */
-function checkCount(op: string, what: string, n: number): void {
-  if (!Number.isInteger(n) || n < 0)
-    throw new ValueError(`[${op}] ${what} ${n}: expected a whole number, 0 or above`);
+/** What Embedding and EmbeddingBag share: the table and how it is looked up. */
+abstract class Table<Args extends unknown[]> extends Module<Args> {
+  readonly numEmbeddings: number;
+  readonly embeddingDim: number;
+  readonly paddingIdx: number | null;
+  readonly maxNorm: number | null;
+  readonly normType: number;
+  readonly scaleGradByFreq: boolean;
+  readonly sparse: boolean;
+  weight: Parameter;
+
+  constructor(layer: string, rows: number, columns: number, options: EmbeddingModuleOptions) {
+    super();
+    checkSize(layer, "numEmbeddings", rows);
+    checkSize(layer, "embeddingDim", columns);
+    const padding = paddingRow(layer, options.paddingIdx, rows);
+    const given = options._weight ?? null;
+    if (
+      given !== null &&
+      (given.shape.length !== 2 || given.shape[0] !== rows || given.shape[1] !== columns)
+    ) {
+      throw new ShapeError(`[${layer}] weight of shape ${show(given.shape)}: expected [${rows}, ${columns}]`);
+    }
+    this.numEmbeddings = rows;
+    this.embeddingDim = columns;
+    this.paddingIdx = padding < 0 ? null : padding;
+    this.maxNorm = options.maxNorm ?? null;
+    this.normType = options.normType ?? 2;
+    this.scaleGradByFreq = options.scaleGradByFreq ?? false;
+    this.sparse = options.sparse ?? false;
+    const requiresGrad = options._freeze !== true;
+    this.weight = new Parameter(given ?? drawn(rows, columns, this.paddingIdx), { requiresGrad });
+  }
+
+  /** Draws the table anew. */
+  resetParameters(): void {
+    noGrad(() => this.weight.copy_(drawn(this.numEmbeddings, this.embeddingDim, this.paddingIdx)));
+  }
+
+  /** The options of the function. @internal */
+  protected get lookup(): F.EmbeddingOptions {
+    const { paddingIdx, maxNorm, normType, scaleGradByFreq } = this;
+    return { paddingIdx, maxNorm, normType, scaleGradByFreq };
+  }
+
+  override extraRepr(): string {
+    const { paddingIdx, maxNorm, normType, scaleGradByFreq, sparse } = this;
+    const shown = showOptions({
+      ...(paddingIdx === null ? {} : { paddingIdx }),
+      ...(maxNorm === null ? {} : { maxNorm }),
+      ...(normType === 2 ? {} : { normType }),
+      ...(scaleGradByFreq ? { scaleGradByFreq } : {}),
+      ...(sparse ? { sparse } : {}),
+    });
+    return [this.numEmbeddings, this.embeddingDim, ...(shown === "" ? [] : [shown])].join(", ");
+  }
+}
+
+function sizesOf(op: string, embeddings: Tensor): [number, number] {
+  if (embeddings.shape.length !== 2) {
+    throw new ShapeError(`[${op}] expected a matrix of rows, got shape ${show(embeddings.shape)}`);
+  }
+  return [embeddings.shape[0] as number, embeddings.shape[1] as number];
 }
 
 /**
@@ -44,44 +106,13 @@ function checkCount(op: string, what: string, n: number): void {
  * const words = new nn.Embedding(10, 3);
  * words(tensor([[1, 2], [4, 9]])).shape; // [2, 2, 3]
  */
-export class Embedding extends Module {
-  readonly numEmbeddings: number;
-  readonly embeddingDim: number;
-  readonly paddingIdx: number | null;
-  readonly maxNorm: number | null;
-  readonly normType: number;
-  readonly scaleGradByFreq: boolean;
-  readonly sparse: boolean;
-  weight: Parameter;
-
+export class Embedding extends Table<[input: Tensor]> {
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingModuleOptions = {}) {
-    super();
-    checkCount("Embedding", "numEmbeddings", numEmbeddings);
-    checkCount("Embedding", "embeddingDim", embeddingDim);
-    this.numEmbeddings = numEmbeddings;
-    this.embeddingDim = embeddingDim;
-    const padding = paddingRow("Embedding", options.paddingIdx, numEmbeddings);
-    this.paddingIdx = padding < 0 ? null : padding;
-    this.maxNorm = options.maxNorm ?? null;
-    this.normType = options.normType ?? 2;
-    this.scaleGradByFreq = options.scaleGradByFreq ?? false;
-    this.sparse = options.sparse ?? false;
-    const weight = table("Embedding", numEmbeddings, embeddingDim, options._weight ?? null, padding);
-    this.weight = new Parameter(weight, { requiresGrad: options._freeze !== true });
-  }
-
-  /** Draws the table anew. */
-  resetParameters(): void {
-    redraw(this.weight, this.numEmbeddings, this.embeddingDim, this.paddingIdx);
+    super("Embedding", numEmbeddings, embeddingDim, options);
   }
 
   forward(input: Tensor): Tensor {
-    const { paddingIdx, maxNorm, normType, scaleGradByFreq } = this;
-    return F.embedding(input, this.weight, { paddingIdx, maxNorm, normType, scaleGradByFreq });
-  }
-
-  override extraRepr(): string {
-    return describe(this);
+    return F.embedding(input, this.weight, this.lookup);
   }
 
   /**
@@ -98,24 +129,53 @@ export class Embedding extends Module {
   }
 }
 
-function sizesOf(op: string, embeddings: Tensor): [number, number] {
-  if (embeddings.shape.length !== 2) {
-    throw new ShapeError(`[${op}] expected a matrix of rows, got shape ${show(embeddings.shape)}`);
+/** What a call of {@link EmbeddingBag} takes beside the indices. */
+export interface BagArguments {
+  offsets?: Tensor | null;
+  perSampleWeights?: Tensor | null;
+}
+
+/**
+ * Sums, means (default) or maxima of rows over bags of indices; see `nn.functional.embeddingBag`.
+ * Source: `torch.nn.EmbeddingBag`.
+ * @example
+ * const bags = new nn.EmbeddingBag(10, 3, { mode: "sum" });
+ * bags(tensor([1, 2, 4, 5]), { offsets: tensor([0, 3]) }).shape; // [2, 3]
+ */
+export class EmbeddingBag extends Table<
+  [input: Tensor, offsets?: Tensor | BagArguments | null, perSampleWeights?: Tensor | null]
+> {
+  readonly mode: F.BagMode;
+  readonly includeLastOffset: boolean;
+
+  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingBagModuleOptions = {}) {
+    super("EmbeddingBag", numEmbeddings, embeddingDim, options);
+    this.mode = options.mode ?? "mean";
+    this.includeLastOffset = options.includeLastOffset ?? false;
   }
-  return [embeddings.shape[0] as number, embeddings.shape[1] as number];
-}
 
-function redraw(weight: Parameter, rows: number, columns: number, padding: number | null): void {
-  weight.copy_(table("resetParameters", rows, columns, null, padding ?? -1));
-}
+  forward(input: Tensor, offsets?: Tensor | BagArguments | null, perSampleWeights?: Tensor | null): Tensor {
+    const given = offsets instanceof Tensor ? { offsets } : (offsets ?? {});
+    const { mode, includeLastOffset } = this;
+    const weights = perSampleWeights ?? given.perSampleWeights ?? null;
+    const bag = { offsets: given.offsets ?? null, perSampleWeights: weights, mode, includeLastOffset };
+    return F.embeddingBag(input, this.weight, { ...this.lookup, ...bag });
+  }
 
-/** `10, 3, padding_idx=1, ...` as PyTorch prints it. */
-function describe(m: Embedding): string {
-  const parts = [`${m.numEmbeddings}`, `${m.embeddingDim}`];
-  if (m.paddingIdx !== null) parts.push(`paddingIdx=${m.paddingIdx}`);
-  if (m.maxNorm !== null) parts.push(`maxNorm=${m.maxNorm}`);
-  if (m.normType !== 2) parts.push(`normType=${m.normType}`);
-  if (m.scaleGradByFreq) parts.push("scaleGradByFreq=true");
-  if (m.sparse) parts.push("sparse=true");
-  return parts.join(", ");
+  override extraRepr(): string {
+    return `${super.extraRepr()}, ${showOptions({ mode: this.mode })}`;
+  }
+
+  /**
+   * A layer with a given table [rows, columns], kept as it is unless `freeze: false`.
+   * Source: `torch.nn.EmbeddingBag.from_pretrained`.
+   */
+  static fromPretrained(
+    embeddings: Tensor,
+    options: EmbeddingBagModuleOptions & { freeze?: boolean } = {},
+  ): EmbeddingBag {
+    const [rows, columns] = sizesOf("EmbeddingBag.fromPretrained", embeddings);
+    const { freeze = true, ...rest } = options;
+    return new EmbeddingBag(rows, columns, { ...rest, _weight: embeddings, _freeze: freeze });
+  }
 }

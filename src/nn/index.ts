@@ -1,36 +1,22 @@
 /** Layers, containers and models (`torch.nn`). */
 
 export {
-  CELU,
-  ELU,
   GELU,
   GLU,
-  Hardshrink,
-  Hardsigmoid,
-  Hardswish,
-  Hardtanh,
-  LeakyReLU,
   LogSigmoid,
   LogSoftmax,
   Mish,
-  PReLU,
-  type PReLUOptions,
-  ReLU,
-  ReLU6,
-  RReLU,
-  SELU,
   Sigmoid,
   SiLU,
   Softmax,
   Softmax2d,
   Softmin,
   Softplus,
-  Softshrink,
   Softsign,
   Tanh,
   Tanhshrink,
-  Threshold,
 } from "./activation.js";
+export { AdaptiveLogSoftmaxWithLoss, type AdaptiveOptions, type AdaptiveOutput } from "./adaptive.js";
 export {
   AdaptiveAvgPool1d,
   AdaptiveAvgPool2d,
@@ -48,7 +34,17 @@ export {
 } from "./attention.js";
 export type { AnyModule, ModuleBase } from "./base.js";
 export {
-  type Members,
+  BatchNorm1d,
+  BatchNorm2d,
+  BatchNorm3d,
+  BatchNormBase,
+  LazyBatchNorm1d,
+  LazyBatchNorm2d,
+  LazyBatchNorm3d,
+  NormBase,
+  type NormLayerOptions,
+} from "./batchnorm.js";
+export {
   ModuleDict,
   ModuleList,
   ParameterDict,
@@ -65,6 +61,7 @@ export {
   type OutputSizeOptions,
 } from "./convTranspose.js";
 export { deepCopy } from "./copy.js";
+export { DictContainer, type Members } from "./dictContainer.js";
 export { CosineSimilarity, PairwiseDistance } from "./distance.js";
 export {
   AlphaDropout,
@@ -75,13 +72,29 @@ export {
   type DropoutLayerOptions,
   FeatureAlphaDropout,
 } from "./dropout.js";
-export { Embedding, type EmbeddingModuleOptions } from "./embedding.js";
+export {
+  type BagArguments,
+  Embedding,
+  EmbeddingBag,
+  type EmbeddingBagModuleOptions,
+  type EmbeddingModuleOptions,
+  type TableOptions,
+} from "./embedding.js";
 export { Flatten, type FlattenLayerOptions, Unflatten } from "./flatten.js";
 export { Fold, Unfold } from "./fold.js";
 export { FractionalMaxPool2d, FractionalMaxPool3d, FractionalMaxPoolNd } from "./fractionalPooling.js";
 export * as functional from "./functional/index.js";
 export * from "./hooks.js";
 export * as init from "./init.js";
+export {
+  InstanceNorm1d,
+  InstanceNorm2d,
+  InstanceNorm3d,
+  InstanceNormBase,
+  LazyInstanceNorm1d,
+  LazyInstanceNorm2d,
+  LazyInstanceNorm3d,
+} from "./instancenorm.js";
 export { type LazyClass, type LazyModule, LazyModuleMixin } from "./lazy.js";
 export {
   LazyConv1d,
@@ -92,6 +105,7 @@ export {
   LazyConvTranspose3d,
 } from "./lazyConv.js";
 export { type AffineOptions, Bilinear, Identity, LazyLinear, Linear } from "./linear.js";
+export { ListContainer } from "./listContainer.js";
 export {
   BCELoss,
   BCEWithLogitsLoss,
@@ -112,6 +126,17 @@ export * from "./lossMargins.js";
 export { LPPool1d, LPPool2d, LPPool3d, LPPoolNd } from "./lpPooling.js";
 export type { ModuleMembers, WalkOptions } from "./members.js";
 export { Module } from "./module.js";
+export {
+  CrossMapLRN2d,
+  GroupNorm,
+  type GroupNormLayerOptions,
+  LayerNorm,
+  type LayerNormLayerOptions,
+  LocalResponseNorm,
+  type LocalResponseNormLayerOptions,
+  RMSNorm,
+  type RMSNormLayerOptions,
+} from "./normalization.js";
 export {
   CircularPad1d,
   CircularPad2d,
@@ -141,6 +166,24 @@ export {
   MaxPoolNd,
 } from "./pooling.js";
 export {
+  CELU,
+  ELU,
+  Hardshrink,
+  Hardsigmoid,
+  Hardswish,
+  Hardtanh,
+  type InplaceOptions,
+  LeakyReLU,
+  PReLU,
+  type PReLUOptions,
+  ReLU,
+  ReLU6,
+  RReLU,
+  SELU,
+  Softshrink,
+  Threshold,
+} from "./rectifier.js";
+export {
   type CellOptions,
   GRU,
   GRUCell,
@@ -163,6 +206,20 @@ export {
   type StateDictOptions,
   StateLoad,
 } from "./stateDict.js";
+export {
+  type Activation,
+  type DecoderLayerCall,
+  type EncoderCall,
+  type EncoderLayerCall,
+  Transformer,
+  type TransformerCall,
+  TransformerDecoder,
+  TransformerDecoderLayer,
+  TransformerEncoder,
+  TransformerEncoderLayer,
+  type TransformerLayerOptions,
+  type TransformerOptions,
+} from "./transformer.js";
 export type { ModuleToOptions, ModuleTree } from "./tree.js";
 export {
   isLazy,

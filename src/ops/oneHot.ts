@@ -1,0 +1,41 @@
+/** Indices as unit vectors. */
+import { INT64, nameOf } from "../tensor/dtype.js";
+import { DTypeError, IndexError, ValueError } from "../tensor/errors.js";
+import { full, toNumbers } from "../tensor/raw.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { scatter } from "./gather.js";
+import { unsqueeze } from "./view.js";
+
+/** Options of {@link oneHot}. */
+export interface OneHotOptions {
+  /** Length of the vectors; -1 (default) for the largest index + 1. */
+  numClasses?: number;
+}
+
+/**
+ * int64 vectors with a 1 at the index and 0 elsewhere: shape [..., numClasses].
+ * Source: `torch.nn.functional.one_hot`.
+ * @example
+ * oneHot(tensor([2, 0])).toArray(); // [[0, 0, 1], [1, 0, 0]]
+ * @throws IndexError for an index that is negative or not below numClasses.
+ */
+export function oneHot(x: Tensor, options: number | OneHotOptions = {}): Tensor {
+  const numClasses = (typeof options === "number" ? options : options.numClasses) ?? -1;
+  if (x.code !== INT64)
+    throw new DTypeError(
+      `[oneHot] expected indices of dtype int64, got ${nameOf(x.code)}; try x.to("int64")`,
+    );
+  if (x.numel === 0 && numClasses <= 0) {
+    throw new ValueError("[oneHot] no indices to infer the number of classes from; try { numClasses }");
+  }
+  if (numClasses !== -1 && !(Number.isInteger(numClasses) && numClasses > 0)) {
+    throw new ValueError(`[oneHot] numClasses ${numClasses}: expected a whole number above 0, or -1`);
+  }
+  const values = toNumbers(x);
+  const classes = numClasses === -1 ? values.reduce((m, v) => Math.max(m, v), -1) + 1 : numClasses;
+  const bad = values.find((v) => v < 0 || v >= classes);
+  if (bad !== undefined)
+    throw new IndexError(`[oneHot] index ${bad} is out of range: expected 0 to ${classes - 1}`);
+  const zeros = full([...x.shape, classes], 0, INT64);
+  return x.numel === 0 ? zeros : scatter(zeros, x.shape.length, unsqueeze(x, x.shape.length), 1);
+}
