@@ -1,198 +1,11 @@
-/** Activation layers (`torch.nn.modules.activation`), except attention and the adaptive softmax. */
+/** Smooth activation layers and the softmax layers (`torch.nn.modules.activation`). */
 import type { GeluApproximate } from "../ops/activation.js";
-import { full } from "../tensor/create.js";
-import { type DType, getDefaultDtype } from "../tensor/dtype.js";
-import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { ShapeError, show } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/activation.js";
-import { constant_ } from "./init.js";
 import { Module } from "./module.js";
-import { Parameter } from "./parameter.js";
 import { showOptions } from "./print.js";
-
-/** Options of layers that can write into their input. */
-export type InplaceOptions = F.InplaceOptions;
-
-const inplaceOf = (options: InplaceOptions | boolean): boolean =>
-  typeof options === "boolean" ? options : (options.inplace ?? false);
-
-/** What is printed of a layer that can work in place. */
-function repr(options: Readonly<Record<string, unknown>>, inplace: boolean): string {
-  return showOptions(inplace ? { ...options, inplace } : options);
-}
-
-/** max(x, 0). Source: `torch.nn.ReLU`. */
-export class ReLU extends Module {
-  static readonly pure = true;
-  inplace: boolean;
-
-  constructor(options: InplaceOptions | boolean = {}) {
-    super();
-    this.inplace = inplaceOf(options);
-  }
-
-  forward(x: Tensor): Tensor {
-    return F.relu(x, { inplace: this.inplace });
-  }
-
-  override extraRepr(): string {
-    return repr({}, this.inplace);
-  }
-}
-
-/** x cut to [minVal, maxVal], by default [-1, 1]. Source: `torch.nn.Hardtanh`. @throws ValueError unless minVal < maxVal. */
-export class Hardtanh extends Module {
-  static readonly pure = true;
-  minVal: number;
-  maxVal: number;
-  inplace: boolean;
-
-  /** `minValue` and `maxValue` are older names of `minVal` and `maxVal`. */
-  constructor(options: F.HardtanhOptions & { minValue?: number | null; maxValue?: number | null } = {}) {
-    super();
-    this.minVal = options.minValue ?? options.minVal ?? -1;
-    this.maxVal = options.maxValue ?? options.maxVal ?? 1;
-    this.inplace = options.inplace ?? false;
-    if (!(this.maxVal > this.minVal)) {
-      throw new ValueError(`[Hardtanh] minVal must be < maxVal, got ${this.minVal} and ${this.maxVal}`);
-    }
-  }
-
-  forward(x: Tensor): Tensor {
-    const { minVal, maxVal, inplace } = this;
-    return F.hardtanh(x, { minVal, maxVal, inplace });
-  }
-
-  override extraRepr(): string {
-    return repr({ minVal: this.minVal, maxVal: this.maxVal }, this.inplace);
-  }
-}
-
-/** min(max(x, 0), 6). Source: `torch.nn.ReLU6`. */
-export class ReLU6 extends Hardtanh {
-  static override readonly pure = true;
-
-  constructor(options: InplaceOptions | boolean = {}) {
-    super({ minVal: 0, maxVal: 6, inplace: inplaceOf(options) });
-  }
-
-  override extraRepr(): string {
-    return repr({}, this.inplace);
-  }
-}
-
-/** x > 0 ? x : negativeSlope x. Source: `torch.nn.LeakyReLU`. */
-export class LeakyReLU extends Module {
-  static readonly pure = true;
-  negativeSlope: number;
-  inplace: boolean;
-
-  constructor(options: number | F.LeakyReluOptions = {}) {
-    super();
-    const { negativeSlope = 0.01, inplace = false } =
-      typeof options === "number" ? { negativeSlope: options } : options;
-    this.negativeSlope = negativeSlope;
-    this.inplace = inplace;
-  }
-
-  forward(x: Tensor): Tensor {
-    return F.leakyRelu(x, { negativeSlope: this.negativeSlope, inplace: this.inplace });
-  }
-
-  override extraRepr(): string {
-    return repr({ negativeSlope: this.negativeSlope }, this.inplace);
-  }
-}
-
-/**
- * x > 0 ? x : slope x, with a slope drawn from [lower, upper) for each element while training, else their mean.
- * Source: `torch.nn.RReLU`.
- */
-export class RReLU extends Module {
-  static readonly pure = true;
-  lower: number;
-  upper: number;
-  inplace: boolean;
-
-  constructor(options: Omit<F.RreluOptions, "training" | "generator"> = {}) {
-    super();
-    this.lower = options.lower ?? 1 / 8;
-    this.upper = options.upper ?? 1 / 3;
-    this.inplace = options.inplace ?? false;
-  }
-
-  forward(x: Tensor): Tensor {
-    const { lower, upper, training, inplace } = this;
-    return F.rrelu(x, { lower, upper, training, inplace });
-  }
-
-  override extraRepr(): string {
-    return repr({ lower: this.lower, upper: this.upper }, this.inplace);
-  }
-}
-
-/** x > 0 ? x : alpha (e^x - 1). Source: `torch.nn.ELU`. */
-export class ELU extends Module {
-  static readonly pure = true;
-  alpha: number;
-  inplace: boolean;
-
-  constructor(options: number | F.AlphaOptions = {}) {
-    super();
-    const { alpha = 1, inplace = false } = typeof options === "number" ? { alpha: options } : options;
-    this.alpha = alpha;
-    this.inplace = inplace;
-  }
-
-  forward(x: Tensor): Tensor {
-    return F.elu(x, { alpha: this.alpha, inplace: this.inplace });
-  }
-
-  override extraRepr(): string {
-    return repr({ alpha: this.alpha }, this.inplace);
-  }
-}
-
-/** x > 0 ? x : alpha (e^(x / alpha) - 1). Source: `torch.nn.CELU`. */
-export class CELU extends Module {
-  static readonly pure = true;
-  alpha: number;
-  inplace: boolean;
-
-  constructor(options: number | F.AlphaOptions = {}) {
-    super();
-    const { alpha = 1, inplace = false } = typeof options === "number" ? { alpha: options } : options;
-    this.alpha = alpha;
-    this.inplace = inplace;
-  }
-
-  forward(x: Tensor): Tensor {
-    return F.celu(x, { alpha: this.alpha, inplace: this.inplace });
-  }
-
-  override extraRepr(): string {
-    return repr({ alpha: this.alpha }, this.inplace);
-  }
-}
-
-/** The scaled ELU of self-normalising networks. Source: `torch.nn.SELU`. */
-export class SELU extends Module {
-  static readonly pure = true;
-  inplace: boolean;
-
-  constructor(options: InplaceOptions | boolean = {}) {
-    super();
-    this.inplace = inplaceOf(options);
-  }
-
-  forward(x: Tensor): Tensor {
-    return F.selu(x, { inplace: this.inplace });
-  }
-
-  override extraRepr(): string {
-    return repr({}, this.inplace);
-  }
-}
+import { type InplaceOptions, inplaceOf, inplaceRepr } from "./rectifier.js";
 
 /** x Phi(x), Phi the normal distribution function; `approximate: "tanh"` takes the approximation. Source: `torch.nn.GELU`. */
 export class GELU extends Module {
@@ -228,7 +41,7 @@ export class SiLU extends Module {
   }
 
   override extraRepr(): string {
-    return repr({}, this.inplace);
+    return inplaceRepr({}, this.inplace);
   }
 }
 
@@ -247,37 +60,7 @@ export class Mish extends Module {
   }
 
   override extraRepr(): string {
-    return repr({}, this.inplace);
-  }
-}
-
-/** x min(max(x + 3, 0), 6) / 6. Source: `torch.nn.Hardswish`. */
-export class Hardswish extends Module {
-  static readonly pure = true;
-  inplace: boolean;
-
-  constructor(options: InplaceOptions | boolean = {}) {
-    super();
-    this.inplace = inplaceOf(options);
-  }
-
-  forward(x: Tensor): Tensor {
-    return F.hardswish(x, { inplace: this.inplace });
-  }
-}
-
-/** min(max(x + 3, 0), 6) / 6. Source: `torch.nn.Hardsigmoid`. */
-export class Hardsigmoid extends Module {
-  static readonly pure = true;
-  inplace: boolean;
-
-  constructor(options: InplaceOptions | boolean = {}) {
-    super();
-    this.inplace = inplaceOf(options);
-  }
-
-  forward(x: Tensor): Tensor {
-    return F.hardsigmoid(x, { inplace: this.inplace });
+    return inplaceRepr({}, this.inplace);
   }
 }
 
@@ -347,67 +130,6 @@ export class Softplus extends Module {
   }
 }
 
-/** x moved by lambd towards 0, 0 within. Source: `torch.nn.Softshrink`. */
-export class Softshrink extends Module {
-  static readonly pure = true;
-  lambd: number;
-
-  constructor(options: number | { lambd?: number } = {}) {
-    super();
-    this.lambd = typeof options === "number" ? options : (options.lambd ?? 0.5);
-  }
-
-  forward(x: Tensor): Tensor {
-    return F.softshrink(x, this.lambd);
-  }
-
-  override extraRepr(): string {
-    return String(this.lambd);
-  }
-}
-
-/** x, and 0 within [-lambd, lambd]. Source: `torch.nn.Hardshrink`. */
-export class Hardshrink extends Module {
-  static readonly pure = true;
-  lambd: number;
-
-  constructor(options: number | { lambd?: number } = {}) {
-    super();
-    this.lambd = typeof options === "number" ? options : (options.lambd ?? 0.5);
-  }
-
-  forward(x: Tensor): Tensor {
-    return F.hardshrink(x, this.lambd);
-  }
-
-  override extraRepr(): string {
-    return String(this.lambd);
-  }
-}
-
-/** x > threshold ? x : value. Source: `torch.nn.Threshold`. */
-export class Threshold extends Module {
-  static readonly pure = true;
-  threshold: number;
-  value: number;
-  inplace: boolean;
-
-  constructor(threshold: number, value: number, options: InplaceOptions | boolean = {}) {
-    super();
-    this.threshold = threshold;
-    this.value = value;
-    this.inplace = inplaceOf(options);
-  }
-
-  forward(x: Tensor): Tensor {
-    return F.threshold(x, this.threshold, this.value, { inplace: this.inplace });
-  }
-
-  override extraRepr(): string {
-    return repr({ threshold: this.threshold, value: this.value }, this.inplace);
-  }
-}
-
 /** a sigmoid(b), a and b the halves of the input along `dim` (default -1). Source: `torch.nn.GLU`. */
 export class GLU extends Module {
   static readonly pure = true;
@@ -424,46 +146,6 @@ export class GLU extends Module {
 
   override extraRepr(): string {
     return showOptions({ dim: this.dim });
-  }
-}
-
-/** Options of {@link PReLU}. */
-export interface PReLUOptions {
-  /** 1, or the number of channels (default 1). */
-  numParameters?: number;
-  /** First value (default 0.25). */
-  init?: number;
-  dtype?: DType;
-}
-
-/** x > 0 ? x : w x with a learned slope, one for all or one for each channel (dimension 1). Source: `torch.nn.PReLU`. */
-export class PReLU extends Module {
-  static readonly pure = true;
-  numParameters: number;
-  init: number;
-  weight: Parameter;
-
-  constructor(options: number | PReLUOptions = {}) {
-    super();
-    const o: PReLUOptions = typeof options === "number" ? { numParameters: options } : options;
-    this.numParameters = o.numParameters ?? 1;
-    this.init = o.init ?? 0.25;
-    this.weight = new Parameter(
-      full([this.numParameters], this.init, { dtype: o.dtype ?? getDefaultDtype() }),
-    );
-  }
-
-  /** Sets the slopes to their first value. */
-  resetParameters(): void {
-    constant_(this.weight, this.init);
-  }
-
-  forward(x: Tensor): Tensor {
-    return F.prelu(x, this.weight);
-  }
-
-  override extraRepr(): string {
-    return showOptions({ numParameters: this.numParameters });
   }
 }
 

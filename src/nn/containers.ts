@@ -1,14 +1,14 @@
 /** Containers: Sequential, ModuleList, ModuleDict, ParameterList, ParameterDict. */
 
-import { IndexError, ValueError } from "../tensor/errors.js";
+import { ValueError } from "../tensor/errors.js";
 import { drop } from "../tensor/heap.js";
 import { Tensor } from "../tensor/tensor.js";
 import { type AnyModule, ModuleBase } from "./base.js";
-import { Module } from "./module.js";
+import { DictContainer, type Members, notCallable } from "./dictContainer.js";
+import { ListContainer } from "./listContainer.js";
+import type { Module } from "./module.js";
 import { Parameter } from "./parameter.js";
 import { foldRepeats } from "./print.js";
-
-type Member = AnyModule | Parameter;
 
 function describeParameter(key: string, p: Parameter): string {
   return `  (${key}): Parameter containing: [${p.dtype} of size ${p.shape.join("x")}]`;
@@ -22,164 +22,6 @@ function checkModule(op: string, value: unknown): void {
   if (!(value instanceof ModuleBase)) {
     const got = value === null ? "null" : typeof value;
     throw new ValueError(`[${op}] expected modules, got ${got}; try a layer such as new ReLU()`);
-  }
-}
-
-/** What the list containers share: members by number, each found as `list[i]` and by name. */
-export abstract class ListContainer<
-  T extends Member,
-  V,
-  Args extends unknown[] = never[],
-  Out = never,
-> extends Module<Args, Out> {
-  [index: number]: T;
-  /** @internal */
-  protected _list: T[] = [];
-  /** @internal Keys of the members: their numbers, unless they were given names. */
-  protected _names: string[] = [];
-
-  /** Throws unless the value may be a member; returns what is stored. */
-  protected abstract admit(value: V): T;
-
-  /** Number of members. */
-  override get length(): number {
-    return this._list.length;
-  }
-
-  [Symbol.iterator](): IterableIterator<T> {
-    return this._list.values();
-  }
-
-  private position(index: number, end: number): number {
-    const n = this._list.length;
-    const at = index < 0 ? index + n : index;
-    if (!Number.isInteger(index) || at < 0 || at >= n + end) {
-      throw new IndexError(`[${this._getName()}] index ${index} is out of range: it has ${n} members`);
-    }
-    return at;
-  }
-
-  /** Makes a member visible as a field of its name. */
-  private show(at: number): void {
-    const name = this._names[at] as string;
-    if (name in this && !Object.hasOwn(this, name)) {
-      throw new ValueError(
-        `[${this._getName()}] a member cannot be called "${name}", which is a method; try another name`,
-      );
-    }
-    Object.defineProperty(this, name, {
-      get: () => this._list[at],
-      set: (value: V) => {
-        this._list[at] = this.admit(value);
-      },
-      enumerable: true,
-      configurable: true,
-    });
-  }
-
-  /** Numbers the members anew. */
-  private renumber(list: T[]): void {
-    for (const name of this._names) Reflect.deleteProperty(this, name);
-    this._list = list;
-    this._names = list.map((_, i) => String(i));
-    for (let i = 0; i < list.length; i++) this.show(i);
-  }
-
-  /** @internal Adds a member under a name. */
-  protected put(name: string, value: V): void {
-    if (name === "" || name.includes(".")) {
-      throw new ValueError(
-        `[${this._getName()}] "${name}" is no name for a member: expected one without dots that is not empty`,
-      );
-    }
-    const member = this.admit(value);
-    const at = this._names.indexOf(name);
-    if (at >= 0) {
-      this._list[at] = member;
-      return;
-    }
-    this._list.push(member);
-    this._names.push(name);
-    this.show(this._list.length - 1);
-  }
-
-  /** The member at an index; negative ones count from the end. */
-  get(index: number): T {
-    return this._list[this.position(index, 0)] as T;
-  }
-
-  /** Replaces the member at an index. */
-  set(index: number, value: V): void {
-    this._list[this.position(index, 0)] = this.admit(value);
-  }
-
-  /** Adds a member at the end. */
-  append(value: V): this {
-    this.put(String(this._list.length), value);
-    return this;
-  }
-
-  /** Adds all members of a list at the end. */
-  extend(values: Iterable<V>): this {
-    for (const value of [...values]) this.append(value);
-    return this;
-  }
-
-  /** Adds a member before the one at an index. */
-  insert(index: number, value: V): this {
-    const at = this.position(index, 1);
-    this.renumber([...this._list.slice(0, at), this.admit(value), ...this._list.slice(at)]);
-    return this;
-  }
-
-  /** Removes the member at an index; those after it move up. */
-  delete(index: number): void {
-    const at = this.position(index, 0);
-    this.renumber(this._list.filter((_, i) => i !== at));
-  }
-
-  /** Removes and returns the member at an index (default: the last). */
-  pop(index = -1): T {
-    const value = this.get(index);
-    this.delete(index);
-    return value;
-  }
-
-  /** @internal */
-  override _keyOf(field: string): string {
-    return this._names.includes(field) ? field : super._keyOf(field);
-  }
-
-  /** @internal */
-  override _fieldOf(key: string): string {
-    return this._names.includes(key) || /^\d+$/.test(key) ? key : super._fieldOf(key);
-  }
-
-  /** @internal Registered members join the list; other fields of a subclass are only fields. */
-  override _set(field: string, value: unknown): void {
-    if (this._names.includes(field) || !Object.hasOwn(this, field)) this.put(field, value as V);
-    else super._set(field, value);
-  }
-
-  /** @internal */
-  override _swap(field: string, value: Tensor): void {
-    const at = this._names.indexOf(field);
-    if (at >= 0) (this._list as unknown[])[at] = value;
-    else super._swap(field, value);
-  }
-
-  /** @internal */
-  override _copyFields(from: AnyModule, copy: <V>(value: V) => V): void {
-    const source = from as ListContainer<T, V>;
-    this._list = [];
-    this._names = [];
-    source._names.forEach((name, i) => {
-      this.put(name, copy(source._list[i] as T) as unknown as V);
-    });
-    for (const [field, value] of Object.entries(source)) {
-      if (field !== "_list" && field !== "_names" && !source._names.includes(field))
-        super._set(field, copy(value));
-    }
   }
 }
 
@@ -260,13 +102,6 @@ export class Sequential<Args extends unknown[] = [Tensor], Out = Tensor> extends
   }
 }
 
-/** Refuses calls of containers that have no forward. */
-function notCallable(name: string): never {
-  throw new ValueError(
-    `[${name}] it has no forward: it only holds members; try calling those, or Sequential`,
-  );
-}
-
 /**
  * A list of modules that are part of the model. Source: `torch.nn.ModuleList`.
  * @example
@@ -336,148 +171,6 @@ export class ParameterList extends ListContainer<Parameter, Tensor> {
   override extraRepr(): string {
     return this._list.map((p, i) => describeParameter(String(i), p)).join("\n");
   }
-}
-
-/** What the dictionaries share: members by key, in order of insertion, used as a Map is. */
-export abstract class DictContainer<T extends Member, V> extends Module<never[], never> {
-  /** @internal */
-  protected _map = new Map<string, T>();
-
-  /** Throws unless the value may be a member; returns what is stored. */
-  protected abstract admit(value: V): T;
-
-  forward(): never {
-    return notCallable(this._getName());
-  }
-
-  /** Number of members. */
-  override get length(): number {
-    return this._map.size;
-  }
-
-  /** Number of members. */
-  get size(): number {
-    return this._map.size;
-  }
-
-  [Symbol.iterator](): IterableIterator<[string, T]> {
-    return this._map.entries();
-  }
-
-  /** Whether there is a member of that key. */
-  has(key: string): boolean {
-    return this._map.has(key);
-  }
-
-  /** The member of that key, or undefined. */
-  get(key: string): T | undefined {
-    return this._map.get(key);
-  }
-
-  /** Adds or replaces a member. */
-  set(key: string, value: V): this {
-    if (typeof key !== "string" || key === "" || key.includes(".")) {
-      throw new ValueError(
-        `[${this._getName()}] "${key}" is no key: expected a string without dots that is not empty`,
-      );
-    }
-    this._map.set(key, this.admit(value));
-    return this;
-  }
-
-  /** Removes a member; whether it was there. */
-  delete(key: string): boolean {
-    return this._map.delete(key);
-  }
-
-  /** Removes all members. */
-  clear(): void {
-    this._map.clear();
-  }
-
-  /** Removes and returns a member. */
-  pop(key: string): T {
-    const value = this._map.get(key);
-    if (value === undefined) throw new ValueError(`[${this._getName()}] there is no member "${key}"`);
-    this._map.delete(key);
-    return value;
-  }
-
-  /** Keys, in order of insertion. */
-  keys(): IterableIterator<string> {
-    return this._map.keys();
-  }
-
-  /** Members, in order of insertion. */
-  values(): IterableIterator<T> {
-    return this._map.values();
-  }
-
-  /** Keys with members, in order of insertion. */
-  entries(): IterableIterator<[string, T]> {
-    return this._map.entries();
-  }
-
-  /** Same as {@link entries}. */
-  items(): IterableIterator<[string, T]> {
-    return this._map.entries();
-  }
-
-  /** Adds or replaces members from an object, a map or pairs. */
-  update(members: Members<V>): this {
-    for (const [key, value] of pairs(members)) this.set(key, value);
-    return this;
-  }
-
-  /** @internal */
-  override _fields(): readonly string[] {
-    const own = super._fields();
-    return [...this._map.keys(), ...own.filter((field) => !this._map.has(field))];
-  }
-
-  /** @internal */
-  override _keyOf(field: string): string {
-    return this._map.has(field) ? field : super._keyOf(field);
-  }
-
-  /** @internal */
-  override _fieldOf(key: string): string {
-    return this._map.has(key) ? key : super._fieldOf(key);
-  }
-
-  /** @internal */
-  override _get(field: string): unknown {
-    return this._map.get(field) ?? (Object.hasOwn(this, field) ? super._get(field) : undefined);
-  }
-
-  /** @internal */
-  override _set(field: string, value: unknown): void {
-    if (this._map.has(field) || !Object.hasOwn(this, field)) this.set(field, value as V);
-    else super._set(field, value);
-  }
-
-  /** @internal */
-  override _swap(field: string, value: Tensor): void {
-    if (this._map.has(field)) (this._map as Map<string, unknown>).set(field, value);
-    else super._swap(field, value);
-  }
-
-  /** @internal */
-  override _copyFields(from: AnyModule, copy: <X>(value: X) => X): void {
-    const source = from as DictContainer<T, V>;
-    this._map = new Map();
-    for (const [key, value] of source._map) this._map.set(key, copy(value));
-    for (const [field, value] of Object.entries(source)) if (field !== "_map") super._set(field, copy(value));
-  }
-}
-
-/** What dictionaries are made from: an object, a map, another dictionary, or pairs. */
-export type Members<V> = Readonly<Record<string, V>> | Iterable<readonly [string, V]>;
-
-function pairs<V>(members: Members<V>): Iterable<readonly [string, V]> {
-  return Symbol.iterator in members
-    ? (members as Iterable<readonly [string, V]>)
-    : Object.entries(members as Readonly<Record<string, V>>);
 }
 
 /**
