@@ -158,7 +158,9 @@ export function loadMetadata(bytes: Uint8Array): Record<string, string> {
   return parse(bytes).metadata;
 }
 
-function parse(bytes: Uint8Array): { tensors: Record<string, Tensor>; metadata: Record<string, string> } {
+function parse(given: Uint8Array): { tensors: Record<string, Tensor>; metadata: Record<string, string> } {
+  // A Node Buffer is a Uint8Array whose slice() does not copy: take its bytes as a plain one.
+  const bytes = new Uint8Array(given.buffer, given.byteOffset, given.byteLength);
   if (bytes.length < 8) throw fail(`${bytes.length} bytes are too few for a file`);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0, true));
   if (length > MAX_HEADER || 8 + length > bytes.length)
