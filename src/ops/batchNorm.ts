@@ -203,6 +203,9 @@ export function batchNorm(
   options: BatchNormOptions = {},
 ): Tensor {
   const { weight = null, bias = null, training = false, momentum = 0.1, eps = 1e-5 } = options;
+  if (x.shape.length === 1 && x.numel === 0) {
+    return reshape(batchNorm(reshape(x, [0, 0]), runningMean, runningVar, options), [0]); // no channels
+  }
   checkBatchNorm(x, runningMean, runningVar, weight, bias, training);
   if (training) checkCount("batchNorm", x.shape);
   const running =

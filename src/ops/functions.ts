@@ -1,4 +1,5 @@
 /** Op functions that are not methods: their first argument is no tensor, or the method takes other arguments. */
+export { nativeBatchNorm } from "./batchNorm.js";
 export { cartesianProd, combinations, meshgrid } from "./combine.js";
 export { isin } from "./compare.js";
 export { asarray, asTensor } from "./convert.js";
@@ -21,6 +22,7 @@ export {
   stack,
   vstack,
 } from "./join.js";
+export { nativeLayerNorm } from "./layerNorm.js";
 export { chainMatmul } from "./linalg/powers.js";
 export { whereOrNonzero as where } from "./masked.js";
 export { constantPadNd } from "./pad.js";

@@ -1,5 +1,5 @@
 // Group norm over contiguous [N, C, S]: its factors, in the tables of norm.ts. Each of the N * G groups is a
-// channel of bnStatistics with S' = C / G * S; the maps then see N * C channels of S (bnForward, bnCombine).
+// channel of normSums.ts with S' = C / G * S; the maps then see N * C channels of S (bnForward, bnCombine).
 
 type P = usize;
 type I = i32;
@@ -10,21 +10,13 @@ function at<T>(p: P, i: P): f64 {
   return p == 0 ? 1 : <f64>load<T>(p + i * sizeof<T>());
 }
 
-/** Rows of the table: high part of the mean, scale, offset, slope; the low part times `factor` is in the offset. */
 // @ts-ignore: decorator
 @inline
-function fill<T>(
-  table: P, channels: P, i: P, mean: f64, scale: f64, offset: f64, slope: f64, factor: f64,
-): void {
-  const row = channels * sizeof<T>();
-  const p = table + i * sizeof<T>();
-  const high = <f64>(<T>mean);
-  store<T>(p, <T>high);
-  store<T>(p + row, <T>scale);
-  store<T>(p + 2 * row, <T>(mean == high ? offset : offset - (mean - high) * factor));
-  store<T>(p + 3 * row, <T>slope);
+function put<T>(table: P, row: P, channels: P, i: P, value: f64): void {
+  store<T>(table + (row * channels + i) * sizeof<T>(), <T>value);
 }
 
+/** Rows high, scale, offset: y = (x - high) * scale + offset, mean = high + low as in norm.ts. */
 // @ts-ignore: decorator
 @inline
 function forwardFactors<T>(mean: P, rstd: P, weight: P, bias: P, table: P, N: I, C: I, G: I): void {
@@ -32,15 +24,18 @@ function forwardFactors<T>(mean: P, rstd: P, weight: P, bias: P, table: P, N: I,
   const share = <P>(C / G);
   for (let i: P = 0; i < channels; i++) {
     const c = i % <P>C;
-    const b: f64 = bias == 0 ? 0 : at<T>(bias, c);
+    const m = at<f64>(mean, i / share);
+    const high = <f64>(<T>m);
     const scale = at<f64>(rstd, i / share) * at<T>(weight, c);
-    fill<T>(table, channels, i, at<f64>(mean, i / share), scale, b, 0, scale);
+    put<T>(table, 0, channels, i, high);
+    put<T>(table, 1, channels, i, scale);
+    put<T>(table, 2, channels, i, (bias == 0 ? 0 : at<T>(bias, c)) - (m == high ? 0 : (m - high) * scale));
   }
 }
 
 /**
  * d = x - mean, r = rstd, E over a group: gx = r (w g - E[w g] - d r^2 E[w g d]), from the channel sums of g
- * and g d.
+ * and g d. Rows high, scale (w), offset, slope, factor (r).
  */
 // @ts-ignore: decorator
 @inline
@@ -59,10 +54,16 @@ function backwardFactors<T>(
       b += w * at<f64>(sumGU, i);
     }
     const m = at<f64>(mean, from / share);
+    const high = <f64>(<T>m);
     const r = at<f64>(rstd, from / share);
-    const slope = (-r * r * r * b) / count;
+    const slope = (b / count) * r * r;
+    const offset = a / count - (m == high ? 0 : (m - high) * slope);
     for (let i = from; i < from + share; i++) {
-      fill<T>(table, channels, i, m, r * at<T>(weight, i % <P>C), (-r * a) / count, slope, slope);
+      put<T>(table, 0, channels, i, high);
+      put<T>(table, 1, channels, i, at<T>(weight, i % <P>C));
+      put<T>(table, 2, channels, i, offset);
+      put<T>(table, 3, channels, i, slope);
+      put<T>(table, 4, channels, i, r);
     }
   }
 }
@@ -96,7 +97,7 @@ export function gnForwardFactors_f32(
 ): void {
   forwardFactors<f32>(mean, rstd, weight, bias, table, N, C, G);
 }
-/** table[4, N * C] for bnCombine; sums of bnBackwardSums over N * C channels. */
+/** table[5, N * C] for bnCombine; sums of bnBackwardSums over N * C channels. */
 export function gnBackwardFactors_f32(
   mean: P, rstd: P, weight: P, sumG: P, sumGU: P, table: P, N: I, C: I, S: I, G: I,
 ): void {
@@ -114,7 +115,7 @@ export function gnForwardFactors_f64(
 ): void {
   forwardFactors<f64>(mean, rstd, weight, bias, table, N, C, G);
 }
-/** table[4, N * C] for bnCombine; sums of bnBackwardSums over N * C channels. */
+/** table[5, N * C] for bnCombine; sums of bnBackwardSums over N * C channels. */
 export function gnBackwardFactors_f64(
   mean: P, rstd: P, weight: P, sumG: P, sumGU: P, table: P, N: I, C: I, S: I, G: I,
 ): void {

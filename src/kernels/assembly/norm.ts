@@ -9,6 +9,7 @@ const HIGH: usize = 0;
 const SCALE: usize = 1;
 const OFFSET: usize = 2;
 const SLOPE: usize = 3;
+const FACTOR: usize = 4;
 
 const FORWARD = 0;
 const BACKWARD = 1;
@@ -77,21 +78,21 @@ function backwardFactors<T>(
 
 // @ts-ignore: decorator
 @inline
-function mapLanes<T>(op: i32, x: usize, g: usize, hi: v128, k: v128, b: v128, q: v128): v128 {
+function mapLanes<T>(op: i32, x: usize, g: usize, hi: v128, k: v128, b: v128, q: v128, f: v128): v128 {
   if (op == BACKWARD_EVAL) return v128.mul<T>(v128.load(g), k);
   const d = v128.sub<T>(v128.load(x), hi);
   if (op == FORWARD) return v128.add<T>(v128.mul<T>(d, k), b);
-  if (op == COMBINE) return v128.add<T>(v128.add<T>(v128.mul<T>(v128.load(g), k), v128.mul<T>(d, q)), b);
+  if (op == COMBINE) return v128.mul<T>(v128.sub<T>(v128.sub<T>(v128.mul<T>(v128.load(g), k), b), v128.mul<T>(d, q)), f);
   return v128.mul<T>(v128.sub<T>(v128.sub<T>(v128.load(g), b), v128.mul<T>(d, q)), k);
 }
 
 // @ts-ignore: decorator
 @inline
-function mapOne<T>(op: i32, x: usize, g: usize, hi: T, k: T, b: T, q: T): T {
+function mapOne<T>(op: i32, x: usize, g: usize, hi: T, k: T, b: T, q: T, f: T): T {
   if (op == BACKWARD_EVAL) return <T>(load<T>(g) * k);
   const d = <T>(load<T>(x) - hi);
   if (op == FORWARD) return <T>(d * k + b);
-  if (op == COMBINE) return <T>(load<T>(g) * k + d * q + b);
+  if (op == COMBINE) return <T>((load<T>(g) * k - b - d * q) * f);
   return <T>((load<T>(g) - b - d * q) * k);
 }
 
@@ -112,19 +113,21 @@ function map<T>(
       const k = load<T>(cell<T>(table, SCALE, C, c));
       const b = load<T>(cell<T>(table, OFFSET, C, c));
       const q = op == BACKWARD || op == COMBINE ? load<T>(cell<T>(table, SLOPE, C, c)) : <T>0;
+      const f = op == COMBINE ? load<T>(cell<T>(table, FACTOR, C, c)) : <T>0;
       const his = v128.splat<T>(hi);
       const ks = v128.splat<T>(k);
       const bs = v128.splat<T>(b);
       const qs = v128.splat<T>(q);
+      const fs = v128.splat<T>(f);
       let o = (<usize>n * C + c) * <usize>S * sizeof<T>();
       let i = 0;
       for (; i + 2 * lanes <= S; i += 2 * lanes, o += 32) {
-        const u = mapLanes<T>(op, x + o, g + o, his, ks, bs, qs);
-        const v = mapLanes<T>(op, x + o + 16, g + o + 16, his, ks, bs, qs);
+        const u = mapLanes<T>(op, x + o, g + o, his, ks, bs, qs, fs);
+        const v = mapLanes<T>(op, x + o + 16, g + o + 16, his, ks, bs, qs, fs);
         v128.store(y + o, u);
         v128.store(y + o, v, 16);
       }
-      for (; i < S; i++, o += sizeof<T>()) store<T>(y + o, mapOne<T>(op, x + o, g + o, hi, k, b, q));
+      for (; i < S; i++, o += sizeof<T>()) store<T>(y + o, mapOne<T>(op, x + o, g + o, hi, k, b, q, f));
     }
   }
 }
@@ -139,17 +142,20 @@ function mapRow<T>(
   const row = <usize>C * sizeof<T>();
   const scale = SCALE * row, offset = OFFSET * row;
   const slope = op == BACKWARD || op == COMBINE ? SLOPE * row : 0;
+  const factor = op == COMBINE ? FACTOR * row : 0;
   let o = (<usize>n * C + c0) * sizeof<T>();
   let t = table + <usize>c0 * sizeof<T>();
   let c = c0;
   for (; c + lanes <= c1; c += lanes, o += 16, t += 16) {
     v128.store(y + o, mapLanes<T>(
       op, x + o, g + o, v128.load(t), v128.load(t + scale), v128.load(t + offset), v128.load(t + slope),
+      v128.load(t + factor),
     ));
   }
   for (; c < c1; c++, o += sizeof<T>(), t += sizeof<T>()) {
     store<T>(y + o, mapOne<T>(
       op, x + o, g + o, load<T>(t), load<T>(t + scale), load<T>(t + offset), load<T>(t + slope),
+      load<T>(t + factor),
     ));
   }
 }
@@ -201,7 +207,7 @@ export function bnBackward_f32(
 ): void {
   map<f32>(BACKWARD, x, g, gx, table, C, S, n0, n1, c0, c1);
 }
-/** gx = g * scale + (x - mean) * slope + offset: group norm, whose weights may be zero. */
+/** gx = (g * scale - offset - (x - high) * slope) * factor, table[5, C]: group norm, whose weights vary in a group. */
 export function bnCombine_f32(
   x: usize, g: usize, gx: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
 ): void {
@@ -248,7 +254,7 @@ export function bnBackward_f64(
 ): void {
   map<f64>(BACKWARD, x, g, gx, table, C, S, n0, n1, c0, c1);
 }
-/** gx = g * scale + (x - mean) * slope + offset: group norm, whose weights may be zero. */
+/** gx = (g * scale - offset - (x - high) * slope) * factor, table[5, C]: group norm, whose weights vary in a group. */
 export function bnCombine_f64(
   x: usize, g: usize, gx: usize, table: usize, N: i32, C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
 ): void {

@@ -7,6 +7,7 @@ export * from "./dropout.js";
 export * from "./embedding.js";
 export * from "./linear.js";
 export * from "./loss.js";
+export * from "./normalization.js";
 export * from "./padding.js";
 export * from "./pooling.js";
 export * from "./vision.js";
