@@ -1,9 +1,10 @@
 /** All benches: `npm run bench -- [--json] [--only NAME] [--seconds N]`. Each bench file also runs by itself. */
 import { main, type Workload } from "./harness.js";
 import { ops } from "./ops.js";
+import { optimizers } from "./optim.js";
 import { sequence } from "./sequence.js";
 import { steps } from "./steps.js";
 
-const workloads: Workload[] = [...steps, ...sequence, ...ops];
+const workloads: Workload[] = [...steps, ...sequence, ...optimizers, ...ops];
 
 main(workloads);

@@ -92,13 +92,12 @@ export class Adafactor extends Optimizer<AdafactorOptions, AdafactorState> {
     const square = grad.square();
     let v: Tensor;
     if (state.rowVar !== null && state.colVar !== null) {
-      state.rowVar = state.rowVar.lerp(square.mean(-1, { keepdim: true }), rate);
-      state.colVar = state.colVar.lerp(square.mean(-2, { keepdim: true }), rate);
+      state.rowVar.lerp_(square.mean(-1, { keepdim: true }), rate);
+      state.colVar.lerp_(square.mean(-2, { keepdim: true }), rate);
       const mean = state.rowVar.mean(-2, { keepdim: true }).clamp({ min: eps });
       v = state.rowVar.div(mean).mul(state.colVar);
     } else {
-      v = (state.variance as Tensor).lerp(square, rate);
-      state.variance = v;
+      v = (state.variance as Tensor).lerp_(square, rate);
     }
     // Clipped under the root, so that eps1 bounds the root.
     const u = v

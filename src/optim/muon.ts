@@ -100,8 +100,7 @@ export class Muon extends Optimizer<MuonOptions, MuonState> {
 
   protected update(grad: Tensor, param: Tensor, state: MuonState, o: MuonOptions): void {
     const [rows, columns] = param.shape as [number, number];
-    const b = state.momentumBuffer.lerp(grad, 1 - o.momentum);
-    state.momentumBuffer = b;
+    const b = state.momentumBuffer.lerp_(grad, 1 - o.momentum);
     const u = newtonSchulz(o.nesterov ? grad.lerp(b, o.momentum) : b, o.nsCoefficients, o.nsSteps, o.eps);
     const matched = o.adjustLrFn === "match_rms_adamw";
     const ratio = matched ? 0.2 * Math.sqrt(Math.max(rows, columns)) : Math.sqrt(Math.max(1, rows / columns));

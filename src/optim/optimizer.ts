@@ -3,10 +3,11 @@
  * A subclass writes `init(param)` and `update(grad, param, state)` only. Source: `torch.optim.Optimizer`.
  */
 import type { HookHandle } from "../autograd/methods.js";
-import { enableGrad, noGrad } from "../autograd/mode.js";
+import { enableGrad, mode, noGrad } from "../autograd/mode.js";
 import { clearGrad } from "../nn/parameter.js";
 import { KEPT } from "../tensor/heap.js";
 import { full } from "../tensor/raw.js";
+import { scope } from "../tensor/scope.js";
 import { Tensor } from "../tensor/tensor.js";
 import { batch } from "./fused.js";
 import {
@@ -100,7 +101,8 @@ export abstract class Optimizer<O extends RateOptions, S extends ParamState = Pa
 
   /**
    * One update of `param`, in place, written in ordinary ops. `grad` is negated already where the group maximizes.
-   * State tensors are replaced rather than written to, so that the step itself can be differentiated.
+   * State tensors are replaced rather than written to where the step itself is to be differentiated. Tensors that are
+   * neither state nor passed to `keep` are freed when it returns.
    */
   protected abstract update(grad: Tensor, param: Tensor, state: S, group: O): void;
 
@@ -156,8 +158,13 @@ export abstract class Optimizer<O extends RateOptions, S extends ParamState = Pa
       const { grad } = param;
       if (grad === null) continue;
       const state = this.stateOf(param, group);
-      this.update(maximize ? grad.neg() : grad, param, state, group);
-      keepState(state);
+      const update = () => {
+        this.update(maximize ? grad.neg() : grad, param, state, group);
+        keepState(state);
+      };
+      // A step that is not recorded leaves nothing behind but parameters and state.
+      if (mode.grad) update();
+      else scope(update);
     }
   }
 
