@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The main door: tensors, their functions and autograd. */
 
 export { backward, grad } from "./autograd/engine.js";
