@@ -27,13 +27,14 @@ const doors: Readonly<Record<string, object>> = {
   "kindling/testing": testing,
 };
 
-const modules = import.meta.glob<object>(["../src/**/*.ts", "!../src/kernels/assembly/**"]);
 const root = resolve(import.meta.dirname, "..");
 const pages = [
   "README.md",
   ...(existsSync(join(root, "docs")) ? readdirSync(join(root, "docs")) : []).map((f) => `docs/${f}`),
 ];
-const sources = Object.keys(modules).map((path) => path.slice(3));
+const sources = (readdirSync(join(root, "src"), { recursive: true }) as string[])
+  .filter((f) => f.endsWith(".ts") && !f.startsWith(join("kernels", "assembly")))
+  .map((f) => join("src", f));
 const read = (files: string[], of: (file: string) => Snippet[]): Snippet[] =>
   files.filter((f) => existsSync(join(root, f))).flatMap((f) => of(join(root, f)));
 
@@ -53,9 +54,9 @@ afterEach(() => {
 
 /** The names that a snippet may use without importing them: all doors'; a docstring's own file comes first. */
 async function scopeOf(snippet: Snippet): Promise<Record<string, unknown>> {
-  const own = modules[`..${snippet.file.slice(root.length)}`];
+  const own: object = snippet.file.endsWith(".ts") ? await import(/* @vite-ignore */ snippet.file) : {};
   const everything = { ...nn.functional, ...testing, ...data, ...io, ...optim, ...nn, ...kindling };
-  return { ...everything, F: nn.functional, ...(own === undefined ? {} : await own()) };
+  return { ...everything, F: nn.functional, ...own };
 }
 
 function checksOf(snippet: Snippet, log: string[]) {
