@@ -6,7 +6,16 @@ export {
   getTotalNorm,
   type NormOptions,
 } from "./clip.js";
+export {
+  type FuseOptions,
+  fuseConvBnEval,
+  fuseConvBnWeights,
+  fuseLinearBnEval,
+  fuseLinearBnWeights,
+} from "./fusion.js";
+export { replaceAllBatchNormModules_ } from "./replaceBatchNorm.js";
 export * as rnn from "./rnn.js";
 export { skipInit } from "./skipInit.js";
 export * as stateless from "./stateless.js";
+export { type InputBatch, updateBn } from "./updateBn.js";
 export { parametersToVector, vectorToParameters } from "./vector.js";
