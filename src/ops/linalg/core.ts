@@ -2,9 +2,11 @@
 import { mem } from "../../kernels/index.js";
 import { type DTypeCode, FLOAT32, FLOAT64, isFloat, nameOf } from "../../tensor/dtype.js";
 import { DTypeError, LinAlgError, ShapeError, show } from "../../tensor/errors.js";
+import { release } from "../../tensor/heap.js";
 import { contiguous, empty, fillWith, full, ptr, toTyped, viewOf } from "../../tensor/raw.js";
 import { broadcastShapes, numelOf, type Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
+import { gemmInto } from "../matmul.js";
 import { expand } from "../view.js";
 
 /** Throws unless `x` is floating. */
@@ -105,6 +107,9 @@ export function failure(op: string, x: Tensor, i: number, what: string): LinAlgE
   return new LinAlgError(`[${op}]${which} ${what}: got shape ${show(x.shape)}`);
 }
 
+/** Multiply-adds from which the copies into the heap for the product kernel pay. */
+const LARGE_PRODUCT = 20000;
+
 /** out[m, n] = a[m, k] b[k, n] on plain numbers; `at`: a is [k, m] and taken transposed. */
 export function multiply(
   a: Float64Array,
@@ -114,6 +119,15 @@ export function multiply(
   n: number,
   at = false,
 ): Float64Array {
+  if (m * k * n >= LARGE_PRODUCT) {
+    const left = write(a, at ? [k, m] : [m, k], FLOAT64);
+    const right = write(b, [k, n], FLOAT64);
+    const product = empty([m, n], FLOAT64);
+    gemmInto(product, at ? viewOf(left, [m, k], [1, m], 0) : left, right);
+    const values = read(product);
+    for (const t of [left, right, product]) release(t.storage);
+    return values;
+  }
   const out = new Float64Array(m * n);
   for (let i = 0; i < m; i++) {
     for (let p = 0; p < k; p++) {

@@ -10,10 +10,10 @@ import { batchShape, batchSize, checkSquare, eachMatrix, identity, read, transpo
 
 /**
  * Reduces the symmetric v[n, n] to a tridiagonal matrix with diagonal d and subdiagonal e[1...]; v becomes the
- * transformation (EISPACK's tred2).
+ * transformation, column by column (EISPACK's tred2).
  */
 function tridiagonalize(v: Float64Array, d: Float64Array, e: Float64Array, n: number): void {
-  const at = (i: number, j: number): number => v[i * n + j] as number;
+  const at = (i: number, j: number): number => v[j * n + i] as number;
   for (let j = 0; j < n; j++) d[j] = at(n - 1, j);
   for (let i = n - 1; i > 0; i--) {
     let [scale, h] = [0, 0];
@@ -22,8 +22,8 @@ function tridiagonalize(v: Float64Array, d: Float64Array, e: Float64Array, n: nu
       e[i] = d[i - 1] as number;
       for (let j = 0; j < i; j++) {
         d[j] = at(i - 1, j);
-        v[i * n + j] = 0;
         v[j * n + i] = 0;
+        v[i * n + j] = 0;
       }
     } else {
       for (let k = 0; k < i; k++) {
@@ -38,7 +38,7 @@ function tridiagonalize(v: Float64Array, d: Float64Array, e: Float64Array, n: nu
       e.fill(0, 0, i);
       for (let j = 0; j < i; j++) {
         const x = d[j] as number;
-        v[j * n + i] = x;
+        v[i * n + j] = x;
         let sum = (e[j] as number) + at(j, j) * x;
         for (let k = j + 1; k < i; k++) {
           sum += at(k, j) * (d[k] as number);
@@ -54,16 +54,17 @@ function tridiagonalize(v: Float64Array, d: Float64Array, e: Float64Array, n: nu
       const half = dot / (h + h);
       for (let j = 0; j < i; j++) e[j] = (e[j] as number) - half * (d[j] as number);
       for (let j = 0; j < i; j++) {
-        const [x, y] = [d[j] as number, e[j] as number];
-        for (let k = j; k < i; k++) v[k * n + j] = at(k, j) - (x * (e[k] as number) + y * (d[k] as number));
+        const x = d[j] as number;
+        const y = e[j] as number;
+        for (let k = j; k < i; k++) v[j * n + k] = at(k, j) - (x * (e[k] as number) + y * (d[k] as number));
         d[j] = at(i - 1, j);
-        v[i * n + j] = 0;
+        v[j * n + i] = 0;
       }
     }
     d[i] = h;
   }
   for (let i = 0; i < n - 1; i++) {
-    v[(n - 1) * n + i] = at(i, i);
+    v[i * n + n - 1] = at(i, i);
     v[i * n + i] = 1;
     const h = d[i + 1] as number;
     if (h !== 0) {
@@ -71,14 +72,14 @@ function tridiagonalize(v: Float64Array, d: Float64Array, e: Float64Array, n: nu
       for (let j = 0; j <= i; j++) {
         let g = 0;
         for (let k = 0; k <= i; k++) g += at(k, i + 1) * at(k, j);
-        for (let k = 0; k <= i; k++) v[k * n + j] = at(k, j) - g * (d[k] as number);
+        for (let k = 0; k <= i; k++) v[j * n + k] = at(k, j) - g * (d[k] as number);
       }
     }
-    for (let k = 0; k <= i; k++) v[k * n + i + 1] = 0;
+    for (let k = 0; k <= i; k++) v[(i + 1) * n + k] = 0;
   }
   for (let j = 0; j < n; j++) {
     d[j] = at(n - 1, j);
-    v[(n - 1) * n + j] = 0;
+    v[j * n + n - 1] = 0;
   }
   v[n * n - 1] = 1;
 }
@@ -121,7 +122,8 @@ function diagonalize(vt: Float64Array, d: Float64Array, e: Float64Array, n: numb
         p = c * (d[i] as number) - s * ce;
         d[i + 1] = cp + s * (c * ce + s * (d[i] as number));
         for (let k = 0; k < n; k++) {
-          const [x, y] = [vt[i * n + k] as number, vt[(i + 1) * n + k] as number];
+          const x = vt[i * n + k] as number;
+          const y = vt[(i + 1) * n + k] as number;
           vt[(i + 1) * n + k] = s * x + c * y;
           vt[i * n + k] = c * x - s * y;
         }
@@ -148,12 +150,11 @@ export function symmetricEigen(
   const [d, e] = [new Float64Array(n), new Float64Array(n)];
   if (n === 0) return { values: d, vectors: v };
   tridiagonalize(v, d, e, n);
-  const vt = transposed(v, n, n);
-  if (!diagonalize(vt, d, e, n)) throw new LinAlgError("[linalg.eigh] the iteration did not converge");
+  if (!diagonalize(v, d, e, n)) throw new LinAlgError("[linalg.eigh] the iteration did not converge");
   const order = Array.from(d.keys()).sort((i, j) => (d[i] as number) - (d[j] as number));
   const vectors = new Float64Array(n * n);
   order.forEach((from, j) => {
-    for (let k = 0; k < n; k++) vectors[k * n + j] = vt[from * n + k] as number;
+    for (let k = 0; k < n; k++) vectors[k * n + j] = v[from * n + k] as number;
   });
   return { values: Float64Array.from(order, (i) => d[i] as number), vectors };
 }

@@ -17,64 +17,101 @@ import {
   identity,
   matrixSize,
   read,
+  transposed,
   write,
 } from "./core.js";
 import { solveRight } from "./triangular.js";
 
-/** b[:, first:] (m rows of n) becomes (I - tau v v^T) b, with v in column j of a below row j, v[j] = 1. */
+// The loops run over columns, so matrices are held column by column: element (i, j) of an [m, n] one at j * m + i.
+
+/** Columns `first` to n of b[m, n] become (I - tau v v^T) b, with v from column j of a: 1 in row j, a below it. */
 function reflect(
   b: Float64Array,
-  n: number,
   first: number,
+  n: number,
   a: Float64Array,
-  cols: number,
   j: number,
   m: number,
   tau: number,
 ): void {
   if (tau === 0) return;
+  const v = j * m;
   for (let c = first; c < n; c++) {
-    let dot = b[j * n + c] as number;
-    for (let i = j + 1; i < m; i++) dot += (a[i * cols + j] as number) * (b[i * n + c] as number);
+    const at = c * m;
+    let dot = b[at + j] as number;
+    for (let i = j + 1; i < m; i++) dot += (a[v + i] as number) * (b[at + i] as number);
     dot *= tau;
-    b[j * n + c] = (b[j * n + c] as number) - dot;
-    for (let i = j + 1; i < m; i++)
-      b[i * n + c] = (b[i * n + c] as number) - dot * (a[i * cols + j] as number);
+    b[at + j] = (b[at + j] as number) - dot;
+    for (let i = j + 1; i < m; i++) b[at + i] = (b[at + i] as number) - dot * (a[v + i] as number);
   }
 }
 
-/** Factors a[m, n] in place: R on and above the diagonal, reflections below it; returns their factors tau. */
-export function factorQR(a: Float64Array, m: number, n: number): Float64Array {
+/** Length of x[from, to), by a slower way where squares would leave the range. */
+function lengthOf(x: Float64Array, from: number, to: number): number {
+  let sum = 0;
+  for (let i = from; i < to; i++) sum += (x[i] as number) * (x[i] as number);
+  if (sum > 1e-280 && sum < 1e280) return Math.sqrt(sum);
+  let norm = 0;
+  for (let i = from; i < to; i++) norm = Math.hypot(norm, x[i] as number);
+  return norm;
+}
+
+/** Brings the column of a[m, n] that is longest from row j on to place j; `order` follows. */
+function bringLongest(a: Float64Array, m: number, n: number, j: number, order: Int32Array): void {
+  let [longest, best] = [-1, j];
+  for (let c = j; c < n; c++) {
+    const norm = lengthOf(a, c * m + j, (c + 1) * m);
+    if (norm > longest) {
+      longest = norm;
+      best = c;
+    }
+  }
+  if (best === j) return;
+  const column = a.slice(j * m, (j + 1) * m);
+  a.copyWithin(j * m, best * m, (best + 1) * m);
+  a.set(column, best * m);
+  [order[j], order[best]] = [order[best] as number, order[j] as number];
+}
+
+/**
+ * Factors a[m, n] (column by column) in place: R on and above the diagonal, reflections below it; returns their factors
+ * tau. With `order` columns are swapped so that the diagonal falls, and it becomes the order in which they stand.
+ */
+export function factorQR(
+  a: Float64Array,
+  m: number,
+  n: number,
+  order: Int32Array | null = null,
+): Float64Array {
   const k = Math.min(m, n);
   const taus = new Float64Array(k);
   for (let j = 0; j < k; j++) {
-    let norm = 0;
-    for (let i = j + 1; i < m; i++) norm = Math.hypot(norm, a[i * n + j] as number);
+    if (order !== null) bringLongest(a, m, n, j, order);
+    const v = j * m;
+    const norm = lengthOf(a, v + j + 1, v + m);
     if (norm === 0) continue;
-    const alpha = a[j * n + j] as number;
+    const alpha = a[v + j] as number;
     const beta = alpha >= 0 ? -Math.hypot(alpha, norm) : Math.hypot(alpha, norm);
     taus[j] = (beta - alpha) / beta;
-    for (let i = j + 1; i < m; i++) a[i * n + j] = (a[i * n + j] as number) / (alpha - beta);
-    a[j * n + j] = beta;
-    reflect(a, n, j + 1, a, n, j, m, taus[j] as number);
+    for (let i = j + 1; i < m; i++) a[v + i] = (a[v + i] as number) / (alpha - beta);
+    a[v + j] = beta;
+    reflect(a, j + 1, n, a, j, m, taus[j] as number);
   }
   return taus;
 }
 
-/** The first `cols` columns of Q, [m, cols], from what {@link factorQR} left of an [m, n] matrix. */
-export function formQ(a: Float64Array, taus: Float64Array, m: number, n: number, cols: number): Float64Array {
+/** The first `cols` columns of Q, column by column, from what {@link factorQR} left of a matrix of m rows. */
+export function formQ(a: Float64Array, taus: Float64Array, m: number, cols: number): Float64Array {
   const q = new Float64Array(m * cols);
-  for (let i = 0; i < Math.min(m, cols); i++) q[i * cols + i] = 1;
-  for (let j = taus.length - 1; j >= 0; j--) reflect(q, cols, 0, a, n, j, m, taus[j] as number);
+  for (let i = 0; i < Math.min(m, cols); i++) q[i * m + i] = 1;
+  for (let j = taus.length - 1; j >= 0; j--) reflect(q, 0, cols, a, j, m, taus[j] as number);
   return q;
 }
 
-/** Fills columns `from` and on of q[m, cols] so that all are orthonormal, given that the first `from` are. */
+/** Fills the vectors of q[cols, m] from `from` on so that all are orthonormal, given that those before are. */
 export function completeBasis(q: Float64Array, m: number, cols: number, from: number): void {
-  const a = new Float64Array(m * from);
-  for (let i = 0; i < m; i++) for (let j = 0; j < from; j++) a[i * from + j] = q[i * cols + j] as number;
-  const all = formQ(a, factorQR(a, m, from), m, from, cols);
-  for (let i = 0; i < m; i++) for (let j = from; j < cols; j++) q[i * cols + j] = all[i * cols + j] as number;
+  const a = q.slice(0, from * m);
+  q.set(formQ(a, factorQR(a, m, from), m, cols).subarray(from * m), from * m);
 }
 
 /** Which part of Q: its first min(m, n) columns, all m, or none. */
@@ -93,10 +130,12 @@ const qrOp = defineMultiOp<QrMode>({
     const q = new Float64Array(mode === "r" ? 0 : count * m * k);
     const r = new Float64Array(count * k * n);
     eachMatrix(read(t), m * n, count, (a, b) => {
-      const taus = factorQR(a, m, n);
-      if (mode !== "r") q.set(formQ(a, taus, m, n, k), b * m * k);
-      for (let i = 0; i < Math.min(k, n); i++)
-        r.set(a.subarray(i * n + i, (i + 1) * n), b * k * n + i * n + i);
+      const columns = transposed(a, m, n);
+      const taus = factorQR(columns, m, n);
+      if (mode !== "r") q.set(transposed(formQ(columns, taus, m, k), k, m), b * m * k);
+      for (let i = 0; i < Math.min(k, n); i++) {
+        for (let j = i; j < n; j++) r[(b * k + i) * n + j] = columns[j * m + i] as number;
+      }
     });
     const lead = batchShape(t);
     const Q = mode === "r" ? empty([0], t.code) : write(q, [...lead, m, k], t.code);

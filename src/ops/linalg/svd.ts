@@ -33,29 +33,29 @@ const MAX_SWEEPS = 60;
 const NOTHING = 1e-140;
 
 /**
- * Rotates the rows of w[k, m] (columns of a matrix) until they are orthogonal; the same rotations are applied to the
- * rows of v[k, n]. Returns whether it came to an end.
+ * Rotates the rows of w[k, n] until they are orthogonal, and the rows of v[k, k] alike. Returns whether it came to an
+ * end.
  */
-function orthogonalize(w: Float64Array, v: Float64Array, k: number, m: number, n: number): boolean {
+function orthogonalize(w: Float64Array, v: Float64Array, k: number, n: number): boolean {
+  const squares = new Float64Array(k);
   for (let sweep = 0; sweep < MAX_SWEEPS; sweep++) {
+    for (let p = 0; p < k; p++) squares[p] = dot(w, p * n, p * n, n);
     let rotated = false;
     for (let p = 0; p < k - 1; p++) {
       for (let q = p + 1; q < k; q++) {
-        let [alpha, beta, gamma] = [0, 0, 0];
-        for (let i = 0; i < m; i++) {
-          const [x, y] = [w[p * m + i] as number, w[q * m + i] as number];
-          alpha += x * x;
-          beta += y * y;
-          gamma += x * y;
-        }
-        if (Math.min(alpha, beta) < NOTHING ** 2) continue;
+        const alpha = squares[p] as number;
+        const beta = squares[q] as number;
+        if (Math.min(alpha, beta) < NOTHING * NOTHING) continue;
+        const gamma = dot(w, p * n, q * n, n);
         if (Math.abs(gamma) <= Number.EPSILON * Math.sqrt(alpha) * Math.sqrt(beta)) continue;
         rotated = true;
         const zeta = (beta - alpha) / (2 * gamma);
         const t = (zeta >= 0 ? 1 : -1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
         const c = 1 / Math.sqrt(1 + t * t);
-        rotate(w, p * m, q * m, m, c, c * t);
-        rotate(v, p * n, q * n, n, c, c * t);
+        rotate(w, p * n, q * n, n, c, c * t);
+        rotate(v, p * k, q * k, k, c, c * t);
+        squares[p] = Math.max(0, alpha - t * gamma);
+        squares[q] = beta + t * gamma;
       }
     }
     if (!rotated) return true;
@@ -63,9 +63,16 @@ function orthogonalize(w: Float64Array, v: Float64Array, k: number, m: number, n
   return false;
 }
 
+function dot(a: Float64Array, p: number, q: number, n: number): number {
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += (a[p + i] as number) * (a[q + i] as number);
+  return sum;
+}
+
 function rotate(a: Float64Array, p: number, q: number, n: number, c: number, s: number): void {
   for (let i = 0; i < n; i++) {
-    const [x, y] = [a[p + i] as number, a[q + i] as number];
+    const x = a[p + i] as number;
+    const y = a[q + i] as number;
     a[p + i] = c * x - s * y;
     a[q + i] = s * x + c * y;
   }
@@ -78,34 +85,33 @@ export function decompose(a: Float64Array, m: number, n: number): Decomposition 
     return { u: transposed(vt, m, m), s, vt: transposed(u, n, m) };
   }
   let scale = 0;
-  for (const x of a) scale = Math.max(scale, Math.abs(x));
+  for (const x of a) scale = Math.abs(x) > scale || Number.isNaN(x) ? Math.abs(x) : scale;
   if (!Number.isFinite(scale)) throw new LinAlgError("[linalg.svd] the matrix holds NaN or infinities");
-  const scaled = scale === 0 ? a.slice() : a.map((x) => x / scale);
-  // A = Q R: the rotations work on the square R.
-  const taus = factorQR(scaled, m, n);
+  // A P = Q R with a falling diagonal; R = J D with orthogonal rows in D, for which few rotations are left to do.
+  const columns = transposed(scale === 0 ? a : a.map((x) => x / scale), m, n);
+  const order = Int32Array.from({ length: n }, (_, i) => i);
+  const taus = factorQR(columns, m, n, order);
   const w = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) for (let j = i; j < n; j++) w[j * n + i] = scaled[i * n + j] as number;
-  const v = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) v[i * n + i] = 1;
-  if (!orthogonalize(w, v, n, n, n)) throw new LinAlgError("[linalg.svd] the rotations did not converge");
-  const norms = Array.from({ length: n }, (_, i) =>
-    Math.sqrt(w.subarray(i * n, (i + 1) * n).reduce((sum, x) => sum + x * x, 0)),
-  );
-  const order = norms.map((_, i) => i).sort((i, j) => (norms[j] as number) - (norms[i] as number));
-  const s = new Float64Array(n);
-  const vt = new Float64Array(n * n);
-  const small = new Float64Array(n * n);
+  for (let i = 0; i < n; i++)
+    for (let j = i; j < n; j++) w[i * n + (order[j] as number)] = columns[j * m + i] as number;
+  const rotations = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) rotations[i * n + i] = 1;
+  if (!orthogonalize(w, rotations, n, n))
+    throw new LinAlgError("[linalg.svd] the rotations did not converge");
+  const norms = Array.from({ length: n }, (_, i) => Math.sqrt(dot(w, i * n, i * n, n)));
+  const falling = norms.map((_, i) => i).sort((i, j) => (norms[j] as number) - (norms[i] as number));
+  const [s, vt, jt] = [new Float64Array(n), new Float64Array(n * n), new Float64Array(n * n)];
   let rank = 0;
-  order.forEach((from, i) => {
+  falling.forEach((from, i) => {
     const norm = norms[from] as number;
     s[i] = norm * scale;
-    vt.set(v.subarray(from * n, (from + 1) * n), i * n);
+    jt.set(rotations.subarray(from * n, (from + 1) * n), i * n);
     if (norm < NOTHING) return;
     rank++;
-    for (let r = 0; r < n; r++) small[r * n + i] = (w[from * n + r] as number) / norm;
+    for (let j = 0; j < n; j++) vt[i * n + j] = (w[from * n + j] as number) / norm;
   });
-  if (rank < n) completeBasis(small, n, n, rank);
-  return { u: multiply(formQ(scaled, taus, m, n, n), small, m, n, n), s, vt };
+  if (rank < n) completeBasis(vt, n, n, rank);
+  return { u: multiply(transposed(formQ(columns, taus, m, n), n, m), transposed(jt, n, n), m, n, n), s, vt };
 }
 
 const svdOp = defineMultiOp<boolean>({
@@ -125,8 +131,8 @@ const svdOp = defineMultiOp<boolean>({
     eachMatrix(read(t), m * n, count, (a, b) => {
       const { u, s, vt } = decompose(a, m, n);
       ss.set(s, b * k);
-      us.set(mu === k ? u : widened(u, m, k), b * m * mu);
-      vs.set(nv === k ? vt : transposed(widened(transposed(vt, k, n), n, k), n, n), b * nv * n);
+      us.set(mu === k ? u : transposed(widened(transposed(u, m, k), m, k), m, m), b * m * mu);
+      vs.set(nv === k ? vt : widened(vt, n, k), b * nv * n);
     });
     const lead = batchShape(t);
     return [
@@ -145,12 +151,12 @@ const svdOp = defineMultiOp<boolean>({
   },
 });
 
-/** The columns of u[m, k] and others, so that all m are orthonormal. */
-function widened(u: Float64Array, m: number, k: number): Float64Array {
-  const q = new Float64Array(m * m);
-  for (let i = 0; i < m; i++) q.set(u.subarray(i * k, (i + 1) * k), i * m);
-  completeBasis(q, m, m, k);
-  return q;
+/** The k vectors of q[k, m] and others, so that all m are orthonormal. */
+function widened(q: Float64Array, m: number, k: number): Float64Array {
+  const all = new Float64Array(m * m);
+  all.set(q);
+  completeBasis(all, m, m, k);
+  return all;
 }
 
 const mT = (x: Tensor): Tensor => transpose(x, -2, -1);
