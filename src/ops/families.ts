@@ -79,6 +79,7 @@ export { frexp, ldexp, nextafter } from "./floatParts.js";
 export { digamma, igamma, igammac, lgamma, mvlgamma } from "./gamma.js";
 export { gather, indexAdd, indexCopy, indexFill, indexSelect, scatter, scatterAdd } from "./gather.js";
 export { asStrided } from "./geometry.js";
+export { bincount, histc, histogram } from "./histogram.js";
 export { indexPut } from "./indexing.js";
 export { cholesky, choleskyInverse, choleskySolve } from "./linalg/cholesky.js";
 export { det, logdet, slogdet } from "./linalg/determinant.js";
@@ -104,6 +105,7 @@ export { argwhere, maskedScatter, maskedSelect, nonzero } from "./masked.js";
 export { addbmm, addmm, addmv, addr, baddbmm, bmm, dot, matmul, mm, mv, outer, vdot } from "./matmul.js";
 export { floatPower, hypot, pow, reciprocal, rsqrt, sqrt, square } from "./powers.js";
 export { corrcoef, cov, cross, ger, inner, kron, trace } from "./products.js";
+export { nanquantile, quantile } from "./quantile.js";
 export { bernoulli, multinomial } from "./random.js";
 export { item, toArray, toTypedArray } from "./read.js";
 export { all, amax, amin, aminmax, any, argmax, argmin, countNonzero, max, min } from "./reduce.js";
@@ -148,6 +150,7 @@ export {
   sinh,
   tan,
 } from "./trigonometric.js";
+export { unique, uniqueConsecutive } from "./unique.js";
 export {
   expand,
   flatten,

@@ -9,6 +9,7 @@ export { cdist, pdist } from "./distances.js";
 export { einsum } from "./einsum.js";
 export { resultType } from "./facts.js";
 export { polygamma } from "./gamma.js";
+export { histogramdd } from "./histogram.js";
 export { fill } from "./inPlace.js";
 export {
   blockDiag,
@@ -28,4 +29,6 @@ export { whereOrNonzero as where } from "./masked.js";
 export { constantPadNd } from "./pad.js";
 export { tensordot, vander } from "./products.js";
 export { binomial, normal, poisson } from "./random.js";
+export { bucketize, searchsorted } from "./search.js";
+export { segmentReduce } from "./segments.js";
 export { stdMean, varMean } from "./statistics.js";

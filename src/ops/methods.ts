@@ -7,6 +7,7 @@ import * as families from "./families.js";
 import { inPlaceNames } from "./inPlaceNames.js";
 import * as members from "./members.js";
 import type { DimOptions, ValuesAndIndices } from "./reduce.js";
+import type { UniqueConsecutiveOptions, UniqueOptions, WithParts } from "./unique.js";
 
 type Families = typeof families;
 
@@ -29,6 +30,16 @@ export interface OverloadedMethods {
   /** The median of what is no NaN; along a dimension with positions. */
   nanmedian(): Tensor;
   nanmedian(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
+  /** The distinct elements or slices in order; with inverse and counts where asked. */
+  unique(options: UniqueOptions & WithParts): Tensor[];
+  unique(options?: UniqueOptions & { returnInverse?: false; returnCounts?: false }): Tensor;
+  unique(options?: UniqueOptions): Tensor | Tensor[];
+  /** The elements or slices that differ from the one before. */
+  uniqueConsecutive(options: UniqueConsecutiveOptions & WithParts): Tensor[];
+  uniqueConsecutive(
+    options?: UniqueConsecutiveOptions & { returnInverse?: false; returnCounts?: false },
+  ): Tensor;
+  uniqueConsecutive(options?: UniqueConsecutiveOptions): Tensor | Tensor[];
   /** The shape, or the size of one dimension. Source: `torch.Tensor.size`. */
   size(): Shape;
   size(dim: number): number;

@@ -1,0 +1,145 @@
+/** Distinct elements or slices. */
+import { INT64, type TypedArray } from "../tensor/dtype.js";
+import { nextOp } from "../tensor/heap.js";
+import { fromTyped, toTyped } from "../tensor/raw.js";
+import { numelOf, type Shape, wrapDim } from "../tensor/shape.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { contiguous } from "./cast.js";
+import { sort } from "./sort.js";
+import { reshape, transpose } from "./view.js";
+
+/** Options of {@link uniqueConsecutive}. */
+export interface UniqueConsecutiveOptions {
+  /** Also give, for each element, the position of its value in the result (default false). */
+  returnInverse?: boolean;
+  /** Also give how often each value occurs (default false). */
+  returnCounts?: boolean;
+  /** Compare slices along this dimension; without it, single elements. */
+  dim?: number | null;
+}
+
+/** Options of {@link unique}. */
+export interface UniqueOptions extends UniqueConsecutiveOptions {
+  /** The result is sorted in any case; taken for compatibility. */
+  sorted?: boolean;
+}
+
+/** Options that ask for more than the values. */
+export type WithParts = { returnInverse: true } | { returnCounts: true };
+
+/** Runs of equal items among n, in a given order. */
+interface Runs {
+  /** The first item of each run. */
+  readonly firsts: number[];
+  readonly counts: number[];
+  /** The run of each item. */
+  readonly inverse: BigInt64Array;
+}
+
+function runsOf(order: ArrayLike<number | bigint>, equal: (a: number, b: number) => boolean): Runs {
+  const n = order.length;
+  const firsts: number[] = [];
+  const counts: number[] = [];
+  const inverse = new BigInt64Array(n);
+  for (let i = 0; i < n; i++) {
+    const item = Number(order[i]);
+    if (i === 0 || !equal(item, Number(order[i - 1]))) {
+      firsts.push(item);
+      counts.push(0);
+    }
+    counts[counts.length - 1] = (counts[counts.length - 1] as number) + 1;
+    inverse[item] = BigInt(counts.length - 1);
+  }
+  return { firsts, counts, inverse };
+}
+
+function results(
+  values: Tensor,
+  runs: Runs,
+  inverseShape: Shape,
+  o: UniqueConsecutiveOptions,
+): Tensor | Tensor[] {
+  const out = [values];
+  if (o.returnInverse === true) out.push(fromTyped(runs.inverse, inverseShape, INT64));
+  if (o.returnCounts === true) {
+    out.push(
+      fromTyped(
+        BigInt64Array.from(runs.counts, (c) => BigInt(c)),
+        [runs.counts.length],
+        INT64,
+      ),
+    );
+  }
+  return out.length === 1 ? values : out;
+}
+
+const sequence = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+/** Picks blocks of `size` elements. */
+function pick(data: TypedArray, blocks: readonly number[], size: number): TypedArray {
+  const out = new (data.constructor as new (n: number) => Float64Array)(blocks.length * size);
+  blocks.forEach((b, i) => {
+    out.set(data.subarray(b * size, (b + 1) * size) as Float64Array, i * size);
+  });
+  return out;
+}
+
+function distinct(op: string, x: Tensor, o: UniqueConsecutiveOptions, sorted: boolean): Tensor | Tensor[] {
+  nextOp();
+  const t = x.detach();
+  if (o.dim === undefined || o.dim === null) {
+    const data = toTyped(t);
+    const order = sorted ? (toTyped(sort(reshape(t, [-1]), 0).indices) as BigInt64Array) : sequence(t.numel);
+    const runs = runsOf(order, (a, b) => data[a] === data[b]);
+    return results(fromTyped(pick(data, runs.firsts, 1), [runs.firsts.length], t.code), runs, t.shape, o);
+  }
+  const dim = wrapDim(op, o.dim, t.shape.length);
+  // Swapped, not moved: PyTorch's order of slices compares their elements in this order.
+  const moved = t.shape.length === 0 ? reshape(t, [1]) : transpose(t, 0, dim);
+  const n = moved.shape[0] as number;
+  const rest = moved.shape.slice(1);
+  const size = numelOf(rest);
+  const data = toTyped(moved);
+  const compare = (a: number, b: number): number => {
+    for (let i = 0; i < size; i++) {
+      const [p, q] = [data[a * size + i] as number, data[b * size + i] as number];
+      if (p !== q) return p < q ? -1 : 1;
+    }
+    return 0;
+  };
+  const order = sorted ? sequence(n).sort(compare) : sequence(n);
+  const runs = runsOf(order, (a, b) => compare(a, b) === 0);
+  const kept = fromTyped(pick(data, runs.firsts, size), [runs.firsts.length, ...rest], t.code);
+  const values = t.shape.length < 2 ? kept : contiguous(transpose(kept, 0, dim));
+  return results(values, runs, [n], o);
+}
+
+/**
+ * The distinct elements in order, or the distinct slices along `dim` in lexicographic order; with `returnInverse` or
+ * `returnCounts` a list `[values, inverse, counts]` of what was asked. Source: `torch.unique`.
+ * @example
+ * unique(tensor([3, 1, 3, 2])).toArray(); // [1, 2, 3]
+ */
+export function unique(x: Tensor, options: UniqueOptions & WithParts): Tensor[];
+export function unique(
+  x: Tensor,
+  options?: UniqueOptions & { returnInverse?: false; returnCounts?: false },
+): Tensor;
+export function unique(x: Tensor, options?: UniqueOptions): Tensor | Tensor[];
+export function unique(x: Tensor, options: UniqueOptions = {}): Tensor | Tensor[] {
+  return distinct("unique", x, options, true);
+}
+
+/**
+ * The elements (or slices along `dim`) without those equal to the one before; otherwise as {@link unique}.
+ * Source: `torch.unique_consecutive`.
+ */
+export function uniqueConsecutive(x: Tensor, options: UniqueConsecutiveOptions & WithParts): Tensor[];
+export function uniqueConsecutive(
+  x: Tensor,
+  options?: UniqueConsecutiveOptions & { returnInverse?: false; returnCounts?: false },
+): Tensor;
+export function uniqueConsecutive(x: Tensor, options?: UniqueConsecutiveOptions): Tensor | Tensor[];
+export function uniqueConsecutive(x: Tensor, options: UniqueConsecutiveOptions = {}): Tensor | Tensor[] {
+  return distinct("uniqueConsecutive", x, options, false);
+}
