@@ -126,7 +126,8 @@ function withIndexOp(name: string, table: KernelTable) {
   return defineMultiOp<Along>({
     name,
     nonDifferentiable: [1],
-    forward: ([x], { dim, keepdim }, ctx) => {
+    savesOutput: true,
+    forward: ([x], { dim, keepdim }) => {
       const src = contiguous(x as Tensor);
       const shape = src.shape.length === 0 ? [] : reducedShape(src.shape, [dim], keepdim);
       const values = empty(shape, src.code);
@@ -140,14 +141,13 @@ function withIndexOp(name: string, table: KernelTable) {
           [ptr(indices), inner * 8],
         ]);
       }
-      if (ctx.recording) ctx.keep(new Tensor(indices.storage, indices.code, indices.shape, null, 0));
       return [values, indices];
     },
     backward: ([g], n) => {
       if (g === null || g === undefined) return [null];
       const shape = n.shape(0);
       if (shape.length === 0) return [g];
-      const index = n.extra[0] as Tensor; // the gradient goes where the extreme was
+      const index = n.output(1); // the gradient goes where the extreme was
       const kept = keptShape(shape, [n.attrs.dim]);
       return [scatterAlong(shape, n.attrs.dim, reshape(index, kept), reshape(g, kept))];
     },
