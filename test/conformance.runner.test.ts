@@ -30,7 +30,7 @@ class FakeTensor implements TensorLike {
   view(shape: number[]): FakeTensor {
     return this.reshape(shape);
   }
-  index(...indices: unknown[]): unknown {
+  at(...indices: unknown[]): unknown {
     return indices;
   }
 }
