@@ -1,6 +1,7 @@
 // 2-d convolution's weight and bias gradients: sums over images and pixels.
 // gw[o, k] = sum over n, pixels of g[n, o, pixel] * (input of the pixel through tap k). The vector runs along the
-// pixels of a row, 4 taps by 2 output channels at a time (5 by 2 would spill), so neither the gradient nor the image is rearranged.
+// pixels of a row, 4 taps by 2 output channels at a time (5 by 2 would spill), so neither the gradient nor the
+// image is rearranged.
 import { fma, lanes } from "./simd";
 import {
   C, GROUPS, H, KH, KW, OC, OH, OW, SH, SW, W,
@@ -136,56 +137,65 @@ function tile<T>(
 
 // Out of line for the same reason as the matrix product's tiles.
 function t11<T>(
-  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
+  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32,
+  t: usize, m: usize, gw: usize, sw: usize,
 ): void {
   if (n < 0) t11<T>(x, p, sx, ix, g, so, sg, ig, 0, h, s, t, m, gw, sw);
   tile<T>(1, 1, x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
 }
 function t12<T>(
-  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
+  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32,
+  t: usize, m: usize, gw: usize, sw: usize,
 ): void {
   if (n < 0) t12<T>(x, p, sx, ix, g, so, sg, ig, 0, h, s, t, m, gw, sw);
   tile<T>(1, 2, x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
 }
 function t21<T>(
-  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
+  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32,
+  t: usize, m: usize, gw: usize, sw: usize,
 ): void {
   if (n < 0) t21<T>(x, p, sx, ix, g, so, sg, ig, 0, h, s, t, m, gw, sw);
   tile<T>(2, 1, x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
 }
 function t22<T>(
-  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
+  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32,
+  t: usize, m: usize, gw: usize, sw: usize,
 ): void {
   if (n < 0) t22<T>(x, p, sx, ix, g, so, sg, ig, 0, h, s, t, m, gw, sw);
   tile<T>(2, 2, x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
 }
 function t31<T>(
-  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
+  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32,
+  t: usize, m: usize, gw: usize, sw: usize,
 ): void {
   if (n < 0) t31<T>(x, p, sx, ix, g, so, sg, ig, 0, h, s, t, m, gw, sw);
   tile<T>(3, 1, x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
 }
 function t32<T>(
-  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
+  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32,
+  t: usize, m: usize, gw: usize, sw: usize,
 ): void {
   if (n < 0) t32<T>(x, p, sx, ix, g, so, sg, ig, 0, h, s, t, m, gw, sw);
   tile<T>(3, 2, x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
 }
 function t41<T>(
-  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
+  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32,
+  t: usize, m: usize, gw: usize, sw: usize,
 ): void {
   if (n < 0) t41<T>(x, p, sx, ix, g, so, sg, ig, 0, h, s, t, m, gw, sw);
   tile<T>(4, 1, x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
 }
 function t42<T>(
-  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
+  x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32,
+  t: usize, m: usize, gw: usize, sw: usize,
 ): void {
   if (n < 0) t42<T>(x, p, sx, ix, g, so, sg, ig, 0, h, s, t, m, gw, sw);
   tile<T>(4, 2, x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
 }
 
 function sumTaps<T>(
-  r: i32, o: i32, x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32, t: usize, m: usize, gw: usize, sw: usize,
+  r: i32, o: i32, x: usize, p: usize, sx: usize, ix: usize, g: usize, so: usize, sg: usize, ig: usize, n: i32, h: i32, s: i32,
+  t: usize, m: usize, gw: usize, sw: usize,
 ): void {
   if (o == 2) {
     if (r == 4) t42<T>(x, p, sx, ix, g, so, sg, ig, n, h, s, t, m, gw, sw);
