@@ -38,7 +38,7 @@ function checkedShape(layer: string, normalizedShape: Shape | number): Shape {
  * y = (x - E[x]) / sqrt(Var[x] + eps) * weight + bias over the last dimensions, each place before them by itself, in
  * training as in eval mode. Input and output (*, normalizedShape). Weight starts at 1, bias at 0.
  * Source: `torch.nn.LayerNorm`.
- * @param normalizedShape the sizes of the last dimensions, or the size of the last one.
+ * `normalizedShape` holds the sizes of the last dimensions, or is the size of the last one.
  * @throws ShapeError when the input does not end in `normalizedShape`.
  * @example
  * new LayerNorm(10)(randn([20, 5, 10])).shape; // [20, 5, 10]

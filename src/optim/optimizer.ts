@@ -121,8 +121,8 @@ export abstract class Optimizer<O extends RateOptions, S extends ParamState = Pa
   }
 
   /**
-   * One update of every parameter that has a gradient. Source: `torch.optim.Optimizer.step`.
-   * @param closure evaluates the model again and returns the loss; called once with gradients enabled.
+   * One update of every parameter that has a gradient. A closure evaluates the model again and returns the loss; it is
+   * called once, with gradients enabled. Source: `torch.optim.Optimizer.step`.
    */
   step(): undefined;
   step<T>(closure: () => T): T;
