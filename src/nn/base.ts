@@ -87,6 +87,19 @@ export abstract class ModuleBase extends ModuleTree {
     return this.#calls !== null || globalHooks.any;
   }
 
+  /** @internal The functions called before forward, in order. */
+  get _preHooks(): readonly unknown[] {
+    return this.#calls?.forwardPre.entries.map((entry) => entry.fn) ?? [];
+  }
+
+  /** @internal Removes a function called before forward. */
+  _removePreHook(fn: unknown): void {
+    const calls = this.#calls;
+    if (calls === null) return;
+    calls.forwardPre.entries = calls.forwardPre.entries.filter((entry) => entry.fn !== fn);
+    if (calls.empty) this.#calls = null;
+  }
+
   /**
    * Calls `hook(module, args)` before forward; what it returns replaces the arguments.
    * Source: `torch.nn.Module.register_forward_pre_hook`.

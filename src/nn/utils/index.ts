@@ -16,6 +16,8 @@ export {
 export { replaceAllBatchNormModules_ } from "./replaceBatchNorm.js";
 export * as rnn from "./rnn.js";
 export { skipInit } from "./skipInit.js";
+export { removeSpectralNorm, type SpectralNormOptions, spectralNorm } from "./spectralNorm.js";
 export * as stateless from "./stateless.js";
 export { type InputBatch, updateBn } from "./updateBn.js";
 export { parametersToVector, vectorToParameters } from "./vector.js";
+export { removeWeightNorm, type WeightNormOptions, weightNorm } from "./weightNorm.js";
