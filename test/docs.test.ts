@@ -16,6 +16,7 @@ import {
   type Snippet,
   snippetsOfPage,
   snippetsOfSource,
+  Written,
 } from "./docs/snippets.js";
 
 const doors: Readonly<Record<string, object>> = {
@@ -69,6 +70,7 @@ function checksOf(snippet: Snippet, log: string[]) {
       if (name.startsWith("node:")) return import(/* @vite-ignore */ name);
       throw new Error(`the snippet imports ${name}, which is no door`);
     },
+    written: (text: string) => new Written(text),
     value: (line: number, value: unknown, expected: unknown) => {
       const actual = plain(value);
       if (!agrees(actual, expected)) expect(actual, at(line)).toEqual(expected);

@@ -67,6 +67,23 @@ function isLiteral(node: ts.Node): boolean {
   return node.properties.every((p) => ts.isPropertyAssignment(p) && isLiteral(p.initializer));
 }
 
+/** A literal's text with its fractions as `$.written("0.1320")`, which knows how many digits stand there. */
+function withDigits(node: ts.Node): string {
+  const text = node.getText();
+  const start = node.getStart();
+  const parts: string[] = [];
+  let from = 0;
+  const visit = (n: ts.Node): void => {
+    const number = ts.isPrefixUnaryExpression(n) ? n.operand : n;
+    if (ts.isNumericLiteral(number) && /[.e]/.test(n.getText())) {
+      parts.push(text.slice(from, n.getStart() - start), `$.written(${JSON.stringify(n.getText())})`);
+      from = n.getEnd() - start;
+    } else ts.forEachChild(n, visit);
+  };
+  visit(node);
+  return parts.join("") + text.slice(from);
+}
+
 /** What a comment claims about the statement before it. */
 type Claim =
   | { kind: "value"; text: string }
@@ -81,8 +98,9 @@ function claimOf(comment: string, isLog: boolean): Claim | null {
   const problems = (source as unknown as { parseDiagnostics: readonly unknown[] }).parseDiagnostics;
   if (problems.length === 0 && source.statements.length === 1 && only && ts.isExpressionStatement(only)) {
     const inner = only.expression;
-    if (ts.isParenthesizedExpression(inner) && isLiteral(inner.expression))
-      return { kind: "value", text: comment };
+    if (ts.isParenthesizedExpression(inner) && isLiteral(inner.expression)) {
+      return { kind: "value", text: withDigits(inner.expression) };
+    }
   }
   return isLog || comment.startsWith("tensor(") ? { kind: "printed", text: comment } : null;
 }
@@ -187,21 +205,35 @@ export function printed(values: readonly unknown[]): string {
   return values.map((v) => (typeof v === "string" ? v : inspect(v, { depth: 4 }))).join(" ");
 }
 
-/** Whole numbers are exact; four or more decimals stand for anything that rounds to them; others allow float32's error. */
-function close(actual: number, expected: number): boolean {
+/** A number as it is written. */
+export class Written extends Number {
+  readonly decimals: number;
+
+  constructor(text: string) {
+    super(Number(text));
+    const [, fraction = "", exponent = "0"] = /^-?\d*(?:\.(\d*))?(?:e([+-]?\d+))?$/i.exec(text) ?? [];
+    this.decimals = fraction.length - Number(exponent);
+  }
+}
+
+/**
+ * Whole numbers are exact; fractions of four or more digits stand for anything that rounds to them; shorter ones allow
+ * float32's error.
+ */
+function close(actual: number, expected: number, decimals: number): boolean {
   if (Object.is(actual, expected) || actual === expected) return true;
-  if (Number.isInteger(expected) || !Number.isFinite(expected)) return false;
-  const text = /^-?\d+(?:\.(\d+))?(?:e(-?\d+))?$/.exec(String(expected));
-  const decimals = (text?.[1] ?? "").length;
-  const unit = 10 ** (Number(text?.[2] ?? 0) - decimals);
-  const rounding = decimals >= 4 ? 0.5001 * unit : 0;
-  return Math.abs(actual - expected) <= Math.max(rounding, 1e-6 * Math.abs(expected));
+  if (!Number.isFinite(expected)) return false;
+  const rounding = decimals >= 4 ? 0.5001 * 10 ** -decimals : 0;
+  return decimals > 0 && Math.abs(actual - expected) <= Math.max(rounding, 1e-6 * Math.abs(expected));
 }
 
 /** Whether a value is what a literal says; numbers may be rounded there. */
 export function agrees(actual: unknown, expected: unknown): boolean {
-  if (typeof actual === "number" && typeof expected === "number") return close(actual, expected);
-  if (typeof expected !== "object" || expected === null) return Object.is(actual, expected);
+  if (expected instanceof Written) {
+    return typeof actual === "number" && close(actual, Number(expected), expected.decimals);
+  }
+  if (typeof expected !== "object" || expected === null)
+    return actual === expected || Object.is(actual, expected);
   if (typeof actual !== "object" || actual === null) return false;
   const list = (v: object): unknown[] | null =>
     Array.isArray(v) ? v : ArrayBuffer.isView(v) ? Array.from(v as never) : null;
