@@ -152,6 +152,7 @@ function runningOf(op: string, layer: { training: boolean }, bn: BatchNormBase):
  * const conv = new Conv2d(3, 8, 3).eval();
  * const bn = new BatchNorm2d(8).eval();
  * const both = fuseConvBnEval(conv, bn);
+ * const x = randn([2, 3, 8, 8]);
  * allclose(both(x), bn(conv(x)), { atol: 1e-5 }); // true
  */
 export function fuseConvBnEval<M extends ConvNd>(conv: M, bn: BatchNormBase, options: FuseOptions = {}): M {

@@ -12,7 +12,9 @@ export type InputBatch = Tensor | readonly [Tensor, ...unknown[]];
  * without gradients: for averaged weights, whose activations no training step has seen. Modes and momenta are as before
  * afterwards. Source: `torch.optim.swa_utils.update_bn`.
  * @example
- * updateBn([randn([8, 3]), randn([8, 3])], model);
+ * const model = new Sequential(new BatchNorm1d(1));
+ * updateBn([tensor([[1], [2]]).float(), tensor([[3], [6]]).float()], model);
+ * model.get<BatchNorm1d>(0).runningMean?.item(); // 3
  */
 export function updateBn(loader: Iterable<InputBatch>, model: Module<[Tensor], unknown>): void {
   const momenta = new Map<BatchNormBase, number | null>();
