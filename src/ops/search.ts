@@ -1,11 +1,12 @@
 /** Places in sorted sequences: searchsorted and bucketize. */
-import { INT32, INT64, nameOf, SIZES } from "../tensor/dtype.js";
+import { type DTypeCode, INT32, INT64, nameOf, SIZES } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, kernelFor, kernelTable } from "../tensor/launch.js";
 import { castTo, contiguous, empty, full, ptr } from "../tensor/raw.js";
 import { numelOf, sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
+import { promote } from "./core.js";
 import { gather } from "./gather.js";
 
 const SEARCH = kernelTable("searchsorted");
@@ -26,17 +27,18 @@ export interface SearchsortedOptions extends BucketizeOptions {
   sorter?: Tensor | null;
 }
 
-function search(op: string, sorted: Tensor, values: Tensor, right: boolean, outInt32: boolean): Tensor {
+/** A bare number, in the dtype of the sequence where that can hold it. */
+function number(value: number, sequence: Tensor): Tensor {
+  return full([], value, promote(sequence, value));
+}
+
+function search(sorted: Tensor, values: Tensor, right: boolean, outInt32: boolean): Tensor {
   nextOp();
-  if (sorted.code !== values.code) {
-    throw new DTypeError(
-      `[${op}] values of dtype ${nameOf(values.code)}: expected ${nameOf(sorted.code)}, as the sorted sequence`,
-    );
-  }
   const n = sorted.shape[sorted.shape.length - 1] as number;
   const shared = sorted.shape.length === 1;
   const rows = shared ? 1 : numelOf(sorted.shape.slice(0, -1));
-  const [s, v] = [contiguous(sorted.detach()), contiguous(values.detach())];
+  const code = Math.max(sorted.code, values.code) as DTypeCode;
+  const [s, v] = [contiguous(castTo(sorted, code)), contiguous(castTo(values, code))];
   const out = empty(v.shape, INT64);
   if (out.numel > 0) {
     const count = out.numel / rows;
@@ -92,7 +94,7 @@ export function searchsorted(
   const sequence = sortedSequence.shape;
   if (sequence.length === 0)
     throw new ShapeError(`[${op}] the sorted sequence must have at least one dimension`);
-  const input = values instanceof Tensor ? values : full([], values, sortedSequence.code);
+  const input = values instanceof Tensor ? values : number(values, sortedSequence);
   const rowsFit =
     input.shape.length === sequence.length && sameShape(input.shape.slice(0, -1), sequence.slice(0, -1));
   if (sequence.length > 1 && !rowsFit) {
@@ -108,7 +110,7 @@ export function searchsorted(
       throw new ShapeError(`[${op}] sorter of shape ${show(sorter.shape)}: expected ${show(sequence)}`);
     sorted = gather(sorted.detach(), sequence.length - 1, sorter);
   }
-  return search(op, sorted, input, options.right === true || side === "right", outInt32);
+  return search(sorted, input, options.right === true || side === "right", outInt32);
 }
 
 /**
@@ -125,6 +127,6 @@ export function bucketize(
   const op = "bucketize";
   if (boundaries.shape.length !== 1)
     throw new ShapeError(`[${op}] boundaries must be a vector, got shape ${show(boundaries.shape)}`);
-  const values = input instanceof Tensor ? input : full([], input, boundaries.code);
-  return search(op, boundaries, values, options.right ?? false, options.outInt32 ?? false);
+  const values = input instanceof Tensor ? input : number(input, boundaries);
+  return search(boundaries, values, options.right ?? false, options.outInt32 ?? false);
 }

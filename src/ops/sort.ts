@@ -356,7 +356,7 @@ const medianOp = defineMultiOp<Overall>({
 });
 
 function overallMedian(x: Tensor, ignoreNaN: boolean): Tensor {
-  if (x.numel === 0) return full([], isFloat(x.code) ? Number.NaN : 0, x.code);
+  if (x.numel === 0) return isFloat(x.code) ? mul(sum(x), Number.NaN) : full([], 0, x.code);
   return runMulti(medianOp, [x], { ignoreNaN })[0] as Tensor;
 }
 

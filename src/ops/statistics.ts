@@ -199,7 +199,10 @@ export function norm(
       : { ...reduceArgs(dim, options), ...(p === undefined || p === null ? {} : { p }) };
   if (o.p === "nuc")
     throw new ValueError('[norm] p = "nuc" is linalg.matrixNorm(x, { ord: "nuc" }); try that');
-  return vectorNorm(x, o.p === undefined || o.p === "fro" ? 2 : o.p, o);
+  const order = o.p === undefined || o.p === "fro" ? 2 : o.p;
+  const nothing = wrapDims("norm", o.dim, x.shape.length).some((d) => x.shape[d] === 0);
+  // Unlike vectorNorm, this gives 0 for nothing, whatever the order.
+  return vectorNorm(x, nothing && (order < 0 || order === Number.POSITIVE_INFINITY) ? 1 : order, o);
 }
 
 /** The p-norm of `x - other`. Source: `torch.dist`. */
