@@ -13,6 +13,8 @@ export {
   fuseLinearBnEval,
   fuseLinearBnWeights,
 } from "./fusion.js";
+export * as parametrizations from "./parametrizations.js";
+export * as parametrize from "./parametrize.js";
 export { replaceAllBatchNormModules_ } from "./replaceBatchNorm.js";
 export * as rnn from "./rnn.js";
 export { skipInit } from "./skipInit.js";
