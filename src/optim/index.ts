@@ -28,6 +28,7 @@ export {
   type StepPreHook,
 } from "./hooks.js";
 export { LBFGS, type LBFGSOptions } from "./lbfgs.js";
+export * as lrScheduler from "./lrScheduler/index.js";
 export { Muon, type MuonOptions } from "./muon.js";
 export { NAdam, type NAdamOptions } from "./nadam.js";
 export {
@@ -42,3 +43,4 @@ export { RAdam, type RAdamOptions } from "./radam.js";
 export { RMSprop, type RMSpropOptions } from "./rmsprop.js";
 export { Rprop, type RpropOptions } from "./rprop.js";
 export { SGD, type SGDOptions } from "./sgd.js";
+export * as swaUtils from "./swaUtils.js";
