@@ -96,7 +96,7 @@ async function run(snippet: Snippet): Promise<void> {
     (name) => name !== "var" && new RegExp(`\\b${name}\\b`).test(script),
   );
   const checks = checksOf(snippet, []);
-  const make = new Function("$", "console", ...names, `return (${script.trim().replace(/;$/, "")});`);
+  const make = new Function("$", "console", ...names, `${script}\nreturn snippet;`);
   const body = make(checks, checks.console, ...names.map((name) => scope[name])) as () => Promise<void>;
   await body();
 }
