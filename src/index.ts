@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The main door: tensors, their functions and autograd. */
 
+export { type CheckpointOptions, checkpoint, checkpointSequential } from "./autograd/checkpoint.js";
 export { backward, grad } from "./autograd/engine.js";
 export * as autograd from "./autograd/index.js";
 export {
@@ -14,6 +15,8 @@ export {
   setDetectAnomaly,
   setGradEnabled,
 } from "./autograd/mode.js";
+export { vmap } from "./autograd/vmap.js";
+export * as func from "./func.js";
 export { getNumThreads, setNumThreads } from "./kernels/index.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/families.js";

@@ -3,7 +3,7 @@
  * Without `createGraph` it owns every gradient that the formulas make: sums them in place and frees them at once.
  */
 
-import { isFloat } from "../tensor/dtype.js";
+import { type DTypeCode, isFloat } from "../tensor/dtype.js";
 import { AutogradError, show } from "../tensor/errors.js";
 import {
   KEPT,
@@ -15,8 +15,9 @@ import {
   stopRecording,
 } from "../tensor/heap.js";
 import { addInto, anyNaN, copyOf, full } from "../tensor/raw.js";
-import { sameShape } from "../tensor/shape.js";
+import { type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor, TensorHook } from "../tensor/tensor.js";
+import { GradientEdge } from "./edge.js";
 import { mode } from "./mode.js";
 import { engineOps, type InputGrads, type MultiOp, Node, type Op, relink } from "./node.js";
 
@@ -30,10 +31,12 @@ interface Captures {
   leaves: Map<Tensor, number[]>;
   nodes: Map<Node, [nr: number, index: number][]>;
   results: (Tensor | null)[];
+  /** Whether the pass ends at these nodes, so that one's own graph adds nothing to another. */
+  cut: boolean;
 }
 
-/** The graph below some roots, from the newest node to the oldest. */
-export function topological(roots: readonly Node[]): Node[] {
+/** The graph below some roots, from the newest node to the oldest; what is below `walls` stays out. */
+export function topological(roots: readonly Node[], walls?: ReadonlyMap<Node, unknown>): Node[] {
   const pass = ++passes;
   const order: Node[] = [];
   const stack: Node[] = [];
@@ -45,6 +48,7 @@ export function topological(roots: readonly Node[]): Node[] {
   }
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     order.push(node);
+    if (walls?.has(node) === true) continue;
     const edges = node.edges;
     for (let i = 0; i < edges.length; i++) {
       const next = edges[i];
@@ -72,10 +76,34 @@ function publish(g: Tensor): Tensor {
   return g;
 }
 
-class Pass {
+/** Gradients of a leaf with hooks that are still on their way: hooks see the sum of all. */
+interface Waiting {
+  left: number;
+  sum: Tensor | null;
+}
+
+/** Whether any leaf ever got a hook; set by the methods that add one. @internal */
+export const leafHooks = { any: false };
+
+/** The pass that runs now; a formula or a hook may start one inside another. */
+let current: Pass | null = null;
+
+/** @internal The pass that runs now, for hooks that wait for several gradients. */
+export function runningPass(): Pass | null {
+  return current;
+}
+
+/** One backward pass. @internal */
+export class Pass {
   readonly create: boolean;
   readonly retain: boolean;
   readonly captures: Captures | null;
+  /** The nodes below the roots, newest first. */
+  order: readonly Node[] = [];
+  /** Nodes on a path to a captured tensor, in passes that capture. */
+  needed: ReadonlySet<Node> | null = null;
+  private waiting: Map<Tensor, Waiting> | null = null;
+  private atEnd: (() => void)[] = [];
 
   constructor(retain: boolean, create: boolean, captures: Captures | null) {
     this.retain = retain;
@@ -108,8 +136,68 @@ class Pass {
     else pending[nr] = this.sum(before, g);
   }
 
-  toLeaf(leaf: Tensor, grad: Tensor): void {
+  /** Whether the node's backward runs, or its gradient is asked for. */
+  private visits(node: Node): boolean {
+    return this.captures === null || this.needed?.has(node) === true || this.captures.nodes.has(node);
+  }
+
+  /** Whether a gradient of `t` may come up in this pass. */
+  reaches(t: Tensor): boolean {
+    if (t.node !== null) return this.visits(t.node as Node) && this.order.includes(t.node as Node);
+    if (this.captures !== null && !this.captures.leaves.has(t)) return false;
+    return this.order.some((node) => (this.needed?.has(node) ?? true) && node.edges.includes(t));
+  }
+
+  /** Calls `fn` when the pass is over. */
+  whenDone(fn: () => void): void {
+    this.atEnd.push(fn);
+  }
+
+  /** Counts the gradients that leaves with hooks will get. */
+  awaitLeaves(roots: readonly Tensor[]): void {
+    const counts = new Map<Tensor, Waiting>();
+    const count = (edge: Node | Tensor | null) => {
+      if (edge === null || edge instanceof Node) return;
+      if (edge.hooks === null && edge.accumulateHooks === null) return;
+      const waiting = counts.get(edge);
+      if (waiting === undefined) counts.set(edge, { left: 1, sum: null });
+      else waiting.left++;
+    };
+    for (const root of roots) if (root.node === null) count(root);
+    for (const node of this.order) if (this.needed?.has(node) !== false) node.edges.forEach(count);
+    this.waiting = counts;
+  }
+
+  /** One more gradient (or null) of a leaf: gathered when others are on their way. */
+  toLeaf(leaf: Tensor, g: Tensor | null): void {
+    const waiting = this.waiting?.get(leaf);
+    if (waiting === undefined) {
+      if (g !== null) this.finishLeaf(leaf, g);
+      return;
+    }
+    if (g !== null) {
+      if (waiting.sum !== null) waiting.sum = this.sum(waiting.sum, g);
+      else waiting.sum = this.create ? g : hold(g);
+    }
+    if (--waiting.left === 0) this.endWait(leaf, waiting);
+  }
+
+  private endWait(leaf: Tensor, { sum }: Waiting): void {
+    this.waiting?.delete(leaf);
+    if (sum === null) return;
+    if (!this.create) sum.storage.pending--;
+    this.finishLeaf(leaf, sum);
+  }
+
+  /** Hands out what nodes without a gradient held up, and calls who waits for the end. */
+  finish(): void {
+    for (const [leaf, waiting] of this.waiting ?? []) this.endWait(leaf, waiting);
+    for (const fn of this.atEnd) fn();
+  }
+
+  private finishLeaf(leaf: Tensor, grad: Tensor): void {
     let g = grad;
+    if (this.captures !== null && !this.captures.leaves.has(leaf)) return;
     if (leaf.hooks !== null) g = callHooks(leaf.hooks, publish(g));
     if (this.captures !== null) {
       for (const index of this.captures.leaves.get(leaf) ?? []) {
@@ -157,18 +245,21 @@ class Pass {
       const g = pending[nr] ?? null;
       if (g !== null) (this.captures as Captures).results[index] = publish(g);
     }
-    if (this.captures !== null && !needed.has(node)) {
+    if (this.needed?.has(node) === false) {
       this.giveUp(pending);
       return;
     }
     if (node.released) throw node.gone();
+    if (node.packed !== null) node.unpack();
     const made: Storage[] = [];
-    const owned = !this.create && node.op.foreign !== true && node.postHooks === null;
+    const owned =
+      !this.create && node.op.foreign !== true && node.postHooks === null && node.preHooks === null;
     const outer = owned ? startRecording(made) : null;
     // What a user's function sees, it may keep.
     if (!owned) for (const g of pending) if (g !== null) publish(g);
     let grads: InputGrads;
     try {
+      if (node.preHooks !== null) this.runPreHooks(node, pending);
       grads = node.multi
         ? (node.op as MultiOp<unknown>).backward(pending, node)
         : (node.op as Op<unknown>).backward(pending[0] as Tensor, node);
@@ -192,6 +283,19 @@ class Pass {
       else record(s);
     }
     if (!this.retain) node.release();
+    else if (node.packed !== null) node.dropUnpacked();
+  }
+
+  private runPreHooks(node: Node, pending: (Tensor | null)[]): void {
+    for (const hook of node.preHooks ?? []) {
+      const given = hook(pending.map((g) => (g === null ? null : publish(g))));
+      given?.forEach((g, nr) => {
+        const before = pending[nr] ?? null;
+        if (g === before) return;
+        if (!this.create && before !== null) before.storage.pending--;
+        pending[nr] = g === null || this.create ? g : hold(g);
+      });
+    }
   }
 
   private giveUp(pending: readonly (Tensor | null)[], free = true): void {
@@ -231,18 +335,12 @@ class Pass {
     for (let i = 0; i < edges.length; i++) {
       const edge = edges[i] as Node | Tensor | null;
       const g = fitted[i] ?? null;
-      if (g === null || edge === null || edge instanceof Node) continue;
-      if (!this.create) g.storage.pending--;
+      if (edge === null || edge instanceof Node) continue;
+      if (g !== null && !this.create) g.storage.pending--;
       this.toLeaf(edge, g);
     }
   }
 }
-
-/** Nodes on a path to a captured tensor, in passes that capture. */
-let needed: Set<Node> = new Set();
-
-/** Passes that run now: a formula or a hook may start one inside another. */
-let depth = 0;
 
 function callHooks(hooks: readonly TensorHook[], g: Tensor): Tensor {
   let out = g;
@@ -272,6 +370,7 @@ function onPath(order: readonly Node[], captures: Captures): Set<Node> {
   const found = new Set<Node>();
   for (let k = order.length - 1; k >= 0; k--) {
     const node = order[k] as Node;
+    if (captures.cut && captures.nodes.has(node)) continue;
     for (const edge of node.edges) {
       if (edge === null) continue;
       if (edge instanceof Node ? found.has(edge) || captures.nodes.has(edge) : captures.leaves.has(edge)) {
@@ -322,7 +421,7 @@ function execute(
   const pass = new Pass(options.retainGraph ?? create, create, captures);
   const start: Node[] = [];
   const before = mode.grad;
-  const neededBefore = needed;
+  const outer = current;
   mode.grad = create;
   try {
     const seeds = roots.map((root, i) => {
@@ -336,32 +435,41 @@ function execute(
       if (root.node !== null) start.push(root.node as Node);
       return firstGradient(op, root, gradOutputs[i]);
     });
-    const order = topological(start);
-    if (captures !== null) needed = onPath(order, captures);
+    const order = topological(start, captures?.cut === true ? captures.nodes : undefined);
+    pass.order = order;
+    if (captures !== null) pass.needed = onPath(order, captures);
+    if (leafHooks.any) pass.awaitLeaves(roots);
     // What the outer pass has gathered for a node of this graph is not for this pass.
-    const outer = depth > 0 ? order.map((node) => node.pending) : [];
-    if (depth > 0) for (const node of order) node.pending = null;
+    const pendingOutside = outer === null ? [] : order.map((node) => node.pending);
+    if (outer !== null) for (const node of order) node.pending = null;
+    current = pass;
     roots.forEach((root, i) => {
       const seed = seeds[i] as Tensor;
       if (root.node !== null) pass.toNode(root.node as Node, root.outputNr, seed);
       else pass.toLeaf(root, seed);
     });
-    depth++;
     try {
       for (const node of order) pass.run(node);
+      pass.finish();
     } catch (error) {
       for (const node of order) node.pending = null;
       throw error;
     } finally {
-      depth--;
-      outer.forEach((pending, i) => {
+      pendingOutside.forEach((pending, i) => {
         (order[i] as Node).pending = pending;
       });
     }
   } finally {
     mode.grad = before;
-    needed = neededBefore;
+    current = outer;
   }
+}
+
+function zerosFor(target: GradTarget): Tensor {
+  const at = target instanceof GradientEdge ? target.node : target;
+  if (!(at instanceof Node)) return full(at.shape, 0, at.code);
+  const nr = (target as GradientEdge).outputNr;
+  return full(at.outShapes[nr] as Shape, 0, at.outCodes[nr] as DTypeCode);
 }
 
 function listOf<T>(x: T | readonly T[]): readonly T[] {
@@ -376,7 +484,7 @@ function listOf<T>(x: T | readonly T[]): readonly T[] {
 export function backward(
   tensors: Tensor | readonly Tensor[],
   gradTensors?: Tensor | readonly (Tensor | null)[] | null,
-  options: BackwardOptions & { inputs?: Tensor | readonly Tensor[] } = {},
+  options: BackwardOptions & { inputs?: GradTarget | readonly GradTarget[] } = {},
 ): void {
   const roots = listOf(tensors);
   const gradOutputs = gradTensors === undefined || gradTensors === null ? [] : listOf(gradTensors);
@@ -386,14 +494,20 @@ export function backward(
   }
   const inputs = listOf(options.inputs);
   const results = grad(roots, inputs, { ...options, gradOutputs, allowUnused: true });
-  inputs.forEach((input, i) => {
+  inputs.forEach((target, i) => {
     const g = results[i] ?? null;
     if (g === null) return;
+    const input = target instanceof GradientEdge ? target.node : target;
+    if (input instanceof Node)
+      throw new AutogradError(`[backward] input ${i} is the edge of an op, which has no grad; try grad()`);
     input.grad = input.grad === null ? g : engineOps.add(input.grad, g);
     input.grad.storage.flags |= KEPT;
     for (const hook of input.accumulateHooks ?? []) hook(input);
   });
 }
+
+/** What gradients are asked for: a tensor, or an edge that stands for one. */
+export type GradTarget = Tensor | GradientEdge;
 
 /** Options of {@link grad}. */
 export interface GradOptions extends BackwardOptions {
@@ -403,6 +517,8 @@ export interface GradOptions extends BackwardOptions {
   allowUnused?: boolean;
   /** Give zeros for such inputs. */
   materializeGrads?: boolean;
+  /** @internal Inputs are where the pass ends: gradients of one do not flow on to another. */
+  cut?: boolean;
 }
 
 /**
@@ -415,22 +531,37 @@ export interface GradOptions extends BackwardOptions {
  */
 export function grad(
   outputs: Tensor | readonly Tensor[],
-  inputs: Tensor | readonly Tensor[],
+  inputs: GradTarget | readonly GradTarget[],
   options: GradOptions & { allowUnused: true },
 ): (Tensor | null)[];
 export function grad(
   outputs: Tensor | readonly Tensor[],
-  inputs: Tensor | readonly Tensor[],
+  inputs: GradTarget | readonly GradTarget[],
   options?: GradOptions,
 ): Tensor[];
 export function grad(
   outputs: Tensor | readonly Tensor[],
-  inputs: Tensor | readonly Tensor[],
+  inputs: GradTarget | readonly GradTarget[],
   options: GradOptions = {},
 ): (Tensor | null)[] {
   const wanted = listOf(inputs);
-  const captures: Captures = { leaves: new Map(), nodes: new Map(), results: wanted.map(() => null) };
-  wanted.forEach((input, index) => {
+  const captures: Captures = {
+    leaves: new Map(),
+    nodes: new Map(),
+    results: wanted.map(() => null),
+    cut: options.cut ?? false,
+  };
+  const captureNode = (node: Node, nr: number, index: number) => {
+    const list = captures.nodes.get(node);
+    if (list === undefined) captures.nodes.set(node, [[nr, index]]);
+    else list.push([nr, index]);
+  };
+  wanted.forEach((target, index) => {
+    if (target instanceof GradientEdge && target.node instanceof Node) {
+      captureNode(target.node, target.outputNr, index);
+      return;
+    }
+    const input = target instanceof GradientEdge ? (target.node as Tensor) : target;
     if (input.base !== null && input.base.graphEpoch !== input.graphEpoch) relink(input);
     if (!input.requiresGrad) {
       throw new AutogradError(
@@ -441,21 +572,13 @@ export function grad(
       const list = captures.leaves.get(input);
       if (list === undefined) captures.leaves.set(input, [index]);
       else list.push(index);
-    } else {
-      const node = input.node as Node;
-      const list = captures.nodes.get(node);
-      if (list === undefined) captures.nodes.set(node, [[input.outputNr, index]]);
-      else list.push([input.outputNr, index]);
-    }
+    } else captureNode(input.node as Node, input.outputNr, index);
   });
   const gradOutputs = options.gradOutputs === undefined ? [] : listOf(options.gradOutputs);
   execute("grad", listOf(outputs), gradOutputs, options, captures);
   return captures.results.map((g, i) => {
     if (g !== null) return g;
-    if (options.materializeGrads === true) {
-      const input = wanted[i] as Tensor;
-      return full(input.shape, 0, input.code);
-    }
+    if (options.materializeGrads === true) return zerosFor(wanted[i] as GradTarget);
     if (options.allowUnused === true) return null;
     throw new AutogradError(
       `[grad] input ${i} was not used in the graph of the outputs; try { allowUnused: true } to get null for it`,

@@ -1,7 +1,15 @@
-/** The `autograd` namespace: the engine, grad modes, custom functions, graph pictures. */
-export { type BackwardOptions, backward, type GradOptions, grad } from "./engine.js";
+/** The `autograd` namespace: the engine, grad modes, custom functions, derivatives of functions, graph pictures. */
+export {
+  type BackwardOptions,
+  backward,
+  type GradOptions,
+  type GradTarget,
+  grad,
+} from "./engine.js";
 export { Function, FunctionContext, type FunctionDefinition } from "./function.js";
+export * as functional from "./functional.js";
 export { graphText, toDot } from "./graph.js";
+export * as graph from "./hooks.js";
 export type { AutogradMethods, HookHandle } from "./methods.js";
 export {
   detectAnomaly,

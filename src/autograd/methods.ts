@@ -3,7 +3,7 @@ import { isFloat, nameOf } from "../tensor/dtype.js";
 import { AutogradError, DTypeError } from "../tensor/errors.js";
 import { KEPT } from "../tensor/heap.js";
 import { Tensor, type TensorHook } from "../tensor/tensor.js";
-import { type BackwardOptions, backward } from "./engine.js";
+import { type BackwardOptions, backward, leafHooks } from "./engine.js";
 import type { Node } from "./node.js";
 
 /** Undoes a registration when called. */
@@ -89,6 +89,7 @@ const methods: AutogradMethods & ThisType<Tensor> = {
       );
     }
     if (this.node === null) {
+      leafHooks.any = true;
       this.hooks ??= [];
       return add(this.hooks, hook);
     }
@@ -101,6 +102,7 @@ const methods: AutogradMethods & ThisType<Tensor> = {
   registerPostAccumulateGradHook(hook) {
     if (this.node !== null)
       throw new AutogradError("[registerPostAccumulateGradHook] only leaves accumulate gradients");
+    leafHooks.any = true;
     this.accumulateHooks ??= [];
     return add(this.accumulateHooks, hook);
   },

@@ -1,11 +1,31 @@
 /** Whether ops are recorded: grad mode, inference mode, anomaly detection. */
 
+import type { Tensor } from "../tensor/tensor.js";
+
+/** What happens to tensors that are saved for the backward. */
+export interface SavedTensorsHooks {
+  /** Called with each tensor that an op saves, without recording; what it returns is kept in the tensor's place. */
+  pack(tensor: Tensor): unknown;
+  /** Called when the backward needs the tensor: makes one of the same values from what `pack` returned. */
+  unpack(packed: unknown): Tensor;
+}
+
+/** The modes that ops read. */
+interface Modes {
+  grad: boolean;
+  inference: boolean;
+  anomaly: boolean;
+  checkNan: boolean;
+  savedHooks: SavedTensorsHooks | null;
+}
+
 /** The current modes; ops read it, the functions here set it. @internal */
-export const mode = {
+export const mode: Modes = {
   grad: true,
   inference: false,
   anomaly: false,
   checkNan: true,
+  savedHooks: null,
 };
 
 const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
@@ -36,7 +56,8 @@ function setModes(grad: boolean, inference: boolean): () => void {
   };
 }
 
-function during<T>(enter: () => () => void, fn: (() => T) | undefined): T | ModeScope {
+/** @internal Calls with a function run `fn` inside the mode; without one they enter it until it is restored. */
+export function during<T>(enter: () => () => void, fn: (() => T) | undefined): T | ModeScope {
   if (fn === undefined) return scoped(enter);
   const restore = enter();
   try {
@@ -50,7 +71,8 @@ function during<T>(enter: () => () => void, fn: (() => T) | undefined): T | Mode
  * Runs `fn` without recording ops; without an argument, `using _ = noGrad()` does so for a block.
  * Source: `torch.no_grad`.
  * @example
- * const y = noGrad(() => x.mul(2)); // y.requiresGrad is false
+ * const x = ones([2], { requiresGrad: true });
+ * noGrad(() => x.mul(2)).requiresGrad; // false
  */
 export function noGrad(): ModeScope;
 export function noGrad<T>(fn: () => T): T;

@@ -5,9 +5,11 @@
  */
 import { AutogradError } from "../tensor/errors.js";
 import { nextOp, release, type Storage, unsave } from "../tensor/heap.js";
+import { detached } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
-import type { GradFn, Tensor, TensorHook } from "../tensor/tensor.js";
-import { mode } from "./mode.js";
+import { type GradFn, Tensor, type TensorHook } from "../tensor/tensor.js";
+import { enableGrad, mode, noGrad, type SavedTensorsHooks } from "./mode.js";
+import { tensorsIn } from "./tree.js";
 
 /** Gradients for the inputs of an op; null (or a missing tail) where there is none. */
 export type InputGrads = readonly (Tensor | null)[];
@@ -33,6 +35,30 @@ interface OpBase<A> {
   readonly foreign?: boolean;
   /** @internal Phantom, to tie attrs. */
   readonly attrs?: A;
+}
+
+/** What a hook returns: gradients that replace the given ones, or nothing. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing at all
+export type HookResult = InputGrads | undefined | void;
+
+/** Sees the gradients of the inputs and outputs of a node after its backward; may replace those of the inputs. */
+export type NodeHook = (gradInputs: InputGrads, gradOutputs: InputGrads) => HookResult;
+
+/** Sees the gradients of the outputs of a node before its backward; may replace them. */
+export type NodePreHook = (gradOutputs: InputGrads) => HookResult;
+
+/** A saved tensor in the form that a pack hook gave it. */
+interface Packed {
+  readonly value: unknown;
+}
+
+/** Everything that a node saved, packed; `held` are storages that packed values still share. */
+interface PackedTensors {
+  readonly hooks: SavedTensorsHooks;
+  readonly held: readonly Storage[];
+  readonly saved: readonly (Packed | null)[] | null;
+  readonly outputs: readonly (Packed | null)[] | null;
+  readonly extra: readonly (Packed | null)[];
 }
 
 /** A differentiable op with one output. */
@@ -78,8 +104,11 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   /** Hooks on outputs by output number. */
   hooks: Map<number, TensorHook[]> | null = null;
   /** Hooks that see the gradients of all inputs (`gradFn.registerHook`). */
-  postHooks: ((inputs: InputGrads, grads: readonly (Tensor | null)[]) => InputGrads | undefined)[] | null =
-    null;
+  postHooks: NodeHook[] | null = null;
+  /** Hooks that see the gradients of all outputs before the backward (`gradFn.registerPrehook`). */
+  preHooks: NodePreHook[] | null = null;
+  /** What hooks on saved tensors made of them, until the backward needs them. */
+  packed: PackedTensors | null = null;
   /** Pass that visited this node last. */
   mark = 0;
   /** Shapes and codes of the outputs. */
@@ -158,6 +187,67 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
       this.outputs = outs;
       this.outputVersion = (outs[0] as Tensor).storage.version;
     }
+    if (mode.savedHooks !== null && this.holds) this.pack(mode.savedHooks);
+  }
+
+  /** Gives what was saved to the pack hook, and keeps what it returns in its place. */
+  private pack(hooks: SavedTensorsHooks): void {
+    const held: Storage[] = [];
+    const put = (t: Tensor | null, free: (storage: Storage) => void): Packed | null => {
+      if (t === null) return null;
+      const packed = { value: noGrad(() => hooks.pack(t)) };
+      if (tensorsIn(packed.value).some(({ storage }) => storage === t.storage)) held.push(t.storage);
+      else free(t.storage);
+      return packed;
+    };
+    const dropExtra = (storage: Storage) => {
+      if (--storage.saves === 0) release(storage);
+    };
+    this.packed = {
+      hooks,
+      held,
+      saved: this.saved?.map((t) => put(t, unsave)) ?? null,
+      outputs: this.outputs?.map((t) => put(t, unsave)) ?? null,
+      extra: this.extra.map((t) => put(t, dropExtra)),
+    };
+    this.saved = this.versions = this.outputs = null;
+    this.extra = NO_TENSORS;
+  }
+
+  /** @internal Takes the saved tensors back from the hooks: same values, same place in the graph. */
+  unpack(): void {
+    const { hooks, saved, outputs, extra } = this.packed as PackedTensors;
+    const take = (packed: Packed | null, edge: Node | Tensor | null, nr: number): Tensor | null => {
+      if (packed === null) return null;
+      const given = noGrad(() => hooks.unpack(packed.value));
+      if (!(given instanceof Tensor)) {
+        throw new AutogradError(
+          `[savedTensorsHooks] unpack gave ${typeof given} for ${this.name}, expected a tensor`,
+        );
+      }
+      const t = detached(given);
+      t.storage.saves++;
+      if (edge instanceof Node) {
+        t.node = edge;
+        t.outputNr = nr;
+      } else if (edge !== null) t.node = enableGrad(() => engineOps.alias(edge)).node;
+      return t;
+    };
+    this.saved =
+      saved?.map((p, i) => take(p, this.edges[i] as Node | Tensor | null, this.edgeNrs[i] as number)) ?? null;
+    this.versions = this.saved?.map((t) => t?.storage.version ?? 0) ?? null;
+    this.outputs = outputs?.map((p, nr) => take(p, this as Node, nr)) ?? null;
+    this.outputVersion = this.outputs?.[0]?.storage.version ?? 0;
+    this.extra = extra.map((p) => take(p, null, 0) as Tensor);
+  }
+
+  /** @internal Lets go of what {@link unpack} took; the hooks keep theirs. */
+  dropUnpacked(): void {
+    for (const t of [...(this.saved ?? []), ...(this.outputs ?? []), ...this.extra]) {
+      if (t !== null) unsave(t.storage);
+    }
+    this.saved = this.versions = this.outputs = null;
+    this.extra = NO_TENSORS;
   }
 
   /** Saved input `i`, as part of the graph it came from. */
@@ -209,7 +299,7 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
 
   /** Whether the backward needs something that {@link release} gives up. */
   private get holds(): boolean {
-    return this.saved !== null || this.outputs !== null || this.extra.length > 0;
+    return this.saved !== null || this.outputs !== null || this.extra.length > 0 || this.packed !== null;
   }
 
   /** Frees what was saved. A node that saved something cannot run again. */
@@ -222,6 +312,8 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
     this.versions = null;
     this.outputs = null;
     this.extra = NO_TENSORS;
+    for (const storage of this.packed?.held ?? []) unsave(storage);
+    this.packed = null;
     this.edges = NO_EDGES;
     this.released = true;
   }
@@ -290,6 +382,9 @@ export interface EngineOps {
   cast(x: Tensor, code: number): Tensor;
   clone(x: Tensor): Tensor;
   alias(x: Tensor): Tensor;
+  reshape(x: Tensor, shape: Shape): Tensor;
+  select(x: Tensor, dim: number, index: number): Tensor;
+  stack(tensors: readonly Tensor[], dim: number): Tensor;
   asStrided: Op<ViewPlace>;
   asStridedScatter: Op<ViewPlace>;
 }

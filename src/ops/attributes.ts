@@ -1,12 +1,12 @@
 /** Attributes of Tensor that need ops or autograd: transposes, data, gradFn, iteration, printing. */
-import { relink } from "../autograd/node.js";
+import { type Node, relink } from "../autograd/node.js";
 import { getDefaultDtype } from "../tensor/dtype.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
 import { formatTensor } from "../tensor/format.js";
 import { KEPT } from "../tensor/heap.js";
 import { copyOf, describe, detached } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
-import { type GradFn, Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import { hermitianTranspose, matrixTranspose, reverseDims } from "./dims.js";
 import { toTypedArray } from "./read.js";
 import { select } from "./view.js";
@@ -28,7 +28,7 @@ export interface TensorAttributes {
   get data(): Tensor;
   set data(value: Tensor);
   /** The recorded op that made this tensor, null for leaves. Source: `torch.Tensor.grad_fn`. */
-  readonly gradFn: GradFn | null;
+  readonly gradFn: Node | null;
   /** Whether this tensor is no leaf and keeps its gradient (see `retainGrad`). Source: `torch.Tensor.retains_grad`. */
   readonly retainsGrad: boolean;
   /** Always `"strided"`. Source: `torch.Tensor.layout`. */
@@ -43,9 +43,9 @@ declare module "../tensor/tensor.js" {
   interface Tensor extends TensorAttributes {}
 }
 
-function gradFnOf(x: Tensor): GradFn | null {
+function gradFnOf(x: Tensor): Node | null {
   if (x.base !== null && x.base.graphEpoch !== x.graphEpoch) relink(x);
-  return x.node;
+  return x.node as Node | null;
 }
 
 function print(x: Tensor): string {

@@ -1,5 +1,5 @@
 /** Joining tensors: cat, stack and their kin. One strided copy for each piece; along dimension 0 a plain one. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, engineOps, run } from "../autograd/node.js";
 import type { DTypeCode } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { copyInto, empty, full, viewOf } from "../tensor/raw.js";
@@ -198,3 +198,5 @@ export function blockDiag(tensors: readonly Tensor[]): Tensor {
     commonCode(tensors),
   );
 }
+
+engineOps.stack = stack;

@@ -237,3 +237,5 @@ export function narrow(x: Tensor, dim: number, start: number | Tensor, length: n
 }
 
 engineOps.alias = (x) => runView(aliasOp, x, null);
+engineOps.reshape = reshape;
+engineOps.select = select;
