@@ -210,7 +210,8 @@ function composedGradient(g: Tensor, logp: Tensor, target: Tensor, a: Labels): T
   const share = where(states.exists, exp(add(add(alpha, suffixes(states)), row(losses))), 0);
   const taken = scatterAlong(logp.shape, 2, states.symbols, share);
   const counts = where(states.steps, mul(sub(exp(logp), taken), row(g)), 0);
-  return a.zeroInfinity ? where(row(gt(losses, -NEVER / 2)), 0, counts) : counts;
+  const impossible = row(gt(losses, -NEVER / 2));
+  return where(impossible, a.zeroInfinity ? 0 : Number.NaN, counts);
 }
 
 /** A length for each sample, or the same given as a tensor or a number. */

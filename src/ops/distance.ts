@@ -3,10 +3,13 @@
 import { broadcastShapes, sameShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
-import { clampMin } from "./clamp.js";
+import { lt } from "./compare.js";
+import { square } from "./powers.js";
+import { any } from "./reduce.js";
 import { vectorNorm } from "./statistics.js";
 import { sum } from "./sum.js";
 import { expand } from "./view.js";
+import { where } from "./where.js";
 
 /** Options of {@link pairwiseDistance}. */
 export interface PairwiseDistanceOptions {
@@ -40,11 +43,17 @@ export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilari
   const { dim = 1, eps = 1e-8 } = options;
   const shape = broadcastShapes("cosineSimilarity", x1.shape, x2.shape);
   const d = wrapDim("cosineSimilarity", dim, shape.length);
-  const unit = (x: Tensor) => {
-    const norm = vectorNorm(x, 2, { dim: d, keepdim: true });
-    // the gradient passes the limit, as in PyTorch
-    return div(x, add(norm, sub(clampMin(norm.detach(), eps), norm.detach())));
-  };
+  const unit = (x: Tensor) => div(x, limitedNorm(x, d, eps));
   const wide = (x: Tensor) => (sameShape(x.shape, shape) ? x : expand(x, shape));
   return sum(mul(unit(wide(x1)), unit(wide(x2))), d);
+}
+
+/** max(|x|, eps) over a dimension; where eps is larger the gradient is x / eps, as in PyTorch. */
+function limitedNorm(x: Tensor, dim: number, eps: number): Tensor {
+  const over = { dim, keepdim: true };
+  const norm = vectorNorm(x, 2, over);
+  const small = lt(norm.detach(), eps);
+  if (!any(small).item()) return norm;
+  const squares = sum(square(x), over);
+  return where(small, add(div(sub(squares, squares.detach()), 2 * eps), eps), norm);
 }

@@ -101,7 +101,8 @@ function backward<T>(
     const labels = target + (<P>int(lengths, b) << 3);
     const n = 2 * int(targetLengths, b) + 1;
     const shift = <P>b * <P>C * sizeof<T>();
-    const incoming = <f64>load<T>(g + <P>b * sizeof<T>());
+    // No path gives the target: the gradient is not defined.
+    const incoming = loss == Infinity ? NaN : <f64>load<T>(g + <P>b * sizeof<T>());
     const first = beta + ((<P>b * 2 * <P>states) << 3);
     const second = first + (<P>states << 3);
     for (let t = steps - 1; t >= 0; t--) {
