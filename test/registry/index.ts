@@ -1,4 +1,5 @@
 /** The registry of all ops. */
+import { counting } from "./counting.js";
 import { indexing } from "./indexing.js";
 import { linalg } from "./linalg.js";
 import { pointwise } from "./pointwise.js";
@@ -6,4 +7,4 @@ import { reductions } from "./reductions.js";
 import { shapes } from "./shapes.js";
 import type { Registry } from "./types.js";
 
-export const registry: Registry = { ...indexing, ...linalg, ...pointwise, ...reductions, ...shapes };
+export const registry: Registry = { ...counting, ...indexing, ...linalg, ...pointwise, ...reductions, ...shapes };
