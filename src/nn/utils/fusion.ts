@@ -23,7 +23,7 @@ function affineOf(mean: Tensor, variance: Tensor, eps: number, weight: Tensor | 
   const invstd = rsqrt(add(variance, eps));
   const scale = weight === null ? invstd : mul(invstd, weight);
   const moved = mul(mean, scale);
-  return { scale, shift: bias === null ? mul(moved, -1) : sub(bias, moved) };
+  return { scale, shift: sub(bias ?? 0, moved) };
 }
 
 function checkLength(op: string, channels: number, mean: Tensor): void {

@@ -98,7 +98,7 @@ export function from(values: Values, dtype: "float32" | "float64", requiresGrad 
 
 /** The elements as float64 numbers. */
 export function numbers(t: Tensor): Float64Array {
-  return Float64Array.from(t.toTypedArray() as ArrayLike<number>);
+  return Float64Array.from(t.toTypedArray() as ArrayLike<number | bigint>, Number);
 }
 
 /** Largest error relative to the largest expected value (absolute where all are 0). */
