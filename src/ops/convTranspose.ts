@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { add } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { biasAndOptions, checkBias, checkGroups, checkTypes, convInput } from "./conv.js";
-import type { ConvGeometry } from "./convRaw.js";
+import { type ConvGeometry, takesBias } from "./convRaw.js";
 import { batched, type Sizes, sizesOf } from "./spatial.js";
 import { reshape } from "./view.js";
 
@@ -89,9 +89,8 @@ function convTransposeNd(
   }
   return batched(op, x, rank, (images) => {
     const g = geometry(op, images, w, rank, o);
-    if (rank < 3) return convInput(images, w, g, bias);
-    const out = convInput(images, w, g);
-    return bias === null ? out : add(out, reshape(bias, [-1, 1, 1, 1]));
+    if (bias === null || takesBias(g)) return convInput(images, w, g, bias);
+    return add(convInput(images, w, g), reshape(bias, [-1, ...new Array<number>(rank).fill(1)]));
   });
 }
 

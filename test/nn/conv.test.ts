@@ -177,6 +177,47 @@ describe("for any geometry", () => {
   });
 });
 
+describe("every way of computing gives the sums over unfolded patches", () => {
+  test.each([
+    ["few outputs in a row, many channels", [3, 40, 6, 5], [48, 40, 3, 3], { padding: 1 }],
+    ["in parts of the batch", [70, 48, 8, 8], [40, 48, 3, 3], { padding: 1 }],
+    ["strides", [4, 96, 9, 13], [96, 96, 3, 3], { stride: 2, dilation: 2, padding: 1 }],
+    ["a kernel as large as the image", [5, 3, 4, 6], [7, 3, 4, 6], {}],
+    ["one output channel, images shared", [9, 24, 40, 40], [1, 24, 3, 3], {}],
+  ] as const)("%s", (_, xs, ws, options) => {
+    manualSeed(1);
+    const x = randn(xs, { dtype: "float64", requiresGrad: true });
+    const w = randn(ws, { dtype: "float64", requiresGrad: true });
+    const b = randn([ws[0]], { dtype: "float64", requiresGrad: true });
+    const y = F.conv2d(x, w, b, options);
+    const columns = F.unfold(x, ws.slice(2), options);
+    const z = w
+      .reshape([ws[0], -1])
+      .matmul(columns)
+      .add(b.reshape([-1, 1]))
+      .reshape(y.shape);
+    expectClose(y, numbers(z), 1e-11);
+    const g = randn(y.shape, { dtype: "float64" });
+    const got = grad(y, [x, w, b], { gradOutputs: g }) as Tensor[];
+    const expected = grad(z, [x, w, b], { gradOutputs: g }) as Tensor[];
+    got.forEach((t, i) => {
+      expectClose(t, numbers(expected[i] as Tensor), 1e-10);
+    });
+    sameForAllThreads(() => {
+      const again = F.conv2d(x, w, b, options);
+      return [again, ...(grad(again, [x, w, b], { gradOutputs: g }) as Tensor[])];
+    });
+  });
+
+  test("transposed, with and without a bias in the kernel", () => {
+    const x = make([2, 64, 4, 4], { requiresGrad: false });
+    const w = make([64, 32, 3, 3], { seed: 2, requiresGrad: false });
+    const b = make([32], { seed: 3, requiresGrad: false });
+    const plain = F.convTranspose2d(x, w, { stride: 2 });
+    expectClose(F.convTranspose2d(x, w, b, { stride: 2 }), numbers(plain.add(b.reshape([32, 1, 1]))), 1e-13);
+  });
+});
+
 describe("conv2d", () => {
   test("gives an input or weight no gradient that was not asked for", () => {
     const x = make([1, 2, 4, 4], { requiresGrad: false });
