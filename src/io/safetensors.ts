@@ -17,6 +17,7 @@ import { KindlingError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { fromTyped, toTyped } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { readBytes, writeBytes } from "./files.js";
 
 const NAMES = ["BOOL", "U8", "I32", "I64", "F32", "F64"] as const;
 const CODES: Readonly<Record<string, DTypeCode>> = {
@@ -182,12 +183,6 @@ function parse(given: Uint8Array): { tensors: Record<string, Tensor>; metadata: 
   return { tensors, metadata: metadata as Record<string, string> };
 }
 
-function files(): typeof import("node:fs") {
-  const fs = globalThis.process?.getBuiltinModule?.("node:fs");
-  if (fs === undefined) throw fail("there is no file system here; try save and load on bytes");
-  return fs;
-}
-
 /**
  * Writes tensors to a safetensors file: first to a temporary name, then in place of the old file, so that a crash
  * leaves no half of one.
@@ -201,15 +196,10 @@ export function saveFile(
   path: string,
   options: { metadata?: Record<string, string> } = {},
 ): void {
-  const fs = files();
-  const temporary = `${path}.${globalThis.process.pid}.tmp`;
-  fs.writeFileSync(temporary, save(tensors, options));
-  fs.renameSync(temporary, path);
+  writeBytes("safetensors", path, save(tensors, options));
 }
 
 /** Reads the tensors of a safetensors file. */
 export function loadFile(path: string): Record<string, Tensor> {
-  const fs = files();
-  if (!fs.existsSync(path)) throw fail(`no file ${path}`);
-  return load(fs.readFileSync(path));
+  return load(readBytes("safetensors", path));
 }

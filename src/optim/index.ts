@@ -5,6 +5,7 @@ export { Adagrad, type AdagradOptions } from "./adagrad.js";
 export { Adam, type AdamOptions, AdamW } from "./adam.js";
 export { Adamax, type AdamaxOptions } from "./adamax.js";
 export { ASGD, type ASGDOptions } from "./asgd.js";
+export { EarlyStopping, type EarlyStoppingOptions, type EarlyStoppingState } from "./earlyStopping.js";
 export type {
   CommonOptions,
   ImplementationOptions,
