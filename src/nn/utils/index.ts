@@ -15,6 +15,7 @@ export {
 } from "./fusion.js";
 export * as parametrizations from "./parametrizations.js";
 export * as parametrize from "./parametrize.js";
+export * as prune from "./prune.js";
 export { replaceAllBatchNormModules_ } from "./replaceBatchNorm.js";
 export * as rnn from "./rnn.js";
 export { skipInit } from "./skipInit.js";
