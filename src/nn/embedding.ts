@@ -163,7 +163,10 @@ export class EmbeddingBag extends Table<
   }
 
   override extraRepr(): string {
-    return `${super.extraRepr()}, ${showOptions({ mode: this.mode })}`;
+    const parts = super.extraRepr().split(", ");
+    const last = parts.filter((part) => part.startsWith("paddingIdx"));
+    const others = parts.filter((part) => !part.startsWith("paddingIdx"));
+    return [...others, `mode=${this.mode}`, ...last].join(", ");
   }
 
   /**
