@@ -131,7 +131,9 @@ interface Edit {
 function importText(node: ts.ImportDeclaration): string {
   const door = node.moduleSpecifier.getText();
   const clause = node.importClause;
-  if (clause?.namedBindings === undefined || clause.phaseModifier === ts.SyntaxKind.TypeKeyword) return "";
+  if (clause === undefined || clause.phaseModifier === ts.SyntaxKind.TypeKeyword) return "";
+  if (clause.name !== undefined) return `const { default: ${clause.name.text} } = await $.door(${door});`;
+  if (clause.namedBindings === undefined) return "";
   if (ts.isNamespaceImport(clause.namedBindings)) {
     return `const ${clause.namedBindings.name.text} = await $.door(${door});`;
   }
