@@ -162,6 +162,12 @@ describe("for any geometry", () => {
         );
         const y = F.avgPool2d(x, g.k, { stride: g.s, padding: g.p, ceilMode: g.ceil, countIncludePad });
         expectClose(y, expected, 1e-13, 1e-14);
+        // <gy, avg x> = <gx, x>
+        const leaf = x.clone().requiresGrad_();
+        const z = F.avgPool2d(leaf, g.k, { stride: g.s, padding: g.p, ceilMode: g.ceil, countIncludePad });
+        const gy = make(z.shape, { seed: 7, requiresGrad: false });
+        const gx = grad(z, leaf, { gradOutputs: gy })[0] as Tensor;
+        expect(gx.mul(x).sum().item()).toBeCloseTo(gy.mul(y).sum().item(), 10);
       }),
       { numRuns: 150 },
     );

@@ -50,9 +50,35 @@ function addTo<T>(x: usize, d0: i32, d1: i32, h0: i32, h1: i32, w0: i32, w1: i32
   for (let d = d0; d < d1; d++) {
     for (let h = h0; h < h1; h++) {
       const row = x + <usize>((d * height + h) * width) * S;
-      for (let p = row + <usize>w0 * S, end = row + <usize>w1 * S; p < end; p += S) store<T>(p, <T>(load<T>(p) + v));
+      let p = row + <usize>w0 * S;
+      const end = row + <usize>w1 * S;
+      for (; p + 16 <= end; p += 16) v128.store(p, v128.add<T>(v128.load(p), v128.splat<T>(v)));
+      for (; p < end; p += S) store<T>(p, <T>(load<T>(p) + v));
     }
   }
+}
+
+/** gx of one row of 2 x 2 windows, which share no inputs: every input gets its window's g / divisor. */
+// @ts-ignore: decorator
+@inline
+function twoByTwoBack<T>(gx: usize, g: usize, width: i32, n: i32, divisor: T): i32 {
+  const S = sizeof<T>();
+  const L = lanes<T>();
+  const below = <usize>width * S;
+  const by = v128.splat<T>(divisor);
+  let i: i32 = 0;
+  for (; i + L <= n; i += L) {
+    const share = v128.div<T>(v128.load(g), by);
+    const low = S == 4 ? v128.shuffle<f32>(share, share, 0, 0, 1, 1) : v128.shuffle<f64>(share, share, 0, 0);
+    const high = S == 4 ? v128.shuffle<f32>(share, share, 2, 2, 3, 3) : v128.shuffle<f64>(share, share, 1, 1);
+    v128.store(gx, low);
+    v128.store(gx, high, 16);
+    v128.store(gx + below, low);
+    v128.store(gx + below, high, 16);
+    gx += 32;
+    g += 16;
+  }
+  return i;
 }
 
 /** One row of 2 x 2 windows, L outputs at a time, added in the order of sumOf. Returns how many are done. */
@@ -87,7 +113,7 @@ function avgPool<T>(ADAPTIVE: bool, BACK: bool, x: usize, y: usize, desc: usize,
   const od = field(desc, OUT + D), oh = field(desc, OUT + H), ow = field(desc, OUT + W);
   const include = ADAPTIVE ? false : field(desc, INCLUDE_PAD) != 0;
   const divisor: i32 = ADAPTIVE ? 0 : field(desc, DIVISOR);
-  const fast = ADAPTIVE || BACK ? false : isTwoByTwo(desc);
+  const fast = ADAPTIVE ? false : isTwoByTwo(desc);
   x += <usize>p0 * planeX;
   y += <usize>p0 * <usize>volume(desc, OUT) * S;
   for (let p = p0; p < p1; p++) {
@@ -102,7 +128,9 @@ function avgPool<T>(ADAPTIVE: bool, BACK: bool, x: usize, y: usize, desc: usize,
         const h0 = max(sh, 0), h1 = min(eh, height);
         let k: i32 = 0;
         if (fast) {
-          k = twoByTwo<T>(x + <usize>((i * height + sh) * width) * S, y, width, ow, divisor ? <T>divisor : <T>4);
+          const row = x + <usize>((i * height + sh) * width) * S;
+          const by = divisor ? <T>divisor : <T>4;
+          k = BACK ? twoByTwoBack<T>(row, y, width, ow, by) : twoByTwo<T>(row, y, width, ow, by);
           y += <usize>k * S;
         }
         for (; k < ow; k++) {
@@ -110,17 +138,23 @@ function avgPool<T>(ADAPTIVE: bool, BACK: bool, x: usize, y: usize, desc: usize,
           const ew = ADAPTIVE ? adaptiveEnd(desc, W, k) : min(sw + field(desc, KERNEL + W), width + field(desc, PAD + W));
           const w0 = max(sw, 0), w1 = min(ew, width);
           const empty = d0 >= d1 || h0 >= h1 || w0 >= w1;
+          const flat = !empty && w1 - w0 == width && (h1 - h0 == height || d1 - d0 == 1); // one run of memory
+          const run = x + <usize>((d0 * height + h0) * width) * S;
+          const length = (d1 - d0) * (h1 - h0) * width;
           let count = divisor;
           if (count == 0) count = include ? (ed - sd) * (eh - sh) * (ew - sw) : (d1 - d0) * (h1 - h0) * (w1 - w0);
           if (BACK) {
             if (!empty) {
               const share = mean<T>(ADAPTIVE, load<T>(y), count, d1 - d0, h1 - h0, w1 - w0);
-              addTo<T>(x, d0, d1, h0, h1, w0, w1, height, width, share);
+              if (flat) addTo<T>(run, 0, 1, 0, 1, 0, length, 1, length, share);
+              else addTo<T>(x, d0, d1, h0, h1, w0, w1, height, width, share);
             }
           } else if (empty) {
             store<T>(y, 0);
           } else {
-            const sum = sumOf<T>(x, d0, d1, h0, h1, w0, w1, height, width);
+            const sum = flat
+              ? sumOf<T>(run, 0, 1, 0, 1, 0, length, 1, length)
+              : sumOf<T>(x, d0, d1, h0, h1, w0, w1, height, width);
             store<T>(y, mean<T>(ADAPTIVE, sum, count, d1 - d0, h1 - h0, w1 - w0));
           }
           y += S;
