@@ -103,7 +103,9 @@ function map<T>(
   C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
 ): void {
   if (S == 1) {
-    for (let n = n0; n < n1; n++) mapRow<T>(op, x, g, y, table, C, n, c0, c1);
+    let n = n0;
+    for (; n + 4 <= n1; n += 4) mapRows<T>(4, op, x, g, y, table, C, n, c0, c1);
+    for (; n < n1; n++) mapRows<T>(1, op, x, g, y, table, C, n, c0, c1);
     return;
   }
   const lanes: i32 = 16 / sizeof<T>();
@@ -132,31 +134,45 @@ function map<T>(
   }
 }
 
-/** S = 1: channels side by side. */
+/** S = 1: channels side by side, the factors of some of them used for `rows` (1 or 4) rows. */
 // @ts-ignore: decorator
 @inline
-function mapRow<T>(
-  op: i32, x: usize, g: usize, y: usize, table: usize, C: i32, n: i32, c0: i32, c1: i32,
+function mapRows<T>(
+  rows: i32, op: i32, x: usize, g: usize, y: usize, table: usize, C: i32, n: i32, c0: i32, c1: i32,
 ): void {
   const lanes: i32 = 16 / sizeof<T>();
   const row = <usize>C * sizeof<T>();
-  const scale = SCALE * row, offset = OFFSET * row;
   const slope = op == BACKWARD || op == COMBINE ? SLOPE * row : 0;
   const factor = op == COMBINE ? FACTOR * row : 0;
   let o = (<usize>n * C + c0) * sizeof<T>();
   let t = table + <usize>c0 * sizeof<T>();
   let c = c0;
   for (; c + lanes <= c1; c += lanes, o += 16, t += 16) {
-    v128.store(y + o, mapLanes<T>(
-      op, x + o, g + o, v128.load(t), v128.load(t + scale), v128.load(t + offset), v128.load(t + slope),
-      v128.load(t + factor),
-    ));
+    const hi = v128.load(t);
+    const k = v128.load(t + SCALE * row);
+    const b = v128.load(t + OFFSET * row);
+    const q = v128.load(t + slope);
+    const f = v128.load(t + factor);
+    const y0 = mapLanes<T>(op, x + o, g + o, hi, k, b, q, f);
+    if (rows == 4) {
+      const p1 = o + row, p2 = p1 + row, p3 = p2 + row;
+      const y1 = mapLanes<T>(op, x + p1, g + p1, hi, k, b, q, f);
+      const y2 = mapLanes<T>(op, x + p2, g + p2, hi, k, b, q, f);
+      const y3 = mapLanes<T>(op, x + p3, g + p3, hi, k, b, q, f);
+      v128.store(y + p1, y1);
+      v128.store(y + p2, y2);
+      v128.store(y + p3, y3);
+    }
+    v128.store(y + o, y0);
   }
   for (; c < c1; c++, o += sizeof<T>(), t += sizeof<T>()) {
-    store<T>(y + o, mapOne<T>(
-      op, x + o, g + o, load<T>(t), load<T>(t + scale), load<T>(t + offset), load<T>(t + slope),
-      load<T>(t + factor),
-    ));
+    for (let r: usize = 0; r < <usize>rows; r++) {
+      const p = o + r * row;
+      store<T>(y + p, mapOne<T>(
+        op, x + p, g + p, load<T>(t), load<T>(t + SCALE * row), load<T>(t + OFFSET * row), load<T>(t + slope),
+        load<T>(t + factor),
+      ));
+    }
   }
 }
 

@@ -85,10 +85,15 @@ function narrow4(p: usize): v128 {
   return v128.shuffle<i64>(low, f32x4.demote_f64x2_zero(v128.load(p, 16)), 0, 2);
 }
 
-/** Adds the sums of channels [c0, c1), side by side, over four rows: s and q are doubles [C], as the shifts. */
+/** Rows that {@link quickRows} takes at a time. */
+export const ROWS: i32 = 8;
+
+/** Adds the sums of channels [c0, c1), side by side, over eight rows: s and q are doubles [C], as the shifts. */
 // @ts-ignore: decorator
 @inline
-export function quickRows4(own: bool, x: usize, g: usize, shifts: usize, C: i32, s: usize, q: usize, c0: i32, c1: i32): void {
+export function quickRows(
+  own: bool, shifted: bool, x: usize, g: usize, shifts: usize, C: i32, s: usize, q: usize, c0: i32, c1: i32,
+): void {
   const row = <usize>C * 4;
   let o = <usize>c0 << 2;
   let b = <usize>c0 << 3;
@@ -96,19 +101,27 @@ export function quickRows4(own: bool, x: usize, g: usize, shifts: usize, C: i32,
   for (; c + 4 <= c1; c += 4, o += 16, b += 32) {
     const p = x + o;
     const w = g + o;
-    const m = narrow4(shifts + b);
-    const d0 = f32x4.sub(v128.load(p), m);
-    const d1 = f32x4.sub(v128.load(p + row), m);
-    const d2 = f32x4.sub(v128.load(p + 2 * row), m);
-    const d3 = f32x4.sub(v128.load(p + 3 * row), m);
+    const m = shifted ? narrow4(shifts + b) : f32x4.splat(0);
+    const d0 = away(shifted, v128.load(p), m);
+    const d1 = away(shifted, v128.load(p + row), m);
+    const d2 = away(shifted, v128.load(p + 2 * row), m);
+    const d3 = away(shifted, v128.load(p + 3 * row), m);
     const u0 = own ? d0 : v128.load(w);
     const u1 = own ? d1 : v128.load(w + row);
     const u2 = own ? d2 : v128.load(w + 2 * row);
     const u3 = own ? d3 : v128.load(w + 3 * row);
-    addTo(s + b, sum4(u0, u1, u2, u3));
-    addTo(q + b, dot4(u0, d0, u1, d1, u2, d2, u3, d3));
+    const e0 = away(shifted, v128.load(p + 4 * row), m);
+    const e1 = away(shifted, v128.load(p + 5 * row), m);
+    const e2 = away(shifted, v128.load(p + 6 * row), m);
+    const e3 = away(shifted, v128.load(p + 7 * row), m);
+    const v0 = own ? e0 : v128.load(w + 4 * row);
+    const v1 = own ? e1 : v128.load(w + 5 * row);
+    const v2 = own ? e2 : v128.load(w + 6 * row);
+    const v3 = own ? e3 : v128.load(w + 7 * row);
+    addTo(s + b, f32x4.add(sum4(u0, u1, u2, u3), sum4(v0, v1, v2, v3)));
+    addTo(q + b, f32x4.add(dot4(u0, d0, u1, d1, u2, d2, u3, d3), dot4(v0, e0, v1, e1, v2, e2, v3, e3)));
   }
-  if (c < c1) for (let r: usize = 0; r < 4; r++) quickRow(own, x + r * row, g + r * row, shifts, s, q, c, c1);
+  if (c < c1) for (let r: usize = 0; r < <usize>ROWS; r++) quickRow(own, x + r * row, g + r * row, shifts, s, q, c, c1);
 }
 
 /** The same over one row. */

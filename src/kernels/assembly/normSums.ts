@@ -4,7 +4,7 @@
 //   bnSums         adds up one piece; sums [4, C] doubles, channels with how = DONE are left out
 //   bnSettle       adds the pieces; channels whose sums are not good enough get a better shift or way, and stay
 // until nothing is left. A constant channel gives exactly (x, 0).
-import { fits, quickRow, quickRows4, quickSlice } from "./normQuick";
+import { fits, quickRow, quickRows, quickSlice, ROWS } from "./normQuick";
 import { load2 } from "./wide";
 
 const DONE: f64 = 0;
@@ -78,6 +78,13 @@ function has(how: usize, way: f64, c0: i32, c1: i32): bool {
   return false;
 }
 
+// @ts-ignore: decorator
+@inline
+function isZero(p: usize, c0: i32, c1: i32): bool {
+  for (let c = c0; c < c1; c++) if (at(p, c) != 0) return false;
+  return true;
+}
+
 /** S = 1: channels side by side. Channels that are not asked for may get sums too; nobody reads them. */
 // @ts-ignore: decorator
 @inline
@@ -87,8 +94,13 @@ function columns<T>(
   const row = <usize>C * sizeof<T>();
   const exact = has(how, EXACT, c0, c1);
   if (sizeof<T>() == 4 && has(how, QUICK, c0, c1)) {
+    const plain = isZero(shift, c0, c1);
     let n = 0;
-    for (; n + 4 <= N; n += 4) quickRows4(own, x + <usize>n * row, g + <usize>n * row, shift, C, s, q, c0, c1);
+    for (; n + ROWS <= N; n += ROWS) {
+      const o = <usize>n * row;
+      if (plain) quickRows(own, false, x + o, g + o, shift, C, s, q, c0, c1);
+      else quickRows(own, true, x + o, g + o, shift, C, s, q, c0, c1);
+    }
     for (; n < N; n++) quickRow(own, x + <usize>n * row, g + <usize>n * row, shift, s, q, c0, c1);
     for (let c = c0; exact && c < c1; c++) {
       if (at(how, c) == EXACT) {

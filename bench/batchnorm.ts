@@ -1,0 +1,109 @@
+/**
+ * Batch normalization, forward and forward with backward, beside PyTorch; and beside the time that copying takes, for
+ * what each must move at the least: forward reads x and writes y, backward reads x and g and writes dx.
+ */
+import { pathToFileURL } from "node:url";
+import { autograd, nn, noGrad, randn, scope, type Tensor } from "kindling";
+import { main, print, run, time, type Workload } from "./harness.js";
+
+type Rank = 1 | 2 | 3;
+
+/** Three sizes for each number of dimensions. */
+const SIZES: Readonly<Record<Rank, readonly (readonly number[])[]>> = {
+  1: [
+    [64, 128],
+    [256, 64, 128],
+    [4096, 512],
+  ],
+  2: [
+    [64, 16, 14, 14],
+    [64, 32, 28, 28],
+    [32, 256, 14, 14],
+  ],
+  3: [
+    [8, 8, 8, 14, 14],
+    [8, 32, 8, 14, 14],
+    [4, 32, 16, 28, 28],
+  ],
+};
+
+function layerOf(rank: Rank, channels: number): nn.BatchNorm1d {
+  return new nn[`BatchNorm${rank}d`](channels);
+}
+
+function workloads(rank: Rank, shape: readonly number[]): Workload[] {
+  const channels = shape[1] as number;
+  const name = `BatchNorm${rank}d ${shape.join("x")}`;
+  const setup = `
+bn, x, g = nn.BatchNorm${rank}d(${channels}), torch.randn(${shape.join(", ")}), torch.randn(${shape.join(", ")})
+leaves = [x.requires_grad_(), *bn.parameters()]
+`;
+  return [
+    {
+      name: `${name}, forward`,
+      kindling: () => {
+        const [bn, x] = [layerOf(rank, channels), randn(shape)];
+        return () => scope(() => void noGrad(() => bn(x)));
+      },
+      pytorch: `${setup}
+def step():
+    with torch.no_grad(): bn(x)
+`,
+    },
+    {
+      name: `${name}, forward+backward`,
+      kindling: () => {
+        const [bn, x, g] = [layerOf(rank, channels), randn(shape, { requiresGrad: true }), randn(shape)];
+        const leaves: Tensor[] = [x, ...bn.parameters()];
+        return () => scope(() => void autograd.grad(bn(x), leaves, { gradOutputs: g }));
+      },
+      pytorch: `${setup}
+def step(): torch.autograd.grad(bn(x), leaves, g)
+`,
+    },
+  ];
+}
+
+/** Milliseconds to copy a tensor of that shape, by the library's own copy and by `memory.copy` of one thread. */
+function copyTimes(shape: readonly number[]): { clone: number; memory: number } {
+  const x = randn(shape);
+  const from = new Float32Array(x.numel);
+  const to = new Float32Array(x.numel);
+  return { clone: time(() => scope(() => void x.clone()), 0.3), memory: time(() => to.set(from), 0.3) };
+}
+
+export const batchnorm: Workload[] = ([1, 2, 3] as const).flatMap((rank) =>
+  SIZES[rank].flatMap((shape) => workloads(rank, shape)),
+);
+
+/** Forward+backward against copies: 5 tensors are moved, a copy moves 2. */
+function compareWithCopies(seconds: number): void {
+  console.log(
+    "\nforward+backward beside the time to copy the same bytes (5 tensors; a copy reads one and writes one)",
+  );
+  for (const rank of [1, 2, 3] as const) {
+    for (const shape of SIZES[rank]) {
+      const step = (workloads(rank, shape)[1] as Workload).kindling();
+      const { clone, memory } = copyTimes(shape);
+      const ms = time(step, seconds);
+      const bytes = 4 * shape.reduce((a, b) => a * b, 1);
+      const rate = (2 * bytes) / (1e6 * clone);
+      console.log(
+        `${`BatchNorm${rank}d ${shape.join("x")}`.padEnd(34)}${(1000 * ms).toFixed(1).padStart(9)} us, ` +
+          `${(ms / (2.5 * clone)).toFixed(2)} x copying at ${rate.toFixed(1)} GB/s (clone), ` +
+          `${(ms / (2.5 * memory)).toFixed(2)} x at ${((2 * bytes) / (1e6 * memory)).toFixed(1)} GB/s (TypedArray.set)`,
+      );
+    }
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const argv = process.argv.slice(2);
+  if (argv.includes("--json")) main(batchnorm, argv);
+  else {
+    const flag = argv.indexOf("--seconds");
+    const seconds = flag < 0 ? 0.5 : Number(argv[flag + 1]);
+    print(batchnorm, run(batchnorm, { seconds }));
+    compareWithCopies(seconds);
+  }
+}
