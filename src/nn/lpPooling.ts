@@ -35,6 +35,8 @@ export abstract class LPPoolNd extends Module {
 
 /** (sum x^normType)^(1 / normType) over windows of (N, C, L) or (C, L). Source: `torch.nn.LPPool1d`. */
 export class LPPool1d extends LPPoolNd {
+  static readonly pure = true;
+
   forward(input: Tensor): Tensor {
     return lpPool1d(input, this.normType, this.kernelSize, this);
   }
@@ -42,6 +44,8 @@ export class LPPool1d extends LPPoolNd {
 
 /** (sum x^normType)^(1 / normType) over windows of (N, C, H, W) or (C, H, W). Source: `torch.nn.LPPool2d`. */
 export class LPPool2d extends LPPoolNd {
+  static readonly pure = true;
+
   forward(input: Tensor): Tensor {
     return lpPool2d(input, this.normType, this.kernelSize, this);
   }
@@ -49,6 +53,8 @@ export class LPPool2d extends LPPoolNd {
 
 /** (sum x^normType)^(1 / normType) over windows of (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.LPPool3d`. */
 export class LPPool3d extends LPPoolNd {
+  static readonly pure = true;
+
   forward(input: Tensor): Tensor {
     return lpPool3d(input, this.normType, this.kernelSize, this);
   }

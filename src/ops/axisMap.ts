@@ -42,8 +42,12 @@ function pick(t: Tensor, { input, maps }: Pick, back: boolean): Tensor {
   if (out.numel === 0) return out;
   const lead = new Array<number>(3 - maps.length).fill(1);
   const all = [...lead.map(() => new Int32Array(1)), ...maps];
-  const flat = Int32Array.from(all.flatMap((m) => [...m]));
-  const where = fromTyped(flat, [flat.length], INT32);
+  const table = new Int32Array(all.reduce((n, m) => n + m.length, 0));
+  all.reduce((at, m) => {
+    table.set(m, at);
+    return at + m.length;
+  }, 0);
+  const where = fromTyped(table, [table.length], INT32);
   const [from, to] = longestRun(maps[maps.length - 1] as Int32Array);
   const desc = putInts([...lead, ...input, ...lead, ...sizes, from, to]);
   const work = volume(sizes) + (back ? volume(input) : 0);
