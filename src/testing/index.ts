@@ -1,4 +1,4 @@
-/** The testing door: gradient checks. */
+/** The testing door: gradient checks, comparisons, random tensors, arbitraries for property-based tests. */
 export {
   type CheckedFunction,
   GradcheckError,
@@ -6,3 +6,14 @@ export {
   gradcheck,
   gradgradcheck,
 } from "../autograd/gradcheck.js";
+export {
+  type Arbitraries,
+  type Arbitrary,
+  arbitraries,
+  type FastCheck,
+  type ShapeOptions,
+  type TensorOptions,
+  type ValueOptions,
+} from "./arbitraries.js";
+export { type AssertCloseOptions, AssertionError, assertClose } from "./assertClose.js";
+export { type MakeTensorOptions, makeTensor } from "./makeTensor.js";
