@@ -6,7 +6,7 @@ import { defineOp, run } from "../autograd/node.js";
 import { FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { Tensor } from "../tensor/tensor.js";
-import { cast } from "./cast.js";
+import { cast, contiguous } from "./cast.js";
 import { type ConvGeometry, channelSums, convBackInput, convBackWeight, convForward } from "./convRaw.js";
 import { batched, type Sizes, sizesOf } from "./spatial.js";
 import { expand, permute, reshape } from "./view.js";
@@ -16,11 +16,14 @@ const convOp = defineOp<ConvGeometry>({
   saves: [0, 1],
   forward: ([x, w, b], g) => convForward(x as Tensor, w as Tensor, b ?? null, g),
   // with <gy, dx * w>: gx = gy * w transposed; gw = sum over images and pixels of gy x; gb = sum of gy
-  backward: (gy, n) => [
-    n.needs(0) ? convInput(gy, n.input(1), n.attrs) : null,
-    n.needs(1) ? convWeight(n.input(0), gy, n.attrs) : null,
-    n.shapes.length > 2 && n.needs(2) ? sumByChannel(gy) : null,
-  ],
+  backward: (g, n) => {
+    const gy = contiguous(g); // once for all three
+    return [
+      n.needs(0) ? convInput(gy, n.input(1), n.attrs) : null,
+      n.needs(1) ? convWeight(n.input(0), gy, n.attrs) : null,
+      n.shapes.length > 2 && n.needs(2) ? sumByChannel(gy) : null,
+    ];
+  },
 });
 
 const convInputOp = defineOp<ConvGeometry>({
