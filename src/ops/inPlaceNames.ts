@@ -24,5 +24,5 @@ export const inPlaceNames = [
   "logicalNot", "logicalOr", "logicalXor", "maskedFill",
   // indices, triangles, products
   "indexAdd", "indexCopy", "indexFill", "indexReduce", "maskedScatter", "put", "scatter", "scatterAdd", "scatterReduce",
-  "renorm", "tril", "triu", "addbmm", "addmm", "addmv", "addr", "baddbmm",
+  "renorm", "tril", "triu", "cumprod", "cumsum", "addbmm", "addmm", "addmv", "addr", "baddbmm",
 ] as const satisfies readonly (keyof typeof families)[];
