@@ -1,12 +1,14 @@
 /** All benches: `npm run bench -- [--json] [--only NAME] [--seconds N]`. Each bench file also runs by itself. */
 import { conv } from "./conv.js";
+import { embedding } from "./embedding.js";
 import { main, type Workload } from "./harness.js";
+import { loss } from "./loss.js";
 import { ops } from "./ops.js";
 import { optimizers } from "./optim.js";
 import { pooling } from "./pooling.js";
 import { sequence } from "./sequence.js";
 import { steps } from "./steps.js";
 
-const workloads: Workload[] = [...steps, ...sequence, ...optimizers, ...ops, ...conv, ...pooling];
+const workloads: Workload[] = [...steps, ...sequence, ...optimizers, ...ops, ...conv, ...pooling, ...loss, ...embedding];
 
 main(workloads);

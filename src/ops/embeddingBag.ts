@@ -1,14 +1,14 @@
 /** Sums, means and maxima of rows of a table over bags of indices. */
 import { INT32, INT64, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
-import { contiguous, fromTyped, full, toNumbers, toTyped } from "../tensor/raw.js";
+import { castTo, contiguous, fromTyped, full, toNumbers, toTyped } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { div, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { type EmbeddingOptions, embedding, paddingRow, renormRows } from "./embedding.js";
 import { checkedIndex, gather, indexAdd, indexSelect } from "./gather.js";
-import { reshape, unsqueeze } from "./view.js";
+import { narrow, reshape, unsqueeze } from "./view.js";
 
 /** What becomes of the rows of a bag. */
 export type BagMode = "sum" | "mean" | "max";
@@ -32,14 +32,14 @@ function bagsOf(
   input: Tensor,
   offsets: Tensor | null,
   includeLast: boolean,
-): { bags: number[]; count: number } {
+): { bags: Int32Array; count: number } {
   if (input.shape.length === 2) {
     if (offsets !== null)
       throw new ShapeError(
         `[${OP}] offsets are for a vector of indices: got a matrix, whose rows are the bags`,
       );
     const [count, size] = [input.shape[0] as number, input.shape[1] as number];
-    return { bags: Array.from({ length: input.numel }, (_, i) => Math.floor(i / size)), count };
+    return { bags: Int32Array.from({ length: input.numel }, (_, i) => Math.floor(i / size)), count };
   }
   if (input.shape.length !== 1)
     throw new ShapeError(`[${OP}] expected a vector or a matrix of indices, got shape ${show(input.shape)}`);
@@ -62,24 +62,19 @@ function bagsOf(
       `[${OP}] offsets ${show(starts)}: expected ascending from 0 to at most ${input.numel}, the number of indices`,
     );
   }
-  const bags: number[] = [];
-  for (let b = 0; b < count; b++)
-    for (let i = starts[b] as number; i < (ends[b] as number); i++) bags.push(b);
-  return { bags, count };
+  const bags = new Int32Array(input.numel);
+  for (let b = 0; b < count; b++) bags.fill(b, starts[b] as number, ends[b] as number);
+  return { bags: bags.subarray(0, ends[count - 1] ?? 0), count };
 }
 
-const vector = (values: readonly number[]): Tensor =>
-  fromTyped(
-    BigInt64Array.from(values, (v) => BigInt(v)),
-    [values.length],
-    INT64,
-  );
+/** Whole numbers as an int64 vector. */
+const vector = (values: Int32Array): Tensor => castTo(fromTyped(values, [values.length], INT32), INT64);
 
 /** The row that holds the maximum of each column of each bag (the first of equals), and which bags have any. */
 function largestRows(
   weight: Tensor,
-  rows: readonly number[],
-  bags: readonly number[],
+  rows: Int32Array,
+  bags: Int32Array,
   count: number,
 ): { rows: Tensor; filled: number[] } {
   const D = weight.shape[1] as number;
@@ -95,6 +90,18 @@ function largestRows(
     filled[b] = 1;
   });
   return { rows: fromTyped(best, [count, D], INT64), filled };
+}
+
+/** The bags of the indices that are not the padding, and their places; null for all places. */
+function withoutPadding(
+  index: Tensor,
+  bags: Int32Array,
+  padding: number,
+): { bags: Int32Array; places: Int32Array | null } {
+  if (padding < 0) return { bags, places: null };
+  const indices = toNumbers(index);
+  const places = Int32Array.from(bags.keys()).filter((i) => indices[i] !== padding);
+  return { bags: places.map((i) => bags[i] as number), places };
 }
 
 /** A constant column of numbers, of the dtype of `like`. */
@@ -135,30 +142,25 @@ export function embeddingBag(input: Tensor, weight: Tensor, options: EmbeddingBa
   if (options.maxNorm !== undefined && options.maxNorm !== null) {
     renormRows(weight, index, options.maxNorm, options.normType ?? 2);
   }
-  const indices = toNumbers(index);
-  const places = all.bags.flatMap((_, i) => (indices[i] === padding ? [] : [i]));
-  const rows = places.map((i) => indices[i] as number);
-  const bags = places.map((i) => all.bags[i] as number);
+  const { bags, places } = withoutPadding(index, all.bags, padding);
+  const flat = reshape(index, [index.numel]);
+  const rows = places === null ? narrow(flat, 0, 0, bags.length) : indexSelect(flat, 0, vector(places));
   const empty = full([all.count, weight.shape[1] as number], 0, weight.code);
-  if (rows.length === 0) return indexAdd(empty, 0, vector([]), embedding(vector([]), weight));
   if (mode === "max") {
-    const largest = largestRows(weight, rows, bags, all.count);
+    const largest = largestRows(weight, Int32Array.from(toNumbers(rows)), bags, all.count);
     return mul(gather(weight, 0, largest.rows), column(largest.filled, weight));
   }
-  let vectors = embedding(vector(rows), weight, { scaleGradByFreq });
+  let vectors = embedding(rows, weight, { scaleGradByFreq });
   if (perSampleWeights !== null) {
-    const factors = indexSelect(reshape(perSampleWeights, [-1]), 0, vector(places));
+    const given = reshape(perSampleWeights, [perSampleWeights.numel]);
+    const factors =
+      places === null ? narrow(given, 0, 0, bags.length) : indexSelect(given, 0, vector(places));
     vectors = mul(vectors, unsqueeze(factors, 1));
   }
   const sums = indexAdd(empty, 0, vector(bags), vectors);
   if (mode === "sum") return sums;
   const counts = new Array<number>(all.count).fill(0);
   for (const b of bags) counts[b] = (counts[b] as number) + 1;
-  return div(
-    sums,
-    column(
-      counts.map((n) => Math.max(1, n)),
-      weight,
-    ),
-  );
+  const divisors = counts.map((n) => Math.max(1, n));
+  return div(sums, column(divisors, weight));
 }
