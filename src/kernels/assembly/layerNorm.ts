@@ -36,10 +36,13 @@ function rowSum<T>(square: bool, x: P, n: I, shift: f64): f64 {
   return s;
 }
 
-/** Mean and rstd of one row, from its quick sums if these will do. */
+/**
+ * Mean and rstd of one row, from its quick sums if these will do; returns whether they did. Then the mean is within
+ * three deviations of the values, so that x r - mean r loses nothing that matters.
+ */
 // @ts-ignore: decorator
 @inline
-function rowStatistics<T>(x: P, mean: P, rstd: P, scratch: P, D: I, eps: f64): void {
+function rowStatistics<T>(x: P, mean: P, rstd: P, scratch: P, D: I, eps: f64): bool {
   let m: f64 = 0;
   if (sizeof<T>() == 4 && D >= FEW) {
     v128.store(scratch, f64x2.splat(0));
@@ -51,7 +54,7 @@ function rowStatistics<T>(x: P, mean: P, rstd: P, scratch: P, D: I, eps: f64): v
       m = mean == 0 ? 0 : sum / D;
       if (mean != 0) store<f64>(mean, m);
       store<f64>(rstd, 1 / Math.sqrt((square - m * sum) / D + eps));
-      return;
+      return true;
     }
   }
   if (mean != 0) {
@@ -61,30 +64,61 @@ function rowStatistics<T>(x: P, mean: P, rstd: P, scratch: P, D: I, eps: f64): v
     store<f64>(mean, m);
   }
   store<f64>(rstd, 1 / Math.sqrt(rowSum<T>(true, x, D, m) / D + eps));
+  return false;
 }
 
-/** y = ((x - high) - low) * r * w + b, mean = high + low. */
+/** The normalised vector: (x - high) r - low r with mean = high + low, or x r - mean r (`near`). */
 // @ts-ignore: decorator
 @inline
-function mapRow<T>(x: P, y: P, w: P, b: P, n: I, mean: f64, rstd: f64): void {
-  const high = v128.splat<T>(<T>mean);
-  const low = v128.splat<T>(<T>(mean - <f64>(<T>mean)));
+function normal<T>(near: bool, x: v128, high: v128, r: v128, shift: v128): v128 {
+  return v128.sub<T>(v128.mul<T>(near ? x : v128.sub<T>(x, high), r), shift);
+}
+
+/** Factors of a row, and of the elements. */
+// @ts-ignore: decorator
+@inline
+function mapLanes<T>(near: bool, hasWeight: bool, hasBias: bool, x: v128, w: P, b: P, high: v128, r: v128, shift: v128): v128 {
+  let v = normal<T>(near, x, high, r, shift);
+  if (hasWeight) v = v128.mul<T>(v, v128.load(w));
+  if (hasBias) v = v128.add<T>(v, v128.load(b));
+  return v;
+}
+
+// @ts-ignore: decorator
+@inline
+function mapRow<T>(near: bool, hasWeight: bool, hasBias: bool, x: P, y: P, w: P, b: P, n: I, mean: f64, rstd: f64): void {
+  const top = <f64>(<T>mean);
+  const high = v128.splat<T>(<T>top);
   const r = v128.splat<T>(<T>rstd);
+  const shift = v128.splat<T>(<T>(near ? mean * rstd : mean == top ? 0 : (mean - top) * rstd));
   let i = 0;
-  let o: P = 0;
-  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
-    v128.store(y + o, mapLanes<T>(x + o, w, b, o, high, low, r, lanes<T>()));
+  for (; i + 4 * lanes<T>() <= n; i += 4 * lanes<T>(), x += 64, y += 64, w += 64, b += 64) {
+    const v0 = mapLanes<T>(near, hasWeight, hasBias, v128.load(x), w, b, high, r, shift);
+    const v1 = mapLanes<T>(near, hasWeight, hasBias, v128.load(x, 16), w + 16, b + 16, high, r, shift);
+    const v2 = mapLanes<T>(near, hasWeight, hasBias, v128.load(x, 32), w + 32, b + 32, high, r, shift);
+    const v3 = mapLanes<T>(near, hasWeight, hasBias, v128.load(x, 48), w + 48, b + 48, high, r, shift);
+    v128.store(y, v0);
+    v128.store(y, v1, 16);
+    v128.store(y, v2, 32);
+    v128.store(y, v3, 48);
   }
-  if (i < n) storeSome<T>(y + o, mapLanes<T>(x + o, w, b, o, high, low, r, n - i), n - i);
+  for (; i + lanes<T>() <= n; i += lanes<T>(), x += 16, y += 16, w += 16, b += 16) {
+    v128.store(y, mapLanes<T>(near, hasWeight, hasBias, v128.load(x), w, b, high, r, shift));
+  }
+  if (i >= n) return;
+  let v = normal<T>(near, loadSome<T>(x, n - i), high, r, shift);
+  if (hasWeight) v = v128.mul<T>(v, loadSome<T>(w, n - i));
+  if (hasBias) v = v128.add<T>(v, loadSome<T>(b, n - i));
+  storeSome<T>(y, v, n - i);
 }
 
 // @ts-ignore: decorator
 @inline
-function mapLanes<T>(x: P, w: P, b: P, o: P, high: v128, low: v128, r: v128, k: I): v128 {
-  let y = v128.mul<T>(v128.sub<T>(v128.sub<T>(loadSome<T>(x, k), high), low), r);
-  if (w != 0) y = v128.mul<T>(y, loadSome<T>(w + o, k));
-  if (b != 0) y = v128.add<T>(y, loadSome<T>(b + o, k));
-  return y;
+function mapRowBy<T>(near: bool, x: P, y: P, w: P, b: P, n: I, mean: f64, rstd: f64): void {
+  if (w != 0 && b != 0) mapRow<T>(near, true, true, x, y, w, b, n, mean, rstd);
+  else if (w != 0) mapRow<T>(near, true, false, x, y, w, b, n, mean, rstd);
+  else if (b != 0) mapRow<T>(near, false, true, x, y, w, b, n, mean, rstd);
+  else mapRow<T>(near, false, false, x, y, w, b, n, mean, rstd);
 }
 
 // @ts-ignore: decorator
@@ -95,15 +129,17 @@ function forward<T>(x: P, y: P, mean: P, rstd: P, w: P, b: P, scratch: P, D: I, 
     const p = x + i * row;
     const m = mean == 0 ? <P>0 : mean + (i << 3);
     const r = rstd + (i << 3);
-    rowStatistics<T>(p, m, r, scratch, D, eps);
-    mapRow<T>(p, y + i * row, w, b, D, m == 0 ? 0 : load<f64>(m), load<f64>(r));
+    const near = rowStatistics<T>(p, m, r, scratch, D, eps);
+    const value = m == 0 ? 0 : load<f64>(m);
+    if (near) mapRowBy<T>(true, p, y + i * row, w, b, D, value, load<f64>(r));
+    else mapRowBy<T>(false, p, y + i * row, w, b, D, value, load<f64>(r));
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function weighted<T>(g: P, w: P, o: P): v128 {
-  return w == 0 ? v128.load(g + o) : v128.mul<T>(v128.load(g + o), v128.load(w + o));
+function times<T>(hasWeight: bool, g: v128, w: P): v128 {
+  return hasWeight ? v128.mul<T>(g, v128.load(w)) : g;
 }
 
 /** s = sum h, q = sum h (x - mean) with h = g w, in float64. */
@@ -137,33 +173,35 @@ function exactProducts<T>(x: P, g: P, w: P, D: I, mean: f64, s: P, q: P): void {
 /** The same by float32 lanes, eight elements at a time. */
 // @ts-ignore: decorator
 @inline
-function quickProducts(x: P, g: P, w: P, D: I, mean: f64, s: P, q: P): void {
+function quickProducts(hasWeight: bool, x: P, g: P, w: P, D: I, mean: f64, s: P, q: P): void {
   const near = <f32>mean;
   const m = f32x4.splat(near);
   let sums = f64x2.splat(0);
   let products = sums;
   let j = 0;
-  let o: P = 0;
-  for (; j + 16 <= D; j += 16, o += 64) {
-    const d0 = f32x4.sub(v128.load(x + o), m);
-    const d1 = f32x4.sub(v128.load(x + o, 16), m);
-    const d2 = f32x4.sub(v128.load(x + o, 32), m);
-    const d3 = f32x4.sub(v128.load(x + o, 48), m);
-    const h0 = weighted<f32>(g, w, o);
-    const h1 = weighted<f32>(g, w, o + 16);
-    const h2 = weighted<f32>(g, w, o + 32);
-    const h3 = weighted<f32>(g, w, o + 48);
+  let p = x;
+  let u = g;
+  let v = w;
+  for (; j + 16 <= D; j += 16, p += 64, u += 64, v += 64) {
+    const d0 = f32x4.sub(v128.load(p), m);
+    const d1 = f32x4.sub(v128.load(p, 16), m);
+    const d2 = f32x4.sub(v128.load(p, 32), m);
+    const d3 = f32x4.sub(v128.load(p, 48), m);
+    const h0 = times<f32>(hasWeight, v128.load(u), v);
+    const h1 = times<f32>(hasWeight, v128.load(u, 16), v + 16);
+    const h2 = times<f32>(hasWeight, v128.load(u, 32), v + 32);
+    const h3 = times<f32>(hasWeight, v128.load(u, 48), v + 48);
     const both = pair(sum4(h0, h1, h2, h3), dot4(h0, d0, h1, d1, h2, d2, h3, d3));
     sums = f64x2.add(sums, f64x2.promote_low_f32x4(both));
     products = f64x2.add(products, f64x2.promote_low_f32x4(upper(both)));
   }
   let sum = lanes2(sums);
   let product = lanes2(products);
-  for (; j < D; j++, o += 4) {
-    let h = <f64>load<f32>(g + o);
-    if (w != 0) h *= <f64>load<f32>(w + o);
+  for (; j < D; j++, p += 4, u += 4, v += 4) {
+    let h = <f64>load<f32>(u);
+    if (hasWeight) h *= <f64>load<f32>(v);
     sum += h;
-    product += h * (<f64>load<f32>(x + o) - <f64>near);
+    product += h * (<f64>load<f32>(p) - <f64>near);
   }
   if (fits(sum, product) || (product == 0 && sum - sum == 0)) {
     store<f64>(s, sum);
@@ -174,8 +212,10 @@ function quickProducts(x: P, g: P, w: P, D: I, mean: f64, s: P, q: P): void {
 /** With x^ = (x - mean) rstd: gx = rstd (h - E[h] - x^ E[h x^]); RMS norm has no E[h]. */
 // @ts-ignore: decorator
 @inline
-function backwardRow<T>(x: P, g: P, gx: P, centred: bool, mean: f64, rstd: f64, w: P, scratch: P, D: I): void {
-  if (sizeof<T>() == 4 && D >= FEW) quickProducts(x, g, w, D, mean, scratch, scratch + 8);
+function backwardRow<T>(
+  hasWeight: bool, x: P, g: P, gx: P, centred: bool, mean: f64, rstd: f64, w: P, scratch: P, D: I,
+): void {
+  if (sizeof<T>() == 4 && D >= FEW) quickProducts(hasWeight, x, g, w, D, mean, scratch, scratch + 8);
   else exactProducts<T>(x, g, w, D, mean, scratch, scratch + 8);
   const slope = (load<f64>(scratch, 8) / D) * rstd * rstd;
   const high = <f64>(<T>mean);
@@ -184,21 +224,30 @@ function backwardRow<T>(x: P, g: P, gx: P, centred: bool, mean: f64, rstd: f64, 
   const k = v128.splat<T>(<T>slope);
   const m = v128.splat<T>(<T>high);
   const r = v128.splat<T>(<T>rstd);
-  let o: P = 0;
   let j = 0;
-  for (; j + lanes<T>() <= D; j += lanes<T>(), o += 16) {
-    v128.store(gx + o, backLanes<T>(x + o, g + o, w, o, m, r, c, k, lanes<T>()));
+  for (; j + 4 * lanes<T>() <= D; j += 4 * lanes<T>(), x += 64, g += 64, gx += 64, w += 64) {
+    const v0 = through<T>(v128.load(x), times<T>(hasWeight, v128.load(g), w), m, r, c, k);
+    const v1 = through<T>(v128.load(x, 16), times<T>(hasWeight, v128.load(g, 16), w + 16), m, r, c, k);
+    const v2 = through<T>(v128.load(x, 32), times<T>(hasWeight, v128.load(g, 32), w + 32), m, r, c, k);
+    const v3 = through<T>(v128.load(x, 48), times<T>(hasWeight, v128.load(g, 48), w + 48), m, r, c, k);
+    v128.store(gx, v0);
+    v128.store(gx, v1, 16);
+    v128.store(gx, v2, 32);
+    v128.store(gx, v3, 48);
   }
-  if (j < D) storeSome<T>(gx + o, backLanes<T>(x + o, g + o, w, o, m, r, c, k, D - j), D - j);
+  for (; j + lanes<T>() <= D; j += lanes<T>(), x += 16, g += 16, gx += 16, w += 16) {
+    v128.store(gx, through<T>(v128.load(x), times<T>(hasWeight, v128.load(g), w), m, r, c, k));
+  }
+  if (j >= D) return;
+  let h = loadSome<T>(g, D - j);
+  if (hasWeight) h = v128.mul<T>(h, loadSome<T>(w, D - j));
+  storeSome<T>(gx, through<T>(loadSome<T>(x, D - j), h, m, r, c, k), D - j);
 }
 
 // @ts-ignore: decorator
 @inline
-function backLanes<T>(x: P, g: P, w: P, o: P, m: v128, r: v128, c: v128, k: v128, n: I): v128 {
-  let h = loadSome<T>(g, n);
-  if (w != 0) h = v128.mul<T>(h, loadSome<T>(w + o, n));
-  const d = v128.mul<T>(v128.sub<T>(loadSome<T>(x, n), m), k);
-  return v128.mul<T>(v128.sub<T>(v128.sub<T>(h, c), d), r);
+function through<T>(x: v128, h: v128, m: v128, r: v128, c: v128, k: v128): v128 {
+  return v128.mul<T>(v128.sub<T>(v128.sub<T>(h, c), v128.mul<T>(v128.sub<T>(x, m), k)), r);
 }
 
 /** For rows [i0, i1): high(mean), rstd and low(mean) rstd as T, BLOCK of each. */
@@ -221,26 +270,58 @@ function rowFactors<T>(mean: P, rstd: P, factors: P, i0: P, i1: P): void {
 @inline
 function addParamGrads<T>(x: P, g: P, factors: P, gw: P, gb: P, D: I, i0: P, i1: P): void {
   const row = <P>D * sizeof<T>();
-  let j = 0;
+  const next = BLOCK * sizeof<T>();
+  const width = lanes<T>();
+  const zero = v128.splat<T>(0);
   let o = i0 * row;
-  let a: P = 0;
-  for (; j < D; j += lanes<T>(), o += 16, a += lanes<T>() * 8) {
-    const n = min(lanes<T>(), D - j);
-    let sums = v128.splat<T>(0);
-    let products = sums;
+  let j = 0;
+  for (; j + 4 * width <= D; j += 4 * width, o += 64) {
+    let s0 = zero, s1 = zero, s2 = zero, s3 = zero;
+    let p0 = zero, p1 = zero, p2 = zero, p3 = zero;
+    let px = x + o;
+    let pg = g + o;
+    let f = factors;
+    for (let i = i0; i < i1; i++, px += row, pg += row, f += sizeof<T>()) {
+      const high = v128.load_splat<T>(f);
+      const r = v128.load_splat<T>(f + next);
+      const shift = v128.load_splat<T>(f + 2 * next);
+      const u0 = v128.load(pg), u1 = v128.load(pg, 16), u2 = v128.load(pg, 32), u3 = v128.load(pg, 48);
+      s0 = v128.add<T>(s0, u0);
+      s1 = v128.add<T>(s1, u1);
+      s2 = v128.add<T>(s2, u2);
+      s3 = v128.add<T>(s3, u3);
+      p0 = v128.add<T>(p0, v128.mul<T>(u0, normal<T>(false, v128.load(px), high, r, shift)));
+      p1 = v128.add<T>(p1, v128.mul<T>(u1, normal<T>(false, v128.load(px, 16), high, r, shift)));
+      p2 = v128.add<T>(p2, v128.mul<T>(u2, normal<T>(false, v128.load(px, 32), high, r, shift)));
+      p3 = v128.add<T>(p3, v128.mul<T>(u3, normal<T>(false, v128.load(px, 48), high, r, shift)));
+    }
+    const a = <P>j << 3;
+    const step = <P>width << 3;
+    addDoubles<T>(gw + a, p0, width);
+    addDoubles<T>(gw + a + step, p1, width);
+    addDoubles<T>(gw + a + 2 * step, p2, width);
+    addDoubles<T>(gw + a + 3 * step, p3, width);
+    addDoubles<T>(gb + a, s0, width);
+    addDoubles<T>(gb + a + step, s1, width);
+    addDoubles<T>(gb + a + 2 * step, s2, width);
+    addDoubles<T>(gb + a + 3 * step, s3, width);
+  }
+  for (; j < D; j += width, o += 16) {
+    const n = min(width, D - j);
+    let s0 = zero;
+    let p0 = zero;
     let at = o;
     let f = factors;
     for (let i = i0; i < i1; i++, at += row, f += sizeof<T>()) {
       const u = loadSome<T>(g + at, n);
-      const d = v128.sub<T>(loadSome<T>(x + at, n), v128.load_splat<T>(f));
-      const normal = v128.sub<T>(
-        v128.mul<T>(d, v128.load_splat<T>(f + BLOCK * sizeof<T>())), v128.load_splat<T>(f + 2 * BLOCK * sizeof<T>()),
+      const v = normal<T>(
+        false, loadSome<T>(x + at, n), v128.load_splat<T>(f), v128.load_splat<T>(f + next), v128.load_splat<T>(f + 2 * next),
       );
-      sums = v128.add<T>(sums, u);
-      products = v128.add<T>(products, v128.mul<T>(u, normal));
+      s0 = v128.add<T>(s0, u);
+      p0 = v128.add<T>(p0, v128.mul<T>(u, v));
     }
-    addDoubles<T>(gw + a, products, n);
-    addDoubles<T>(gb + a, sums, n);
+    addDoubles<T>(gw + (<P>j << 3), p0, n);
+    addDoubles<T>(gb + (<P>j << 3), s0, n);
   }
 }
 
@@ -272,8 +353,11 @@ function backward<T>(
   for (let from = <P>r0; from < <P>r1; from += BLOCK) {
     const to = min(from + BLOCK, <P>r1);
     for (let i = from; gx != 0 && i < to; i++) {
+      const o = i * row;
       const m: f64 = mean == 0 ? 0 : load<f64>(mean + (i << 3));
-      backwardRow<T>(x + i * row, g + i * row, gx + i * row, mean != 0, m, load<f64>(rstd + (i << 3)), w, scratch, D);
+      const r = load<f64>(rstd + (i << 3));
+      if (w != 0) backwardRow<T>(true, x + o, g + o, gx + o, mean != 0, m, r, w, scratch, D);
+      else backwardRow<T>(false, x + o, g + o, gx + o, mean != 0, m, r, w, scratch, D);
     }
     if (parts == 0) continue;
     rowFactors<T>(mean, rstd, scratch + 32, from, to);
