@@ -18,6 +18,18 @@ const SLAB = 256 * 1024;
 /** Storages from this size on are freed by finalization whenever the event loop turns. */
 const FINALIZED = 256 * 1024;
 
+/**
+ * What the finalizer holds of a large storage. Its callbacks wait for the event loop, and what they hold stays alive
+ * until then: so a ticket lets go of a region, and of its bytes, once the region is evicted.
+ */
+class Ticket {
+  region: Region | null;
+  constructor(region: Region) {
+    this.region = region;
+    region.ticket = this;
+  }
+}
+
 /** A piece of the heap: a slab of equal small blocks, or one large block. */
 export class Region {
   /** Address while resident, 0 once evicted. */
@@ -31,6 +43,8 @@ export class Region {
   tick: number;
   /** Bytes handed out so far (slabs). */
   used = 0;
+  /** What the finalizer holds. */
+  ticket: Ticket | null = null;
   /** Offsets of blocks freed explicitly (slabs). */
   free: number[] = [];
   constructor(ptr: number, size: number, block: number, tick: number) {
@@ -89,8 +103,8 @@ let recorder: Storage[] | null = null;
 
 const nothing = new Region(HEAP_BASE, 0, 0, 0);
 
-const finalizer = new FinalizationRegistry<Region>((region) => {
-  if (region.ptr !== 0) releaseRegion(region);
+const finalizer = new FinalizationRegistry<Ticket>(({ region }) => {
+  if (region !== null && region.ptr !== 0) releaseRegion(region);
 });
 const evictedFinalizer = new FinalizationRegistry<number>((bytes) => {
   evicted -= bytes;
@@ -191,6 +205,8 @@ function evict(region: Region): void {
   const copy = new Uint8Array(bytes);
   copy.set(mem.u8.subarray(region.ptr, region.ptr + bytes));
   releaseRegion(region);
+  if (region.ticket !== null) region.ticket.region = null;
+  region.ticket = null;
   region.data = copy;
   region.free = [];
   evicted += bytes;
@@ -267,7 +283,7 @@ export function allocate(nbytes: number): Storage {
   const storage = new Storage(nothing, 0, nbytes);
   if (nbytes > 0) {
     place(storage, nbytes);
-    if (nbytes >= FINALIZED) finalizer.register(storage, storage.region as Region, storage);
+    if (nbytes >= FINALIZED) finalizer.register(storage, new Ticket(storage.region as Region), storage);
   }
   if (recorder !== null) recorder.push(storage);
   return storage;
@@ -280,7 +296,7 @@ function restore(storage: Storage, from: Region): void {
   place(storage, storage.nbytes);
   const region = storage.region as Region;
   mem.u8.set(bytes, region.ptr + storage.offset);
-  if (storage.nbytes >= FINALIZED) finalizer.register(storage, region, storage);
+  if (storage.nbytes >= FINALIZED) finalizer.register(storage, new Ticket(region), storage);
   restoredSinceEviction += storage.nbytes;
 }
 
