@@ -115,12 +115,12 @@ export {
   HuberLoss,
   KLDivLoss,
   L1Loss,
-  Loss,
+  type Loss,
   MSELoss,
   NLLLoss,
   PoissonNLLLoss,
   SmoothL1Loss,
-  WeightedLoss,
+  type WeightedLoss,
 } from "./loss.js";
 export * from "./lossMargins.js";
 export { LPPool1d, LPPool2d, LPPool3d, LPPoolNd } from "./lpPooling.js";
