@@ -1,4 +1,4 @@
-/** All benches: `npm run bench -- [--json] [--only NAME] [--seconds N]`. Each bench file also runs by itself. */
+/** All benches: `npm run bench -- [--json] [--only NAME] [--seconds N]`. */
 import { conv } from "./conv.js";
 import { embedding } from "./embedding.js";
 import { main, type Workload } from "./harness.js";
@@ -9,6 +9,15 @@ import { pooling } from "./pooling.js";
 import { sequence } from "./sequence.js";
 import { steps } from "./steps.js";
 
-const workloads: Workload[] = [...steps, ...sequence, ...optimizers, ...ops, ...conv, ...pooling, ...loss, ...embedding];
+const workloads: Workload[] = [
+  ...steps,
+  ...sequence,
+  ...optimizers,
+  ...ops,
+  ...conv,
+  ...pooling,
+  ...loss,
+  ...embedding,
+];
 
 main(workloads);

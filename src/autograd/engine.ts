@@ -141,6 +141,12 @@ export class Pass {
     return this.captures === null || this.needed?.has(node) === true || this.captures.nodes.has(node);
   }
 
+  /** Whether a gradient along this edge leads to something that is asked for. */
+  private asksFor(edge: Node | Tensor | null): boolean {
+    if (edge === null) return false;
+    return edge instanceof Node ? this.visits(edge) : this.captures?.leaves.has(edge) === true;
+  }
+
   /** Whether a gradient of `t` may come up in this pass. */
   reaches(t: Tensor): boolean {
     if (t.node !== null) return this.visits(t.node as Node) && this.order.includes(t.node as Node);
@@ -260,6 +266,7 @@ export class Pass {
     let grads: InputGrads;
     try {
       if (node.preHooks !== null) this.runPreHooks(node, pending);
+      if (this.captures !== null) node.asked = node.edges.map((edge) => this.asksFor(edge));
       grads = node.multi
         ? (node.op as MultiOp<unknown>).backward(pending, node)
         : (node.op as Op<unknown>).backward(pending[0] as Tensor, node);
@@ -274,6 +281,7 @@ export class Pass {
       }
       throw error;
     } finally {
+      node.asked = null;
       if (owned) stopRecording(outer);
     }
     if (!this.create) for (const g of pending) if (g !== null) letGo(g.storage);

@@ -125,6 +125,8 @@ function applyFunction<Args extends unknown[], Out extends Tensor | Tensor[]>(
       return raw.map((t) => (inputs.includes(t) ? detached(t) : t));
     },
     backward: (grads, node) => {
+      const wanted = positions.map((_, k) => node.needs(k));
+      ctx.needsInputGrad = args.map((_, i) => wanted[positions.indexOf(i)] ?? false);
       const full = ctx.materialize ? grads.map((g, nr) => g ?? zerosOf(node, nr)) : grads;
       const given = fn.backward(ctx, ...(full as Tensor[]));
       const list = Array.isArray(given) ? given : [given];

@@ -109,6 +109,8 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   preHooks: NodePreHook[] | null = null;
   /** What hooks on saved tensors made of them, until the backward needs them. */
   packed: PackedTensors | null = null;
+  /** Inputs whose gradients the running pass asks for; null when it asks for all. */
+  asked: boolean[] | null = null;
   /** Pass that visited this node last. */
   mark = 0;
   /** Shapes and codes of the outputs. */
@@ -157,7 +159,7 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   }
 
   needs(i: number): boolean {
-    return this.edges[i] !== null;
+    return this.edges[i] !== null && this.asked?.[i] !== false;
   }
 
   /** Shape of input `i`. */

@@ -279,3 +279,22 @@ test("pictures of a graph", () => {
   expect(autograd.graphText(y)).toBe("n0: Sum [] -> n1\nn1: Mul [2] -> leaf2\nleaf2: leaf float64 [2]");
   expect(autograd.toDot(y)).toContain('n0 [label="Sum []", shape=box];');
 });
+
+test("grad computes only what was asked for", () => {
+  const [x, w] = [leaf([1, 2]), leaf([3, 4])];
+  const asked: boolean[][] = [];
+  class Watched extends autograd.Function {
+    static forward(ctx: autograd.FunctionContext, a: Tensor, b: Tensor): Tensor {
+      ctx.saveForBackward(a, b);
+      return a.mul(b);
+    }
+    static backward(ctx: autograd.FunctionContext, g: Tensor): (Tensor | null)[] {
+      const [a, b] = ctx.savedTensors as [Tensor, Tensor];
+      asked.push(ctx.needsInputGrad);
+      return [g.mul(b), g.mul(a)];
+    }
+  }
+  expect(grad(Watched.apply(x, w).sum(), x)[0]?.toArray()).toEqual([3, 4]);
+  expect(grad(x.mul(w).sum(), w)[0]?.toArray()).toEqual([1, 2]);
+  expect(asked).toEqual([[true, false]]);
+});
