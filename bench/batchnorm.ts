@@ -27,7 +27,7 @@ const SIZES: Readonly<Record<Rank, readonly (readonly number[])[]>> = {
   ],
 };
 
-function layerOf(rank: Rank, channels: number): nn.BatchNorm1d {
+function layerOf(rank: Rank, channels: number): nn.BatchNormBase {
   return new nn[`BatchNorm${rank}d`](channels);
 }
 

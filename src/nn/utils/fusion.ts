@@ -6,8 +6,8 @@ import { reshape } from "../../ops/view.js";
 import { nameOf } from "../../tensor/dtype.js";
 import { DTypeError, ShapeError, ValueError } from "../../tensor/errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
+import type { AnyModule } from "../base.js";
 import type { BatchNormBase } from "../batchnorm.js";
-import type { ConvNd } from "../conv.js";
 import { deepCopy } from "../copy.js";
 import type { Linear } from "../linear.js";
 import { Parameter } from "../parameter.js";
@@ -16,6 +16,13 @@ import { Parameter } from "../parameter.js";
 export interface FuseOptions {
   /** Whether the convolution is transposed, with weights (in, out / groups, ...) (default: false, or as the layer is). */
   transpose?: boolean;
+}
+
+/** A convolution layer, of either kind. */
+export interface Convolution extends AnyModule {
+  readonly transposed: boolean;
+  weight: Parameter;
+  bias: Parameter | null;
 }
 
 /** Factor and summand of batch norm in eval mode: y = x * scale + shift. */
@@ -155,7 +162,11 @@ function runningOf(op: string, layer: { training: boolean }, bn: BatchNormBase):
  * const x = randn([2, 3, 8, 8]);
  * allclose(both(x), bn(conv(x)), { atol: 1e-5 }); // true
  */
-export function fuseConvBnEval<M extends ConvNd>(conv: M, bn: BatchNormBase, options: FuseOptions = {}): M {
+export function fuseConvBnEval<M extends Convolution>(
+  conv: M,
+  bn: BatchNormBase,
+  options: FuseOptions = {},
+): M {
   const [mean, variance] = runningOf("fuseConvBnEval", conv, bn);
   const copy = deepCopy(conv);
   const transpose = options.transpose ?? conv.transposed;

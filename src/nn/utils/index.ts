@@ -7,6 +7,7 @@ export {
   type NormOptions,
 } from "./clip.js";
 export {
+  type Convolution,
   type FuseOptions,
   fuseConvBnEval,
   fuseConvBnWeights,

@@ -3,14 +3,16 @@ import { describe, expect, test } from "vitest";
 import { grad, nn, type Tensor } from "../../../src/index.js";
 import { errorOf, from, noise, type Outcome, referenceBatchNorm } from "./reference.js";
 
-const shapes = {
+const shapes: Readonly<
+  Record<"BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d", readonly (readonly number[])[]>
+> = {
   BatchNorm1d: [
     [5, 3],
     [4, 3, 6],
   ],
   BatchNorm2d: [[3, 4, 5, 2]],
   BatchNorm3d: [[2, 3, 4, 2, 3]],
-} as const;
+};
 
 type Layout = "contiguous" | "permuted" | "channels last" | "expanded gradient";
 
@@ -30,7 +32,7 @@ const momenta = [0.1, null, 0, 1] as const;
 const layouts: Layout[] = ["contiguous", "permuted", "channels last", "expanded gradient"];
 
 describe.each(["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"] as const)("%s", (name) => {
-  describe.each(shapes[name])("%j", (...shape) => {
+  describe.each(shapes[name].map((shape) => [shape]))("%j", (shape) => {
     for (const dtype of ["float32", "float64"] as const) {
       for (const affine of [true, false]) {
         for (const trackRunningStats of [true, false]) {

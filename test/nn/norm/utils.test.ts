@@ -32,7 +32,9 @@ function used<M extends nn.Module<[Tensor], Tensor>>(layer: M): M {
 }
 
 describe("fuseConvBnEval", () => {
-  const cases: Record<string, [() => nn.ConvNd, () => nn.BatchNormBase, number[]]> = {
+  const transposed = (from: number, to: number, groups = 1) =>
+    new nn.ConvTranspose2d(from, to, 3, { groups, ...f64 }) as unknown as nn.Conv2d;
+  const cases: Record<string, [() => nn.Module<[Tensor], Tensor>, () => nn.BatchNormBase, number[]]> = {
     Conv1d: [() => new nn.Conv1d(2, 4, 3, f64), () => new nn.BatchNorm1d(4, f64), [3, 2, 9]],
     "Conv2d in groups, without bias": [
       () => new nn.Conv2d(4, 6, 3, { groups: 2, bias: false, padding: 1, ...f64 }),
@@ -44,16 +46,8 @@ describe("fuseConvBnEval", () => {
       () => new nn.BatchNorm3d(3, { affine: false, eps: 0.1, ...f64 }),
       [1, 2, 3, 4, 3],
     ],
-    ConvTranspose2d: [
-      () => new nn.ConvTranspose2d(3, 4, 3, f64),
-      () => new nn.BatchNorm2d(4, f64),
-      [2, 3, 4, 4],
-    ],
-    "ConvTranspose2d in groups": [
-      () => new nn.ConvTranspose2d(4, 6, 3, { groups: 2, ...f64 }),
-      () => new nn.BatchNorm2d(6, f64),
-      [2, 4, 4, 4],
-    ],
+    ConvTranspose2d: [() => transposed(3, 4), () => new nn.BatchNorm2d(4, f64), [2, 3, 4, 4]],
+    "ConvTranspose2d in groups": [() => transposed(4, 6, 2), () => new nn.BatchNorm2d(6, f64), [2, 4, 4, 4]],
   };
   test.each(Object.entries(cases))("%s: one layer that does what the two did", (_, [conv, bn, shape]) => {
     const [first, second] = [used(conv() as unknown as nn.Conv2d), used(bn())];
