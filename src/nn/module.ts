@@ -36,8 +36,9 @@ export abstract class Module<Args extends unknown[] = [Tensor], Out = Tensor> ex
   /** Computes the output; called through the module itself, which runs the hooks as well. */
   abstract override forward(...args: Args): Out;
 
-  override registerForwardPreHook(
-    hook: ForwardPreHook<this, Args>,
+  // Generic in the arguments only so that a layer with more optional ones stays assignable to a plain Module.
+  override registerForwardPreHook<A extends unknown[] = Args>(
+    hook: ForwardPreHook<this, A>,
     options?: HookOptions & { withKwargs?: false },
   ): HookHandle;
   override registerForwardPreHook(
@@ -48,8 +49,8 @@ export abstract class Module<Args extends unknown[] = [Tensor], Out = Tensor> ex
     return super.registerForwardPreHook(hook as never, options as never);
   }
 
-  override registerForwardHook(
-    hook: ForwardHook<this, Args, Out>,
+  override registerForwardHook<A extends unknown[] = Args>(
+    hook: ForwardHook<this, A, Out>,
     options?: ForwardHookOptions & { withKwargs?: false },
   ): HookHandle;
   override registerForwardHook(
