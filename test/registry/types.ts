@@ -32,8 +32,13 @@ export interface OpEntry {
   readonly float32?: number;
 }
 
-/** Exports of the op files that are no ops: reading out, sampling, questions about shape or storage. */
+/**
+ * Exports of the op files that are no ops: reading out, sampling, questions about shape or storage; and the native
+ * norms, whose statistics carry no gradient (the norms themselves are tested with their layers).
+ */
 export type NotAnOp =
+  | "nativeBatchNorm"
+  | "nativeLayerNorm"
   | "asTensor"
   | "asarray"
   | "isFloatingPoint"
