@@ -19,6 +19,16 @@ function createProgram(): ts.Program {
   return ts.createProgram(files, { ...options, noEmit: true, skipLibCheck: true });
 }
 
+/** What can be given to a function or class. */
+export interface Arguments {
+  /** Names of the parameters. */
+  readonly positional: ReadonlySet<string>;
+  /** Names of the properties of options objects. */
+  readonly options: ReadonlySet<string>;
+  /** Whether it takes any number of arguments (`...tensors`). */
+  readonly rest: boolean;
+}
+
 /** Looks up declarations by the targets of names.txt, such as `nn.Conv2d`, `Tensor.add_` or `F.gelu`. */
 export class Declarations {
   private readonly program = createProgram();
@@ -52,7 +62,9 @@ export class Declarations {
     };
     const instance = rest.length > 0 ? instances[first] : undefined;
     let type: ts.Type | undefined;
-    if (instance !== undefined) {
+    if (first === "FunctionContext") {
+      type = this.typeAt("autograd.FunctionContext")?.getConstructSignatures()[0]?.getReturnType();
+    } else if (instance !== undefined) {
       const made = this.property(this.doors.get(instance[0]) as ts.Type, instance[1]);
       type = made?.getConstructSignatures()[0]?.getReturnType();
     } else if (first === "F") type = this.property(this.property(main, "nn") as ts.Type, "functional");
@@ -70,8 +82,8 @@ export class Declarations {
     }
   }
 
-  /** Names of the parameters, and of the properties of options objects; null where nothing can be called. */
-  argumentsOf(path: string): { positional: ReadonlySet<string>; options: ReadonlySet<string> } | null {
+  /** What can be given to what is at a path; null where nothing can be called. */
+  argumentsOf(path: string): Arguments | null {
     const type = this.typeAt(path);
     if (type === undefined) return null;
     const isClass = /^[A-Z]/.test(path.split(".").at(-1) ?? "");
@@ -79,10 +91,17 @@ export class Declarations {
     if (signatures.length === 0) return null;
     const positional = new Set<string>();
     const options = new Set<string>();
+    let rest = false;
     for (const signature of signatures) {
       for (const parameter of signature.parameters) {
         const type = this.checker.getTypeOfSymbol(parameter);
         positional.add(parameter.name);
+        const declared = parameter.valueDeclaration;
+        rest ||=
+          declared !== undefined &&
+          ts.isParameter(declared) &&
+          declared.dotDotDotToken !== undefined &&
+          (type.isUnion() ? type.types : [type]).some((part) => this.checker.isArrayType(part));
         // A rest parameter of a method made from a function is a tuple with the function's names.
         for (const part of type.isUnion() ? type.types : [type]) {
           if (!this.checker.isTupleType(part)) continue;
@@ -97,6 +116,6 @@ export class Declarations {
         this.optionNames(type, options);
       }
     }
-    return { positional, options };
+    return { positional, options, rest };
   }
 }

@@ -11,9 +11,9 @@ function partsOf(entry: Entry, path: string, declarations: Declarations): { call
   const args: string[] = [];
   const options: string[] = [];
   const lost: string[] = [];
-  for (const { name, python, optional } of parametersOf(entry)) {
+  for (const { name, python, optional, variadic } of parametersOf(entry)) {
     const here = [name, python].find((n) => known?.options.has(n));
-    if (!optional) args.push(name);
+    if (!optional) args.push(variadic && known?.rest === true ? `...${name}` : name);
     else if (here !== undefined) options.push(here);
     else if (known?.positional.has(name)) args.push(`${name}?`);
     else lost.push(name);

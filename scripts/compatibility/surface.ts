@@ -168,6 +168,8 @@ export interface Parameter {
   /** As PyTorch writes it. */
   readonly python: string;
   readonly optional: boolean;
+  /** `*name`: takes all that follow. */
+  readonly variadic: boolean;
 }
 
 /** The parameters of an entry's signature that mean something here. */
@@ -177,7 +179,14 @@ export function parametersOf(entry: Entry): Parameter[] {
     const match = /^(\*{0,2})(\w+)(=.*)?$/s.exec(part.trim());
     const name = match?.[2];
     if (name === undefined || match?.[1] === "**" || DROPPED.has(name)) return [];
-    return [{ name: camelCase(name), python: name, optional: match?.[3] !== undefined }];
+    return [
+      {
+        name: camelCase(name),
+        python: name,
+        optional: match?.[3] !== undefined,
+        variadic: match?.[1] === "*",
+      },
+    ];
   });
 }
 
@@ -186,7 +195,10 @@ export const spoken = (path: string): string =>
   path
     .replace(/^Tensor\./, "x.")
     .replace(/^Module\./, "module.")
-    .replace(/^Optimizer\./, "optimizer.");
+    .replace(/^Optimizer\./, "optimizer.")
+    .replace(/^FunctionContext\./, "ctx.")
+    .replace(/^Generator\./, "generator.")
+    .replace(/^Dataset\./, "dataset.");
 
 function find(entry: Entry): Finding {
   const targets = entry.targets.length > 0 ? entry.targets : [expected(entry.name)];
