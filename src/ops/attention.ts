@@ -43,7 +43,7 @@ interface Call {
   readonly pieces: number;
 }
 
-function plan(q: Tensor, k: Tensor, v: Tensor, { isCausal, mask }: AttentionAttrs): Call {
+function plan(q: Tensor, v: Tensor, { isCausal, mask }: AttentionAttrs): Call {
   const [batch, L, E] = q.shape as [number, number, number];
   const [S, Ev] = v.shape.slice(1) as [number, number];
   const steps =
@@ -94,7 +94,7 @@ const attentionOp = defineOp<AttentionAttrs>({
     const lse = empty([batch, L], x.code);
     ctx.keep(lse);
     if (out.numel === 0) return out;
-    const call = plan(...list, attrs);
+    const call = plan(x, values, attrs);
     const mask = attrs.mask === null ? 0 : ptr(attrs.mask);
     // Scratch is allocated last: the pointers hold until the next op.
     overBatch(FORWARD, x.code, call, [...list.map(ptr), mask, ptr(out), ptr(lse)], attrs.scale);
@@ -109,7 +109,7 @@ const attentionOp = defineOp<AttentionAttrs>({
     const grads = list.map((t) => empty(t.shape, t.code));
     const [x] = list;
     if (n.output().numel === 0) return list.map((t) => full(t.shape, 0, t.code));
-    const call = plan(...list, n.attrs);
+    const call = plan(x, list[2], n.attrs);
     const mask = n.attrs.mask === null ? 0 : ptr(n.attrs.mask);
     const rest = [n.output(), n.extra[0] as Tensor, compact(g), ...grads].map(ptr);
     overBatch(BACKWARD, x.code, call, [...list.map(ptr), mask, ...rest], n.attrs.scale);

@@ -7,4 +7,11 @@ import { reductions } from "./reductions.js";
 import { shapes } from "./shapes.js";
 import type { Registry } from "./types.js";
 
-export const registry: Registry = { ...counting, ...indexing, ...linalg, ...pointwise, ...reductions, ...shapes };
+export const registry: Registry = {
+  ...counting,
+  ...indexing,
+  ...linalg,
+  ...pointwise,
+  ...reductions,
+  ...shapes,
+};
