@@ -1,7 +1,10 @@
 /** All benches: `npm run bench -- [--json] [--only NAME] [--seconds N]`. */
+
+import { batchnorm } from "./batchnorm.js";
 import { conv } from "./conv.js";
 import { embedding } from "./embedding.js";
 import { main, type Workload } from "./harness.js";
+import { layernorm } from "./layernorm.js";
 import { loss } from "./loss.js";
 import { ops } from "./ops.js";
 import { optimizers } from "./optim.js";
