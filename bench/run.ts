@@ -21,6 +21,8 @@ const workloads: Workload[] = [
   ...pooling,
   ...loss,
   ...embedding,
+  ...batchnorm,
+  ...layernorm,
 ];
 
 main(workloads);
