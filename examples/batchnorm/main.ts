@@ -96,7 +96,7 @@ function study(name: string, batchNorm: boolean, data: Data, options: OptionValu
   };
   const bar = new ProgressBar(name.padEnd(17), options.steps);
   while (run.losses.length < options.steps) {
-    for (const [x, y] of loader as Iterable<[Tensor, Tensor]>) {
+    for (const [x, y] of loader) {
       const loss = nn.functional.crossEntropy(model(x), y);
       optimizer.zeroGrad();
       loss.backward();
@@ -121,7 +121,7 @@ function study(name: string, batchNorm: boolean, data: Data, options: OptionValu
 }
 
 interface Data {
-  train: TensorDataset;
+  train: TensorDataset<[Tensor, Tensor]>;
   testImages: Tensor;
   testLabels: Tensor;
 }

@@ -101,7 +101,7 @@ export function train(options: OptionValues<typeof OPTIONS>): { losses: number[]
   for (let epoch = 1; epoch <= options.epochs; epoch++) {
     const bar = new ProgressBar(`epoch ${epoch}/${options.epochs}`, loader.length);
     let [sum, step, seen] = [0, 0, 0];
-    for (const [x] of loader as Iterable<[Tensor]>) {
+    for (const [x] of loader) {
       const loss = negativeElbo(x, model(x));
       optimizer.zeroGrad();
       loss.backward();

@@ -529,6 +529,9 @@ export interface GradOptions extends BackwardOptions {
   cut?: boolean;
 }
 
+/** One gradient for each input: a tuple where the inputs are given as one, or one by one. */
+export type GradsOf<I, G = Tensor> = I extends readonly unknown[] ? { -readonly [K in keyof I]: G } : [G];
+
 /**
  * Gradients of the sum of `outputs` with respect to `inputs`, returned and not accumulated.
  * Source: `torch.autograd.grad`.
@@ -537,21 +540,21 @@ export interface GradOptions extends BackwardOptions {
  * const [g] = grad(x.mul(x).mul(x), x, { createGraph: true }); // 27
  * grad(g, x)[0].item(); // 18
  */
-export function grad(
+export function grad<const I extends GradTarget | readonly GradTarget[]>(
   outputs: Tensor | readonly Tensor[],
-  inputs: GradTarget | readonly GradTarget[],
+  inputs: I,
   options: GradOptions & { allowUnused: true },
-): (Tensor | null)[];
-export function grad(
+): GradsOf<I, Tensor | null>;
+export function grad<const I extends GradTarget | readonly GradTarget[]>(
   outputs: Tensor | readonly Tensor[],
-  inputs: GradTarget | readonly GradTarget[],
+  inputs: I,
   options?: GradOptions,
-): Tensor[];
+): GradsOf<I>;
 export function grad(
   outputs: Tensor | readonly Tensor[],
   inputs: GradTarget | readonly GradTarget[],
   options: GradOptions = {},
-): (Tensor | null)[] {
+): unknown {
   const wanted = listOf(inputs);
   const captures: Captures = {
     leaves: new Map(),

@@ -3,6 +3,7 @@ export {
   type BackwardOptions,
   backward,
   type GradOptions,
+  type GradsOf,
   type GradTarget,
   grad,
 } from "./engine.js";

@@ -32,10 +32,10 @@ export abstract class IterableDataset<T = unknown> implements Iterable<T> {
  * const data = new TensorDataset(randn([10, 3]), arange(10));
  * data.length; // 10
  */
-export class TensorDataset extends Dataset<Tensor[]> {
-  readonly tensors: readonly Tensor[];
+export class TensorDataset<T extends Tensor[] = Tensor[]> extends Dataset<T> {
+  readonly tensors: Readonly<T>;
 
-  constructor(...tensors: Tensor[]) {
+  constructor(...tensors: T) {
     super();
     const sizes = tensors.map((t) => t.shape[0]);
     if (tensors.length === 0 || sizes.some((n) => n === undefined || n !== sizes[0])) {
@@ -50,13 +50,13 @@ export class TensorDataset extends Dataset<Tensor[]> {
     return this.tensors[0]?.shape[0] ?? 0;
   }
 
-  get(index: number): Tensor[] {
-    return this.tensors.map((t) => select(t, 0, index));
+  get(index: number): T {
+    return this.tensors.map((t) => select(t, 0, index)) as T;
   }
 
-  override getBatch(indices: readonly number[]): Tensor[] {
+  override getBatch(indices: readonly number[]): T {
     const at = tensor(indices, { dtype: "int64" });
-    return this.tensors.map((t) => indexSelect(t, 0, at));
+    return this.tensors.map((t) => indexSelect(t, 0, at)) as T;
   }
 }
 

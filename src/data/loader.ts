@@ -65,7 +65,7 @@ export interface DataLoaderOptions<B> {
  * for (const [x, y] of new DataLoader(data, { batchSize: 4, shuffle: true })) sizes.push(x.shape[0]);
  * sizes; // [4, 4, 2]
  */
-export class DataLoader<T = unknown, B = T extends Tensor[] ? Tensor[] : unknown>
+export class DataLoader<T = unknown, B = T extends Tensor[] ? T : unknown>
   implements Iterable<B>, AsyncIterable<B>
 {
   readonly dataset: Dataset<T> | IterableDataset<T>;
