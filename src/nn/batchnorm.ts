@@ -153,8 +153,6 @@ export function checkRank(layer: string, x: Tensor, allowed: readonly number[], 
  * or those of the batch where there are none. Source: `torch.nn.modules.batchnorm._BatchNorm`.
  */
 export abstract class BatchNormBase extends NormBase {
-  static readonly pure = true;
-
   forward(x: Tensor): Tensor {
     this._checkInputDim(x);
     this._checkChannels(x);
@@ -192,6 +190,8 @@ const BATCH_STATISTICS =
  * layer(randn([8, 3])).shape; // [8, 3]
  */
 export class BatchNorm1d extends BatchNormBase {
+  static readonly pure = true;
+
   protected _checkInputDim(x: Tensor): void {
     checkRank(this._getName(), x, [2, 3], "(N, C) or (N, C, L)");
   }
@@ -203,6 +203,8 @@ export class BatchNorm1d extends BatchNormBase {
  * new BatchNorm2d(3)(randn([2, 3, 4, 4])).shape; // [2, 3, 4, 4]
  */
 export class BatchNorm2d extends BatchNormBase {
+  static readonly pure = true;
+
   protected _checkInputDim(x: Tensor): void {
     checkRank(this._getName(), x, [4], "(N, C, H, W)");
   }
@@ -210,6 +212,8 @@ export class BatchNorm2d extends BatchNormBase {
 
 /** Batch normalization of (N, C, D, H, W): see {@link BatchNorm1d}. Source: `torch.nn.BatchNorm3d`. */
 export class BatchNorm3d extends BatchNormBase {
+  static readonly pure = true;
+
   protected _checkInputDim(x: Tensor): void {
     checkRank(this._getName(), x, [5], "(N, C, D, H, W)");
   }
