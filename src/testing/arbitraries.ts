@@ -69,7 +69,9 @@ export interface Arbitraries {
   value(options?: ValueOptions): Arbitrary<number>;
   /** Tensors. */
   tensor(options?: TensorOptions): Arbitrary<Tensor>;
-  /** Several tensors (default two) whose shapes broadcast with one another. */
+  /** Two tensors whose shapes broadcast with one another. */
+  broadcastableTensors(options?: Omit<TensorOptions, "shape"> & { count?: 2 }): Arbitrary<[Tensor, Tensor]>;
+  /** Several tensors whose shapes broadcast with one another. */
   broadcastableTensors(options?: Omit<TensorOptions, "shape"> & { count?: number }): Arbitrary<Tensor[]>;
   /** Dimensions of a tensor with `ndim` of them, in any order: each once, counted from either end. */
   permutation(ndim: number): Arbitrary<number[]>;
@@ -225,7 +227,7 @@ export function arbitraries(fc: FastCheck): Arbitraries {
 
   const broadcastableTensors = (options: Omit<TensorOptions, "shape"> & { count?: number } = {}) =>
     broadcastableShapes(options).chain((shapes: number[][]) =>
-      fc.tuple(...shapes.map((s) => ofShape(s, options))).map((list: Tensor[]) => list),
+      fc.tuple(...shapes.map((s) => ofShape(s, options))).map((list: Tensor[]) => list as [Tensor, Tensor]),
     );
 
   return { shape, broadcastableShapes, value, tensor: tensorOf, broadcastableTensors, permutation };
