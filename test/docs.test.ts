@@ -9,6 +9,7 @@ import * as nn from "kindling/nn";
 import * as optim from "kindling/optim";
 import * as testing from "kindling/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { compileSnippets } from "./docs/compile.js";
 import {
   agrees,
   instrument,
@@ -111,11 +112,14 @@ function suite(title: string, snippets: Snippet[]): void {
   });
 }
 
-suite(
-  "pages",
-  read(
-    pages.filter((p) => p.endsWith(".md")),
-    snippetsOfPage,
-  ),
+const ofPages = read(
+  pages.filter((p) => p.endsWith(".md")),
+  snippetsOfPage,
 );
+suite("pages", ofPages);
 suite("docstrings", read(sources, snippetsOfSource));
+
+test("the snippets of the pages compile in a strict project", () => {
+  const shown = ofPages.filter((snippet) => !snippet.skip);
+  expect(compileSnippets(root, shown, doors)).toEqual([]);
+});
