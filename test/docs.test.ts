@@ -1,5 +1,5 @@
 /** Runs the code of README.md, docs/*.md and the @example blocks of docstrings, and checks what its comments claim. */
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import * as kindling from "kindling";
@@ -122,4 +122,31 @@ suite("docstrings", read(sources, snippetsOfSource));
 test("the snippets of the pages compile in a strict project", () => {
   const shown = ofPages.filter((snippet) => !snippet.skip);
   expect(compileSnippets(root, shown, doors)).toEqual([]);
+});
+
+/** The anchor of a heading, as GitHub makes it. */
+const anchorOf = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}_ -]/gu, "")
+    .replaceAll(" ", "-");
+
+test("links between the pages lead somewhere", () => {
+  const broken = pages
+    .filter((p) => p.endsWith(".md") && existsSync(join(root, p)))
+    .flatMap((page) => {
+      const text = readFileSync(join(root, page), "utf8").replaceAll(/```.*?```/gs, "");
+      return [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = ""]) => {
+        if (/^[a-z]+:/.test(link)) return [];
+        const [path = "", anchor] = link.split("#");
+        const target = path === "" ? join(root, page) : resolve(root, page, "..", path);
+        if (!existsSync(target)) return [`${page}: ${link}`];
+        if (anchor === undefined) return [];
+        const headings = [...readFileSync(target, "utf8").matchAll(/^#+ (.*)$/gm)].map((m) =>
+          anchorOf(m[1] as string),
+        );
+        return headings.includes(anchor) ? [] : [`${page}: ${link}`];
+      });
+    });
+  expect(broken).toEqual([]);
 });
