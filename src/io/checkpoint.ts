@@ -13,7 +13,9 @@ import { load, loadMetadata, save } from "./safetensors.js";
 
 /** Anything with a state dict: modules, optimizers, schedulers, early stopping. */
 export interface Stateful {
+  /** What is to be saved: tensors, numbers, strings, lists and plain objects. */
   stateDict(): unknown;
+  /** Takes it back, all or nothing. */
   loadStateDict(state: never): unknown;
 }
 

@@ -17,10 +17,14 @@ export interface AdadeltaOptions extends CommonOptions {
   weightDecay: number;
 }
 
-interface AdadeltaState {
+/** What Adadelta keeps of a parameter. */
+export interface AdadeltaState {
   [key: string]: StateValue;
+  /** Updates so far. */
   step: number;
+  /** Mean of squared gradients. */
   squareAvg: Tensor;
+  /** Mean of squared steps. */
   accDelta: Tensor;
 }
 

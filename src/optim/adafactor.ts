@@ -25,13 +25,16 @@ export interface AdafactorOptions extends RateOptions {
   maximize: boolean;
 }
 
-interface AdafactorState {
+/** What Adafactor keeps of a parameter. */
+export interface AdafactorState {
   [key: string]: StateValue;
+  /** Updates so far. */
   step: number;
-  /** Of matrices: mean squares along rows and columns. */
+  /** Of matrices: mean squares of the rows. */
   rowVar: Tensor | null;
+  /** Of matrices: mean squares of the columns. */
   colVar: Tensor | null;
-  /** Of vectors and scalars. */
+  /** Of vectors and scalars: mean squares. */
   variance: Tensor | null;
 }
 

@@ -19,9 +19,12 @@ export interface AdagradOptions extends CommonOptions {
   eps: number;
 }
 
-interface AdagradState {
+/** What Adagrad keeps of a parameter. */
+export interface AdagradState {
   [key: string]: StateValue;
+  /** Updates so far. */
   step: number;
+  /** Sum of squared gradients. */
   sum: Tensor;
 }
 

@@ -27,10 +27,14 @@ export interface AdamOptions extends CommonOptions {
   decoupledWeightDecay: boolean;
 }
 
-interface AdamState {
+/** What Adam keeps of a parameter: its step count, both moments, and with amsgrad the largest second one. */
+export interface AdamState {
   [key: string]: StateValue;
+  /** Updates so far. */
   step: number;
+  /** Mean of the gradients. */
   expAvg: Tensor;
+  /** Mean of their squares. */
   expAvgSq: Tensor;
   /** With amsgrad only. */
   maxExpAvgSq: Tensor | null;

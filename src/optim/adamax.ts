@@ -24,10 +24,14 @@ export interface AdamaxOptions extends CommonOptions {
   weightDecay: number;
 }
 
-interface AdamaxState {
+/** What Adamax keeps of a parameter. */
+export interface AdamaxState {
   [key: string]: StateValue;
+  /** Updates so far. */
   step: number;
+  /** Mean of the gradients. */
   expAvg: Tensor;
+  /** Weighted largest absolute gradient. */
   expInf: Tensor;
 }
 

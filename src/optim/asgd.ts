@@ -20,8 +20,10 @@ export interface ASGDOptions extends CommonOptions {
   weightDecay: number;
 }
 
-interface ASGDState {
+/** What ASGD keeps of a parameter. */
+export interface ASGDState {
   [key: string]: StateValue;
+  /** Updates so far. */
   step: number;
   /** Rate of the next step. */
   eta: number;

@@ -22,10 +22,15 @@ export interface EarlyStoppingOptions {
 
 /** The saved form of {@link EarlyStopping}. */
 export interface EarlyStoppingState {
+  /** The best metric. */
   best: number | null;
+  /** Its epoch. */
   best_epoch: number;
+  /** The last epoch seen. */
   last_epoch: number;
+  /** Epochs since the best one. */
   num_bad_epochs: number;
+  /** The weights of the best epoch, if they are kept. */
   weights: StateDict | null;
 }
 
@@ -37,8 +42,11 @@ export interface EarlyStoppingState {
  * stopping.best; // 0.5
  */
 export class EarlyStopping {
+  /** Epochs without improvement that are let pass. */
   readonly patience: number;
+  /** Least change that is an improvement. */
   readonly minDelta: number;
+  /** Whether the metric should fall or rise. */
   readonly mode: "min" | "max";
   /** The best metric so far; null before the first. */
   best: number | null = null;
@@ -99,6 +107,7 @@ export class EarlyStopping {
     this.model.loadStateDict(this.weights);
   }
 
+  /** What was seen so far, for checkpoints. */
   stateDict(): EarlyStoppingState {
     const {
       best,
@@ -110,6 +119,7 @@ export class EarlyStopping {
     return { best, best_epoch, last_epoch, num_bad_epochs, weights };
   }
 
+  /** Goes on from a saved state. */
   loadStateDict(state: Readonly<EarlyStoppingState>): void {
     this.best = state.best;
     this.bestEpoch = state.best_epoch;

@@ -22,8 +22,11 @@ export interface CommonOptions extends RateOptions {
 
 /** Options that choose between PyTorch's implementations: taken for the sake of ported scripts, without effect. */
 export interface ImplementationOptions {
+  /** Lists of tensors at once: always, here. */
   foreach?: boolean | null;
+  /** One kernel for an update: always, here. */
   fused?: boolean | null;
+  /** For CUDA graphs. */
   capturable?: boolean;
 }
 

@@ -4,7 +4,7 @@ import type { AnyOptimizer, OptimizerStateDict } from "./optimizer.js";
 
 /** What a hook returns that changes nothing. */
 // biome-ignore lint/suspicious/noConfusingVoidType: so that a hook needs no return
-type Nothing = undefined | void;
+export type Nothing = undefined | void;
 
 /** The arguments of `step`: the closure, if there is one. */
 export type StepArgs = readonly [closure?: () => unknown];

@@ -1,10 +1,10 @@
 /** The optimizers' door. */
-export { Adadelta, type AdadeltaOptions } from "./adadelta.js";
-export { Adafactor, type AdafactorOptions } from "./adafactor.js";
-export { Adagrad, type AdagradOptions } from "./adagrad.js";
-export { Adam, type AdamOptions, AdamW } from "./adam.js";
-export { Adamax, type AdamaxOptions } from "./adamax.js";
-export { ASGD, type ASGDOptions } from "./asgd.js";
+export { Adadelta, type AdadeltaOptions, type AdadeltaState } from "./adadelta.js";
+export { Adafactor, type AdafactorOptions, type AdafactorState } from "./adafactor.js";
+export { Adagrad, type AdagradOptions, type AdagradState } from "./adagrad.js";
+export { Adam, type AdamOptions, type AdamState, AdamW } from "./adam.js";
+export { Adamax, type AdamaxOptions, type AdamaxState } from "./adamax.js";
+export { ASGD, type ASGDOptions, type ASGDState } from "./asgd.js";
 export { EarlyStopping, type EarlyStoppingOptions, type EarlyStoppingState } from "./earlyStopping.js";
 export type {
   CommonOptions,
@@ -19,6 +19,7 @@ export type {
 export {
   type LoadStateDictPostHook,
   type LoadStateDictPreHook,
+  type Nothing,
   registerOptimizerStepPostHook,
   registerOptimizerStepPreHook,
   type StateDictPostHook,
@@ -28,10 +29,10 @@ export {
   type StepPostHook,
   type StepPreHook,
 } from "./hooks.js";
-export { LBFGS, type LBFGSOptions } from "./lbfgs.js";
+export { LBFGS, type LBFGSOptions, type LBFGSState } from "./lbfgs.js";
 export * as lrScheduler from "./lrScheduler/index.js";
-export { Muon, type MuonOptions } from "./muon.js";
-export { NAdam, type NAdamOptions } from "./nadam.js";
+export { Muon, type MuonOptions, type MuonState } from "./muon.js";
+export { NAdam, type NAdamOptions, type NAdamState } from "./nadam.js";
 export {
   type AnyOptimizer,
   Optimizer,
@@ -40,8 +41,8 @@ export {
   type SavedState,
   type StateValue,
 } from "./optimizer.js";
-export { RAdam, type RAdamOptions } from "./radam.js";
-export { RMSprop, type RMSpropOptions } from "./rmsprop.js";
-export { Rprop, type RpropOptions } from "./rprop.js";
-export { SGD, type SGDOptions } from "./sgd.js";
+export { RAdam, type RAdamOptions, type RAdamState } from "./radam.js";
+export { RMSprop, type RMSpropOptions, type RMSpropState } from "./rmsprop.js";
+export { Rprop, type RpropOptions, type RpropState } from "./rprop.js";
+export { SGD, type SGDOptions, type SGDState } from "./sgd.js";
 export * as swaUtils from "./swaUtils.js";

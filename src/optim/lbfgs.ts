@@ -33,20 +33,27 @@ export interface LBFGSOptions extends RateOptions {
 }
 
 /** State of all parameters together, kept with the first of them. */
-interface LBFGSState {
+export interface LBFGSState {
   [key: string]: StateValue;
+  /** Evaluations of the closure so far. */
   funcEvals: number;
+  /** Iterations so far. */
   nIter: number;
-  /** Direction and length of the last step. */
+  /** Direction of the last step. */
   d: Tensor | null;
+  /** Its length. */
   t: number | null;
-  /** Changes of the gradient, steps, and the inverses of their products. */
+  /** Changes of the gradient. */
   oldDirs: Tensor[];
+  /** Steps. */
   oldStps: Tensor[];
+  /** Inverses of the products of both. */
   ro: number[];
   /** Scale of the first approximation of the inverse Hessian. */
   hDiag: number | null;
+  /** The gradient before the last step. */
   prevFlatGrad: Tensor | null;
+  /** The loss before the last step. */
   prevLoss: number | null;
 }
 
@@ -250,6 +257,7 @@ export class LBFGS extends Optimizer<LBFGSOptions, LBFGSState> {
     s.hDiag = round(ys / dot(y, y));
   }
 
+  /** @internal */
   protected override saveState(state: LBFGSState): SavedState {
     const saved: SavedState = {};
     for (const [field, value] of Object.entries(state)) {
@@ -258,6 +266,7 @@ export class LBFGS extends Optimizer<LBFGSOptions, LBFGSState> {
     return saved;
   }
 
+  /** @internal */
   protected override readState(
     _param: Tensor,
     o: LBFGSOptions,

@@ -26,8 +26,10 @@ export interface MuonOptions extends RateOptions {
   adjustLrFn: "original" | "match_rms_adamw" | null;
 }
 
-interface MuonState {
+/** What Muon keeps of a parameter. */
+export interface MuonState {
   [key: string]: StateValue;
+  /** Mean of the gradients. */
   momentumBuffer: Tensor;
 }
 

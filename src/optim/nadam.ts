@@ -14,12 +14,16 @@ export interface NAdamOptions extends Omit<AdamOptions, "amsgrad"> {
   momentumDecay: number;
 }
 
-interface NAdamState {
+/** What NAdam keeps of a parameter. */
+export interface NAdamState {
   [key: string]: StateValue;
+  /** Updates so far. */
   step: number;
   /** Product of the momenta so far. */
   muProduct: number;
+  /** Mean of the gradients. */
   expAvg: Tensor;
+  /** Mean of their squares. */
   expAvgSq: Tensor;
 }
 

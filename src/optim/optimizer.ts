@@ -274,12 +274,12 @@ export abstract class Optimizer<O extends RateOptions, S extends ParamState = Pa
     for (const hook of this.loadPost.list) hook(this);
   }
 
-  /** One parameter's state as it is saved. */
+  /** @internal One parameter's state as it is saved. */
   protected saveState(state: S): SavedState {
     return StateReader.save(state);
   }
 
-  /** One parameter's state from its saved form, checked against what `init` makes. */
+  /** @internal One parameter's state from its saved form, checked against what `init` makes. */
   protected readState(param: Tensor, group: O, saved: SavedState, reader: StateReader<O>): ParamState {
     return reader.readLike(this.init(param, group), param, saved);
   }

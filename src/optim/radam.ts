@@ -8,10 +8,14 @@ import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
 /** Options of {@link RAdam}: those of Adam without amsgrad. */
 export type RAdamOptions = Omit<AdamOptions, "amsgrad">;
 
-interface RAdamState {
+/** What RAdam keeps of a parameter. */
+export interface RAdamState {
   [key: string]: StateValue;
+  /** Updates so far. */
   step: number;
+  /** Mean of the gradients. */
   expAvg: Tensor;
+  /** Mean of their squares. */
   expAvgSq: Tensor;
 }
 

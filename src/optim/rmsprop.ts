@@ -21,9 +21,12 @@ export interface RMSpropOptions extends CommonOptions {
   centered: boolean;
 }
 
-interface RMSpropState {
+/** What RMSprop keeps of a parameter. */
+export interface RMSpropState {
   [key: string]: StateValue;
+  /** Updates so far. */
   step: number;
+  /** Mean of squared gradients. */
   squareAvg: Tensor;
   /** With momentum only. */
   momentumBuffer: Tensor | null;

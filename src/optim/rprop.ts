@@ -15,10 +15,14 @@ export interface RpropOptions extends CommonOptions {
   stepSizes: readonly [number, number];
 }
 
-interface RpropState {
+/** What Rprop keeps of a parameter. */
+export interface RpropState {
   [key: string]: StateValue;
+  /** Updates so far. */
   step: number;
+  /** The last gradient. */
   prev: Tensor;
+  /** The step of each weight. */
   stepSize: Tensor;
 }
 

@@ -19,7 +19,8 @@ export interface SGDOptions extends CommonOptions {
   nesterov: boolean;
 }
 
-interface SGDState {
+/** What SGD keeps of a parameter: the momentum. */
+export interface SGDState {
   [key: string]: StateValue;
   /** Null before the first step, and without momentum. */
   momentumBuffer: Tensor | null;

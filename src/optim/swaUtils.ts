@@ -32,6 +32,7 @@ export interface AveragedModelOptions {
   multiAvgFn?: MultiAvgFn | null;
   /** Average the buffers too, in place of copying them (default false). */
   useBuffers?: boolean;
+  /** Where the copy lives: there is one place. */
   device?: "cpu" | null;
 }
 
@@ -80,6 +81,7 @@ export class AveragedModel<
   Out,
   M extends Module<Args, Out> = Module<Args, Out>,
 > extends Module<Args, Out> {
+  /** The copy that holds the averages. */
   readonly module: M;
   /** How many models were averaged. */
   readonly nAveraged: Tensor;

@@ -131,8 +131,11 @@ export class CyclicLR extends WithMomentum {
 
 /** Options of {@link OneCycleLR}; the length is `totalSteps`, or `epochs` times `stepsPerEpoch`. */
 export interface OneCycleOptions extends SchedulerOptions {
+  /** Steps in all. */
   totalSteps?: number | null;
+  /** Epochs, with `stepsPerEpoch`. */
   epochs?: number | null;
+  /** Batches in an epoch. */
   stepsPerEpoch?: number | null;
   /** Part of the steps in which the rate goes up (default 0.3). */
   pctStart?: number;

@@ -65,6 +65,7 @@ function renamed(value: unknown, rename: (name: string) => string): unknown {
  * }
  */
 export abstract class LRScheduler {
+  /** The optimizer whose rates are set. */
   readonly optimizer!: AnyOptimizer;
   /** Rates of the groups before any scheduler changed them. */
   baseLrs: number[] = [];
