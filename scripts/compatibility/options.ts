@@ -94,7 +94,8 @@ export class Declarations {
     let rest = false;
     for (const signature of signatures) {
       for (const parameter of signature.parameters) {
-        const type = this.checker.getTypeOfSymbol(parameter);
+        const own = this.checker.getTypeOfSymbol(parameter);
+        const type = this.checker.getBaseConstraintOfType(own) ?? own;
         positional.add(parameter.name);
         const declared = parameter.valueDeclaration;
         rest ||=
