@@ -136,7 +136,8 @@ export abstract class ConvNd<Args extends [Tensor, ...unknown[]] = [Tensor]> ext
 
   override extraRepr(): string {
     const parts = [`${this.inChannels}, ${this.outChannels}`];
-    const add = (name: string, value: unknown) => parts.push(`${name}=${showValue(value)}`);
+    const add = (name: string, value: unknown) =>
+      parts.push(`${name}=${typeof value === "string" ? value : showValue(value)}`);
     const differs = (list: readonly number[] | string, from: number) =>
       typeof list === "string" || list.some((n) => n !== from);
     add("kernelSize", this.kernelSize);

@@ -9,7 +9,6 @@ import { type Sizes, sizesOf } from "../ops/spatial.js";
 import { show, ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { Module } from "./module.js";
-import { showOptions } from "./print.js";
 
 /** What fractional max pooling layers share. */
 export abstract class FractionalMaxPoolNd<R extends boolean = false> extends Module<
@@ -42,11 +41,6 @@ export abstract class FractionalMaxPoolNd<R extends boolean = false> extends Mod
     this.outputRatio = ratio;
     this.returnIndices = (options.returnIndices ?? false) as R;
     this._randomSamples = this.registerBuffer("_randomSamples", options._randomSamples ?? null);
-  }
-
-  override extraRepr(): string {
-    const { kernelSize, outputSize, outputRatio } = this;
-    return showOptions(outputSize === null ? { kernelSize, outputRatio } : { kernelSize, outputSize });
   }
 }
 

@@ -1,5 +1,6 @@
 /** Losses with margins as modules. */
 import type { Tensor } from "../tensor/tensor.js";
+import { PairwiseDistance } from "./distance.js";
 import * as F from "./functional/loss.js";
 import { checkReduction, Loss, WeightedLoss } from "./loss.js";
 import { Module } from "./module.js";
@@ -120,12 +121,12 @@ export class TripletMarginLoss extends LossOfThree<[anchor: Tensor, positive: Te
 export class TripletMarginWithDistanceLoss extends LossOfThree<
   [anchor: Tensor, positive: Tensor, negative: Tensor]
 > {
-  distanceFunction: F.DistanceFunction | null;
+  distanceFunction: F.DistanceFunction;
   readonly swap: boolean;
 
   constructor(options: F.TripletMarginWithDistanceOptions = {}) {
     super(options, 1);
-    this.distanceFunction = options.distanceFunction ?? null;
+    this.distanceFunction = options.distanceFunction ?? new PairwiseDistance();
     this.swap = options.swap ?? false;
   }
 

@@ -109,7 +109,9 @@ export class AvgPool1d extends AvgPoolNd {
   static readonly pure = true;
 
   constructor(kernelSize: Sizes, stride?: Sizes | null | AvgPool1dOptions, options?: AvgPool1dOptions) {
-    super(kernelSize, strideAndOptions(stride, options));
+    const o = strideAndOptions(stride, options);
+    const list = (size: Sizes) => (typeof size === "number" ? [size] : size);
+    super(list(kernelSize), { ...o, stride: list(o.stride ?? kernelSize), padding: list(o.padding ?? 0) });
   }
 
   forward(input: Tensor): Tensor {

@@ -224,6 +224,8 @@ function doubleBackwardComposed(
   const row = [1, C, ...x.shape.slice(2).map(() => 1)];
   const { count } = channelsOf(x.shape);
   const [weight, v, vWeight, vBias] = named(rest, attrs.has);
+  // The mean of nothing is NaN; there is nothing to differentiate.
+  if (x.numel === 0) return [mul(g, 0), mul(x, 0), weight ? mul(weight, 0) : null];
   const [w, vw, vb] = [weight, vWeight, vBias].map((t, i) => (t ? reshape(t, row) : i === 0 ? 1 : 0));
   const dims = row.flatMap((_, d) => (d === 1 ? [] : [d]));
   const E = (t: Tensor) => meanOf(t, dims, { keepdim: true });

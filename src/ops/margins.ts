@@ -126,11 +126,18 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
   if (target.numel !== N || target.shape.length > 1) checkIndices(op, target, single ? [] : [N]);
   checkIndices(op, target, target.shape);
   const t = reshape(target, [N]);
+  const classes = toNumbers(t);
+  const bad = classes.findIndex((c) => c < 0 || c >= C);
+  if (bad >= 0) {
+    throw new IndexError(
+      `[${op}] target ${classes[bad]} at index [${bad}] is out of range: expected 0 to ${C - 1}`,
+    );
+  }
   const z = positivePart(add(sub(margin, gather(x, 1, unsqueeze(t, 1))), x));
   const raised = p === 1 ? z : square(z);
   const others = maskOf([N, C], x.code, (mask) => {
     mask.fill(1);
-    toNumbers(t).forEach((c, n) => {
+    classes.forEach((c, n) => {
       mask[n * C + c] = 0;
     });
   });

@@ -381,11 +381,11 @@ describe("layers", () => {
         bias: false,
         paddingMode: "circular",
       }),
-      "Conv2d(4, 8, kernelSize=(3, 5), stride=(2, 2), padding=(1, 2), dilation=(2, 2), groups=4, bias=false, paddingMode='circular')",
+      "Conv2d(4, 8, kernelSize=(3, 5), stride=(2, 2), padding=(1, 2), dilation=(2, 2), groups=4, bias=false, paddingMode=circular)",
     ],
     [
       new nn.Conv2d(1, 1, 3, { padding: "same" }),
-      "Conv2d(1, 1, kernelSize=(3, 3), stride=(1, 1), padding='same')",
+      "Conv2d(1, 1, kernelSize=(3, 3), stride=(1, 1), padding=same)",
     ],
     [
       new nn.ConvTranspose2d(2, 4, 3, { stride: 2, outputPadding: 1 }),
