@@ -2,39 +2,70 @@
 // p parameter, g gradient, n elements; state arrays follow. Scalars are rounded to the element type once.
 // flags: 1 maximize, then per optimizer. Elementwise, so threads may split anywhere.
 import { lanes } from "./lanes";
-import { addDiv, gradient, mix, mixSquare, splat } from "./optimTerms";
+import { addDiv, gradient, MAXIMIZE, mix, mixSquare, splat } from "./optimTerms";
 import { loadSome, storeSome } from "./wide";
 
 type P = usize;
 type I = i32;
 
-/** buf may be null when momentum is 0. flags: 2 nesterov, 4 first step (buf = gradient). */
+/** How a step of SGD goes: the flags, and which of its parts there are. */
+const NESTEROV = 2;
+const FIRST = 4;
+const MOMENTUM = 8;
+const DECAY = 16;
+
+/** One vector; `how` folds away where it is constant. */
 // @ts-ignore: decorator
 @inline
 function sgdStep<T>(
-  p: P, g: P, buf: P, k: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
+  p: P, g: P, buf: P, k: I, minusRate: v128, momentum: v128, fresh: v128, decay: v128, how: I,
 ): void {
   const w = loadSome<T>(p, k);
-  let d = gradient<T>(g, w, k, decay, flags);
-  if (momentum != 0) {
-    const b = flags & 4 ? d : mix<T>(momentum, loadSome<T>(buf, k), 1 - dampening, d);
+  let d = loadSome<T>(g, k);
+  if (how & MAXIMIZE) d = v128.neg<T>(d);
+  if (how & DECAY) d = v128.add<T>(d, v128.mul<T>(decay, w));
+  if (how & MOMENTUM) {
+    let b = d;
+    if (!(how & FIRST)) b = v128.add<T>(v128.mul<T>(loadSome<T>(buf, k), momentum), v128.mul<T>(fresh, d));
     storeSome<T>(buf, b, k);
-    d = flags & 2 ? v128.add<T>(d, v128.mul<T>(splat<T>(momentum), b)) : b;
+    d = how & NESTEROV ? v128.add<T>(d, v128.mul<T>(momentum, b)) : b;
   }
-  storeSome<T>(p, v128.add<T>(w, v128.mul<T>(splat<T>(-lr), d)), k);
+  storeSome<T>(p, v128.add<T>(w, v128.mul<T>(minusRate, d)), k);
 }
 
+/** Four vectors in a turn: twice as fast as one, since the loop itself costs as much as a step. */
+// @ts-ignore: decorator
+@inline
+function sgdLoop<T>(
+  p: P, g: P, buf: P, n: I, minusRate: v128, momentum: v128, fresh: v128, decay: v128, how: I,
+): void {
+  let left = n;
+  for (; left >= 4 * lanes<T>(); left -= 4 * lanes<T>(), p += 64, g += 64, buf += 64) {
+    sgdStep<T>(p, g, buf, lanes<T>(), minusRate, momentum, fresh, decay, how);
+    sgdStep<T>(p + 16, g + 16, buf + 16, lanes<T>(), minusRate, momentum, fresh, decay, how);
+    sgdStep<T>(p + 32, g + 32, buf + 32, lanes<T>(), minusRate, momentum, fresh, decay, how);
+    sgdStep<T>(p + 48, g + 48, buf + 48, lanes<T>(), minusRate, momentum, fresh, decay, how);
+  }
+  for (; left > 0; left -= lanes<T>(), p += 16, g += 16, buf += 16) {
+    sgdStep<T>(p, g, buf, left < lanes<T>() ? left : lanes<T>(), minusRate, momentum, fresh, decay, how);
+  }
+}
+
+/** buf may be null when momentum is 0. flags: 2 nesterov, 4 first step (buf = gradient). */
 // @ts-ignore: decorator
 @inline
 function sgd<T>(
   p: P, g: P, buf: P, n: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
 ): void {
-  let i = 0;
-  let o: P = 0;
-  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
-    sgdStep<T>(p + o, g + o, buf == 0 ? 0 : buf + o, lanes<T>(), lr, momentum, dampening, decay, flags);
-  }
-  if (i < n) sgdStep<T>(p + o, g + o, buf == 0 ? 0 : buf + o, n - i, lr, momentum, dampening, decay, flags);
+  const how = (momentum != 0 ? (flags & 7) | MOMENTUM : flags & 1) | (decay != 0 ? DECAY : 0);
+  const rate = splat<T>(-lr);
+  const m = splat<T>(momentum);
+  const fresh = splat<T>(1 - dampening);
+  const wd = splat<T>(decay);
+  if (how == 0) sgdLoop<T>(p, g, buf, n, rate, m, fresh, wd, 0);
+  else if (how == MOMENTUM) sgdLoop<T>(p, g, buf, n, rate, m, fresh, wd, MOMENTUM);
+  else if (how == (MOMENTUM | DECAY)) sgdLoop<T>(p, g, buf, n, rate, m, fresh, wd, MOMENTUM | DECAY);
+  else sgdLoop<T>(p, g, buf, n, rate, m, fresh, wd, how);
 }
 export function sgd_f32(
   p: P, g: P, buf: P, n: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,

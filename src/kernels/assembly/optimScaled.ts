@@ -180,28 +180,50 @@ export function rprop_f64(
   rprop<f64>(p, g, prev, step, n, etaMinus, etaPlus, low, high, flags);
 }
 
+/** `last`: mu is 1, so that the average is the parameter. */
+// @ts-ignore: decorator
+@inline
+function asgdStep<T>(
+  p: P, g: P, ax: P, k: I, keep: v128, minusEta: v128, mu: v128, decay: f64, flags: I, last: bool,
+): void {
+  let w = loadSome<T>(p, k);
+  const d = gradient<T>(g, w, k, decay, flags);
+  w = v128.add<T>(v128.mul<T>(w, keep), v128.mul<T>(minusEta, d));
+  storeSome<T>(p, w, k);
+  if (last) storeSome<T>(ax, w, k);
+  else {
+    const a = loadSome<T>(ax, k);
+    storeSome<T>(ax, v128.add<T>(a, v128.mul<T>(v128.sub<T>(w, a), mu)), k);
+  }
+}
+
+/** Four vectors in a turn, as in SGD. */
+// @ts-ignore: decorator
+@inline
+function asgdLoop<T>(
+  p: P, g: P, ax: P, n: I, keep: v128, minusEta: v128, mu: v128, decay: f64, flags: I, last: bool,
+): void {
+  let left = n;
+  for (; left >= 4 * lanes<T>(); left -= 4 * lanes<T>(), p += 64, g += 64, ax += 64) {
+    asgdStep<T>(p, g, ax, lanes<T>(), keep, minusEta, mu, decay, flags, last);
+    asgdStep<T>(p + 16, g + 16, ax + 16, lanes<T>(), keep, minusEta, mu, decay, flags, last);
+    asgdStep<T>(p + 32, g + 32, ax + 32, lanes<T>(), keep, minusEta, mu, decay, flags, last);
+    asgdStep<T>(p + 48, g + 48, ax + 48, lanes<T>(), keep, minusEta, mu, decay, flags, last);
+  }
+  for (; left > 0; left -= lanes<T>(), p += 16, g += 16, ax += 16) {
+    asgdStep<T>(p, g, ax, left < lanes<T>() ? left : lanes<T>(), keep, minusEta, mu, decay, flags, last);
+  }
+}
+
 /** ax: the averaged parameter, eta and mu of this step. */
 // @ts-ignore: decorator
 @inline
-function asgdStep<T>(p: P, g: P, ax: P, k: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I): void {
-  let w = loadSome<T>(p, k);
-  const d = gradient<T>(g, w, k, decay, flags);
-  w = v128.mul<T>(w, splat<T>(1 - lambd * eta));
-  w = v128.add<T>(w, v128.mul<T>(splat<T>(-eta), d));
-  storeSome<T>(p, w, k);
-  const a = loadSome<T>(ax, k);
-  storeSome<T>(ax, mu == 1 ? w : v128.add<T>(a, v128.mul<T>(v128.sub<T>(w, a), splat<T>(mu))), k);
-}
-
-// @ts-ignore: decorator
-@inline
 function asgd<T>(p: P, g: P, ax: P, n: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I): void {
-  let i = 0;
-  let o: P = 0;
-  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
-    asgdStep<T>(p + o, g + o, ax + o, lanes<T>(), lambd, eta, mu, decay, flags);
-  }
-  if (i < n) asgdStep<T>(p + o, g + o, ax + o, n - i, lambd, eta, mu, decay, flags);
+  const keep = splat<T>(1 - lambd * eta);
+  const minusEta = splat<T>(-eta);
+  if (mu == 1 && decay == 0 && flags == 0) asgdLoop<T>(p, g, ax, n, keep, minusEta, splat<T>(mu), 0, 0, true);
+  else if (mu == 1) asgdLoop<T>(p, g, ax, n, keep, minusEta, splat<T>(mu), decay, flags, true);
+  else asgdLoop<T>(p, g, ax, n, keep, minusEta, splat<T>(mu), decay, flags, false);
 }
 export function asgd_f32(p: P, g: P, ax: P, n: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I): void {
   asgd<f32>(p, g, ax, n, lambd, eta, mu, decay, flags);

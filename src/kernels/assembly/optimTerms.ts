@@ -1,7 +1,8 @@
 // The pieces that PyTorch's optimizer formulas share, a vector at a time, in its order of operations.
 import { loadSome } from "./wide";
 
-const MAXIMIZE = 1;
+/** Flag of all optimizers: ascend. */
+export const MAXIMIZE = 1;
 
 // @ts-ignore: decorator
 @inline
