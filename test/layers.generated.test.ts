@@ -56,14 +56,24 @@ function same(got: readonly Tensor[], expected: readonly Tensor[]): void {
   });
 }
 
-/** The layer in float64 with the leaves that it is differentiated by: arguments first, then parameters. */
-function underTest(sample: LayerSample): { leaves: Tensor[]; f: (...leaves: Tensor[]) => Tensor[] } {
-  const layer = build(sample).double();
-  const args = sample.inputs();
-  call(layer, args);
-  const leaves = [...tensorsIn(args).filter((t) => t.requiresGrad), ...layer.parameters()];
-  // The check shifts the leaves where they are, so the function need not take them from its arguments.
-  return { leaves, f: () => call(layer, args).filter((t) => isFloating(t)) };
+/** Something to differentiate: leaves, and a function of them. */
+interface UnderTest {
+  readonly leaves: Tensor[];
+  readonly f: (...leaves: Tensor[]) => Tensor[];
+}
+
+/** The layer in float64 in each mode that matters, by its floating arguments and its parameters; none without them. */
+function underTest(entry: LayerEntry, sample: LayerSample): UnderTest[] {
+  return (entry.trainEvalDiffer === true ? [true, false] : [true]).flatMap((mode) => {
+    const layer = build(sample).double();
+    const args = sample.inputs();
+    // One call in training first: lazy layers get their weights, norms their statistics.
+    call(layer, args);
+    layer.train(mode);
+    const leaves = [...tensorsIn(args).filter((t) => t.requiresGrad), ...layer.parameters()];
+    // The check shifts the leaves where they are, so the function need not take them from its arguments.
+    return leaves.length === 0 ? [] : [{ leaves, f: () => call(layer, args).filter(isFloating) }];
+  });
 }
 
 const sizeOf = (leaves: readonly Tensor[]) => leaves.reduce((n, t) => n + t.numel, 0);
@@ -74,28 +84,29 @@ function spread(t: Tensor): Tensor {
 }
 
 const checks: Record<LayerCheck, (name: string, entry: LayerEntry, sample: LayerSample) => void> = {
-  gradcheck: (name, _, sample) => {
-    const { leaves, f } = underTest(sample);
-    if (leaves.length === 0) return;
-    expect(f().some((t) => t.requiresGrad)).toBe(true);
-    gradcheck(f, leaves, { name, fastMode: sizeOf(leaves) > WHOLE });
+  gradcheck: (name, entry, sample) => {
+    for (const { leaves, f } of underTest(entry, sample)) {
+      expect(f().some((t) => t.requiresGrad)).toBe(true);
+      gradcheck(f, leaves, { name, fastMode: sizeOf(leaves) > WHOLE });
+    }
   },
-  gradgradcheck: (name, _, sample) => {
-    const { leaves, f } = underTest(sample);
-    if (leaves.length > 0) gradgradcheck(f, leaves, undefined, { name, fastMode: true });
+  gradgradcheck: (name, entry, sample) => {
+    for (const { leaves, f } of underTest(entry, sample)) {
+      gradgradcheck(f, leaves, undefined, { name, fastMode: true });
+    }
   },
-  thirdOrder: (name, _, sample) => {
-    const { leaves, f } = underTest(sample);
-    if (leaves.length === 0) return;
-    const outs = f();
-    manualSeed(3);
-    const v = outs.map((t) => t.detach().clone().uniform_(-1, 1).requiresGrad_());
-    // The gradient as a function of the leaves and of the cotangents, which are leaves too.
-    const gradient = () => {
-      const found = grad(f(), leaves, { gradOutputs: v, createGraph: true, allowUnused: true });
-      return found.filter((g) => g !== null);
-    };
-    gradgradcheck(gradient, [...leaves, ...v], undefined, { name: `gradient of ${name}`, fastMode: true });
+  thirdOrder: (name, entry, sample) => {
+    for (const { leaves, f } of underTest(entry, sample)) {
+      const outs = f();
+      manualSeed(3);
+      const v = outs.map((t) => t.detach().clone().uniform_(-1, 1).requiresGrad_());
+      // The gradient as a function of the leaves and of the cotangents, which are leaves too.
+      const gradient = () => {
+        const found = grad(f(), leaves, { gradOutputs: v, createGraph: true, allowUnused: true });
+        return found.filter((g) => g !== null);
+      };
+      gradgradcheck(gradient, [...leaves, ...v], undefined, { name: `gradient of ${name}`, fastMode: true });
+    }
   },
   stateDict: (_, __, sample) => {
     const layer = build(sample).double();

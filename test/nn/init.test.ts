@@ -1,8 +1,10 @@
 /** Initial values, dropout masks and the init functions: those of PyTorch for the same seed (fixtures/initial.py). */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { empty, manualSeed, nn, type Tensor, tensor } from "../../src/index.js";
+import { arange, empty, manualSeed, nn, rand, Tensor, tensor, zeros } from "../../src/index.js";
 import { toField } from "../../src/nn/naming.js";
+import { layers } from "../registry/layers/index.js";
+import type { LayerName } from "../registry/layers/types.js";
 
 interface Digest {
   shape: number[];
@@ -13,8 +15,15 @@ interface Call {
   name: string;
   options: Record<string, unknown>;
 }
+interface LayerCall extends Call {
+  args: unknown[];
+  /** Shape of the input that gives a lazy layer its weights. */
+  input?: number[];
+  state: Record<string, Digest>;
+}
 interface Fixture {
-  layers: (Call & { args: unknown[]; state: Record<string, Digest> })[];
+  layers: LayerCall[];
+  lazy: LayerCall[];
   inits: (Call & { shape: number[]; args: number[]; values: number[] })[];
   random: (Call & { shape: number[]; values: number[] })[];
   gains: Record<nn.init.Nonlinearity, number>;
@@ -47,11 +56,13 @@ type Build = new (...args: unknown[]) => nn.Module;
 type Fn = (...args: unknown[]) => Tensor;
 
 describe("a new layer has PyTorch's weights", () => {
-  for (const call of fixture.layers) {
+  for (const call of [...fixture.layers, ...fixture.lazy]) {
     test(`${call.name}(${JSON.stringify(call.args).slice(1, -1)}) ${JSON.stringify(call.options)}`, () => {
       manualSeed(3);
       const Layer = (nn as unknown as Record<string, Build>)[call.name] as Build;
-      const state = new Layer(...call.args, ...optionsOf(call)).stateDict();
+      const layer = new Layer(...call.args, ...optionsOf(call));
+      if (call.input !== undefined) layer.eval()(zeros(call.input));
+      const state = layer.stateDict();
       expect(Object.keys(state)).toEqual(Object.keys(call.state));
       for (const [key, { shape, head, sum }] of Object.entries(call.state)) {
         const values = numbers(state[key] as Tensor);
@@ -61,6 +72,22 @@ describe("a new layer has PyTorch's weights", () => {
       }
     });
   }
+
+  /** Layers with parameters that the fixture does not hold, each with the reason. */
+  const elsewhere: Partial<Record<LayerName, string>> = {
+    RMSNorm: "newer than the PyTorch that recorded the fixture; its weights are ones",
+    Sequential: "has the weights of its layers",
+    TransformerDecoder: "has copies of its layer; Transformer is recorded",
+    TransformerEncoder: "has copies of its layer; Transformer is recorded",
+  };
+
+  test("no layer with parameters is left out", () => {
+    const recorded = new Set([...fixture.layers, ...fixture.lazy].map((call) => call.name));
+    for (const [name, { samples }] of Object.entries(layers)) {
+      const learns = Object.values(samples).some(({ make }) => [...make().parameters()].length > 0);
+      if (learns) expect([name, recorded.has(name)]).toEqual([name, !(name in elsewhere)]);
+    }
+  });
 });
 
 describe("nn.init gives PyTorch's values", () => {
@@ -119,5 +146,44 @@ describe("random functions draw as PyTorch does", () => {
     expect(numbers(nn.functional.dropout(x, 1))).toEqual([0, 0, 0, 0]);
     const inplace = tensor([1, 2]).to("float32");
     expect(nn.functional.dropout(inplace, { p: 1, inplace: true })).toBe(inplace);
+  });
+});
+
+interface SeededCall extends Call {
+  args: unknown[];
+  inputs: number[][];
+  outputs: Digest[];
+  /** The draw that follows. */
+  next: number;
+}
+
+describe("layers that draw while training give PyTorch's outputs for the same seed (fixtures/seeded.py)", () => {
+  const path = new URL("../fixtures/seeded.json", import.meta.url);
+  const calls = JSON.parse(readFileSync(path, "utf8")) as SeededCall[];
+  const ramp = (shape: number[], step: number) =>
+    arange(
+      shape.reduce((a, b) => a * b, 1),
+      { dtype: "float64" },
+    )
+      .mul(step)
+      .remainder(2)
+      .sub(0.9)
+      .reshape(shape);
+
+  test.each(calls)("$name $options on $inputs", (call) => {
+    manualSeed(3);
+    const Layer = (nn as unknown as Record<string, Build>)[call.name] as Build;
+    const layer = new Layer(...call.args, ...optionsOf(call)).double();
+    manualSeed(5);
+    const inputs = call.inputs.map((shape, i) => ramp(shape, 0.37 + 0.1 * i));
+    const out: unknown = (layer as unknown as (...args: unknown[]) => unknown)(...inputs);
+    const outs = [out].flat(2).filter((t): t is Tensor => t instanceof Tensor);
+    expect(outs.map((t) => t.shape)).toEqual(call.outputs.map(({ shape }) => shape));
+    call.outputs.forEach(({ head, sum }, i) => {
+      const values = numbers(outs[i] as Tensor);
+      close(values.slice(0, 6), head, 1e-12);
+      close([values.reduce((a, b) => a + b, 0)], [sum], 1e-11);
+    });
+    expect(rand([1]).item()).toBe(call.next);
   });
 });
