@@ -23,6 +23,8 @@ export const EPOCH = 48;
 export const SLEEPERS = 49;
 /** 1 + the call that trapped in a worker, 0 if none; its text is at ERROR_TEXT. */
 export const FAILED = 50;
+/** Pages of the memory after its last growth, 0 before the first. */
+export const PAGES = 51;
 /** Two words for each worker: its state, and 1 + the call that it is running (0: none). */
 export const SLOTS = 64;
 /** Most worker threads beside the calling thread. */

@@ -3,7 +3,7 @@
 
 import { type Kernels, kernelNames, kernelTable } from "./generated/kernels.js";
 import { units, type WasmCode } from "./generated/wasm.js";
-import { HEAP_BASE, INTS, SCALAR_BYTES, SCALAR_SLOTS, SCALARS } from "./layout.js";
+import { HEAP_BASE, INTS, PAGES, SCALAR_BYTES, SCALAR_SLOTS, SCALARS } from "./layout.js";
 import { env, type WasmMemory, type WasmModule, wasm } from "./platform.js";
 
 const PAGE = 65536;
@@ -128,6 +128,7 @@ export function growTo(bytes: number): boolean {
     return false;
   }
   Object.assign(mem, makeViews());
+  if (shared) Atomics.store(mem.i32, PAGES, memory.buffer.byteLength / PAGE);
   return true;
 }
 

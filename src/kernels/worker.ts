@@ -12,6 +12,7 @@ import {
   ERROR_TEXT,
   ERROR_TEXT_MAX,
   FAILED,
+  PAGES,
   REMAINING,
   SLEEPERS,
   SLOTS,
@@ -59,6 +60,14 @@ function work({ modules, memory, kernelNames, id, spinMicros }: WorkerStart): vo
     for (let i = 0; i < text.length; i++) bytes[ERROR_TEXT + 4 + i] = text.charCodeAt(i);
   };
 
+  // An engine tells other threads of a growth by an interrupt. Until it has come, this thread's bulk copies and
+  // fills still check against the old size and would trap: so wait for it before a call of a larger memory.
+  let pages = 0;
+  const catchUp = (): void => {
+    const grown = Atomics.load(control, PAGES);
+    while (pages < grown) pages = memory.buffer.byteLength / 65536;
+  };
+
   // A claim is one subtraction on REMAINING: a worker that comes late finds it at or below zero, and one
   // that comes so late that the next batch has begun simply claims a call of that batch.
   const drain = (): void => {
@@ -68,6 +77,7 @@ function work({ modules, memory, kernelNames, id, spinMicros }: WorkerStart): vo
       const call = Atomics.load(control, COUNT) - left;
       control[state + 1] = call + 1;
       const c = COMMANDS / 8 + call * COMMAND_WORDS;
+      catchUp();
       try {
         const kernel = kernels[commands[c] as number] as Kernel;
         callKernel(kernel, commands, c);
