@@ -2,7 +2,7 @@
 // weight and bias [D] may be null. Threads split rows. float32 rows are summed as in normQuick.ts where that is good
 // enough, else in float64, as float64 rows are.
 import { lanes } from "./lanes";
-import { dot4, fits, pair, quickSlice, sum4 } from "./normQuick";
+import { dot4, fits, Off, On, pair, quickSlice, sum4 } from "./normQuick";
 import { lanes2, load2, loadSome, storeSome, upper } from "./wide";
 
 type P = usize;
@@ -47,7 +47,7 @@ function rowStatistics<T>(x: P, mean: P, rstd: P, scratch: P, D: I, eps: f64): b
   if (sizeof<T>() == 4 && D >= FEW) {
     v128.store(scratch, f64x2.splat(0));
     v128.store(scratch, f64x2.splat(0), 16);
-    quickSlice(true, false, x, x, 0, D, scratch, scratch + 16);
+    quickSlice<On, Off>(x, x, 0, D, scratch, scratch + 16);
     const sum = load<f64>(scratch) + load<f64>(scratch, 8);
     const square = load<f64>(scratch, 16) + load<f64>(scratch, 24);
     if (fits(sum, square) && (mean == 0 || sum * sum <= 0.9 * <f64>D * square)) {

@@ -104,7 +104,9 @@ function map<T>(
 ): void {
   if (S == 1) {
     let n = n0;
-    for (; n + 4 <= n1; n += 4) mapRows<T>(4, op, x, g, y, table, C, n, c0, c1);
+    // In the cache two rows share their factors; beyond it prefetching wants one stream in a page.
+    const near = (n1 - n0) * C * <i32>sizeof<T>() <= 262144;
+    for (; near && n + 2 <= n1; n += 2) mapRows<T>(2, op, x, g, y, table, C, n, c0, c1);
     for (; n < n1; n++) mapRows<T>(1, op, x, g, y, table, C, n, c0, c1);
     return;
   }
@@ -134,7 +136,7 @@ function map<T>(
   }
 }
 
-/** S = 1: channels side by side, the factors of some of them used for `rows` (1 or 4) rows. */
+/** S = 1: channels side by side, the factors of some of them used for `rows` (1 or 2) rows. */
 // @ts-ignore: decorator
 @inline
 function mapRows<T>(
@@ -154,15 +156,7 @@ function mapRows<T>(
     const q = v128.load(t + slope);
     const f = v128.load(t + factor);
     const y0 = mapLanes<T>(op, x + o, g + o, hi, k, b, q, f);
-    if (rows == 4) {
-      const p1 = o + row, p2 = p1 + row, p3 = p2 + row;
-      const y1 = mapLanes<T>(op, x + p1, g + p1, hi, k, b, q, f);
-      const y2 = mapLanes<T>(op, x + p2, g + p2, hi, k, b, q, f);
-      const y3 = mapLanes<T>(op, x + p3, g + p3, hi, k, b, q, f);
-      v128.store(y + p1, y1);
-      v128.store(y + p2, y2);
-      v128.store(y + p3, y3);
-    }
+    if (rows == 2) v128.store(y + o + row, mapLanes<T>(op, x + o + row, g + o + row, hi, k, b, q, f));
     v128.store(y + o, y0);
   }
   for (; c < c1; c++, o += sizeof<T>(), t += sizeof<T>()) {

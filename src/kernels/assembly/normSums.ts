@@ -4,7 +4,7 @@
 //   bnSums         adds up one piece; sums [4, C] doubles, channels with how = DONE are left out
 //   bnSettle       adds the pieces; channels whose sums are not good enough get a better shift or way, and stay
 // until nothing is left. A constant channel gives exactly (x, 0).
-import { fits, quickRow, quickRows, quickSlice, ROWS } from "./normQuick";
+import { fits, Off, On, quickRows, quickSlice } from "./normQuick";
 import { load2 } from "./wide";
 
 const DONE: f64 = 0;
@@ -85,6 +85,13 @@ function isZero(p: usize, c0: i32, c1: i32): bool {
   return true;
 }
 
+/** Where the second sums are: after C pairs of doubles, or where S = 1 after C doubles (the rest is scratch). */
+// @ts-ignore: decorator
+@inline
+function second(out: usize, C: i32, S: i32): usize {
+  return out + (<usize>C << (S == 1 ? 3 : 4));
+}
+
 /** S = 1: channels side by side. Channels that are not asked for may get sums too; nobody reads them. */
 // @ts-ignore: decorator
 @inline
@@ -94,14 +101,12 @@ function columns<T>(
   const row = <usize>C * sizeof<T>();
   const exact = has(how, EXACT, c0, c1);
   if (sizeof<T>() == 4 && has(how, QUICK, c0, c1)) {
+    const scratch = s + (<usize>C << 4);
     const plain = isZero(shift, c0, c1);
-    let n = 0;
-    for (; n + ROWS <= N; n += ROWS) {
-      const o = <usize>n * row;
-      if (plain) quickRows(own, false, x + o, g + o, shift, C, s, q, c0, c1);
-      else quickRows(own, true, x + o, g + o, shift, C, s, q, c0, c1);
-    }
-    for (; n < N; n++) quickRow(own, x + <usize>n * row, g + <usize>n * row, shift, s, q, c0, c1);
+    if (own && plain) quickRows<On, Off>(x, g, shift, scratch, N, C, s, q, c0, c1);
+    else if (own) quickRows<On, On>(x, g, shift, scratch, N, C, s, q, c0, c1);
+    else if (plain) quickRows<Off, Off>(x, g, shift, scratch, N, C, s, q, c0, c1);
+    else quickRows<Off, On>(x, g, shift, scratch, N, C, s, q, c0, c1);
     for (let c = c0; exact && c < c1; c++) {
       if (at(how, c) == EXACT) {
         put(s, c, 0);
@@ -117,8 +122,8 @@ function columns<T>(
 function sums<T>(
   own: bool, x: usize, g: usize, shift: usize, how: usize, out: usize, N: i32, C: i32, S: i32, c0: i32, c1: i32,
 ): void {
-  const q = out + (<usize>C << 4);
-  const wide = S == 1 ? 3 : 4; // S > 1: pairs of doubles
+  const wide = S == 1 ? 3 : 4;
+  const q = second(out, C, S);
   memory.fill(out + (<usize>c0 << wide), 0, <usize>(c1 - c0) << wide);
   memory.fill(q + (<usize>c0 << wide), 0, <usize>(c1 - c0) << wide);
   if (S == 1) {
@@ -134,8 +139,11 @@ function sums<T>(
       const p = <usize>c << 4;
       const m = at(shift, c);
       if (sizeof<T>() == 8 || way == EXACT) exactSlice<T>(own, x + o, g + o, m, S, out + p, q + p);
-      else if (m == 0) quickSlice(own, false, x + o, g + o, 0, S, out + p, q + p);
-      else quickSlice(own, true, x + o, g + o, <f32>m, S, out + p, q + p);
+      else if (own) {
+        if (m == 0) quickSlice<On, Off>(x + o, g + o, 0, S, out + p, q + p);
+        else quickSlice<On, On>(x + o, g + o, <f32>m, S, out + p, q + p);
+      } else if (m == 0) quickSlice<Off, Off>(x + o, g + o, 0, S, out + p, q + p);
+      else quickSlice<Off, On>(x + o, g + o, <f32>m, S, out + p, q + p);
     }
   }
 }
@@ -161,7 +169,7 @@ function settle<T>(
   for (let c = 0; c < C; c++) {
     if (at(how, c) == DONE) continue;
     const sum = total(parts, pieces, C, S, c);
-    const square = total(parts + (<usize>C << 4), pieces, C, S, c);
+    const square = total(second(parts, C, S), pieces, C, S, c);
     const guess = at(shift, c) + sum / count;
     let better = guess;
     let way = DONE;
@@ -217,7 +225,7 @@ export function bnSettleGradients(
     const way = at(how, c);
     if (way == DONE) continue;
     const sum = total(parts, pieces, C, S, c);
-    const product = total(parts + (<usize>C << 4), pieces, C, S, c);
+    const product = total(second(parts, C, S), pieces, C, S, c);
     const m = at(mean, c);
     const away = m - at(shift, c);
     const again = way == QUICK && !(fits(sum, product) || (product == 0 && sum - sum == 0));
