@@ -2,6 +2,7 @@
 import type * as families from "./families.js";
 
 // biome-ignore format: one family a line
+/** Ops that also exist in place, with a trailing underscore. */
 export const inPlaceNames = [
   // arithmetic, powers (add, sub, mul, div and their aliases have forms of their own)
   "addcdiv", "addcmul", "floorDivide", "fmod", "hypot", "ldexp", "lerp", "neg", "negative", "pow", "reciprocal",

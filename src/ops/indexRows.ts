@@ -9,7 +9,9 @@ import type { Tensor } from "../tensor/tensor.js";
 
 const BY_SIZE = ["1", "1", "4", "8", "4", "8"];
 const SELECT = kernelTable("indexSelect", BY_SIZE);
+/** Copies between any strides, by element size. */
 export const COPY = kernelTable("indexCopy", BY_SIZE);
+/** Elementwise sums, by dtype. */
 export const ADD = kernelTable("indexAdd");
 
 /** Rows of a tensor seen as [outer, dim, inner]; the result has `shape`. */

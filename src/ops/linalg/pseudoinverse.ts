@@ -140,7 +140,7 @@ export function pinverse(A: Tensor, options: number | { rcond?: number } = {}): 
   return pinv(A, typeof options === "number" ? options : { rcond: options.rcond ?? 1e-15 });
 }
 
-/** int64 number of singular values that do not count as 0; see {@link RankOptions}. Source: `torch.linalg.matrix_rank`. */
+/** int64 number of singular values that do not count as 0; see `RankOptions`. Source: `torch.linalg.matrix_rank`. */
 export function matrixRank(A: Tensor, options: number | (RankOptions & { tol?: Bound }) = {}): Tensor {
   const op = "linalg.matrixRank";
   const { tol, ...o } = typeof options === "number" ? { tol: options } : options;
