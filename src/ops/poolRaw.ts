@@ -108,6 +108,7 @@ export function poolDescriptor(g: PoolGeometry): number {
   ]);
 }
 
+/** Elements of a box of the given sizes. */
 export const volume = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 
 /** A shape with its last dimensions replaced by `sizes`. */

@@ -6,11 +6,17 @@ export type DType = "bool" | "uint8" | "int32" | "int64" | "float32" | "float64"
 /** Internal code of a {@link DType}; larger codes win a promotion. */
 export type DTypeCode = 0 | 1 | 2 | 3 | 4 | 5;
 
+/** Code of bool. */
 export const BOOL = 0;
+/** Code of uint8. */
 export const UINT8 = 1;
+/** Code of int32. */
 export const INT32 = 2;
+/** Code of int64. */
 export const INT64 = 3;
+/** Code of float32. */
 export const FLOAT32 = 4;
+/** Code of float64. */
 export const FLOAT64 = 5;
 
 /** Names by code. */
@@ -53,6 +59,7 @@ export function sizeOf(code: number): number {
   return SIZES[code] as number;
 }
 
+/** Whether a code is float32 or float64. */
 export function isFloat(code: number): boolean {
   return code >= FLOAT32;
 }

@@ -356,6 +356,7 @@ export function startRecording(into: Storage[]): Storage[] | null {
   return outer;
 }
 
+/** Ends a recording; what was collecting before goes on. */
 export function stopRecording(outer: Storage[] | null): void {
   recorder = outer;
 }

@@ -1,6 +1,7 @@
 /** Shape arithmetic: sizes, strides, broadcasting, dimension wrapping. Pure functions, no data. */
 import { IndexError, ShapeError, show } from "./errors.js";
 
+/** Sizes of dimensions. */
 export type Shape = readonly number[];
 
 /** Number of elements. */
@@ -35,6 +36,7 @@ export function isContiguous(shape: Shape, strides: Shape): boolean {
   return true;
 }
 
+/** Whether two shapes are equal. */
 export function sameShape(a: Shape, b: Shape): boolean {
   if (a === b) return true;
   if (a.length !== b.length) return false;
