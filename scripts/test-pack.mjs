@@ -29,8 +29,8 @@ const TRAIN = `
 kindling.manualSeed(0);
 const model = new nn.Sequential(new nn.Linear(4, 8), new nn.BatchNorm1d(8), new nn.ReLU(), new nn.Linear(8, 2));
 const optimizer = new optim.Adam(model.parameters(), { lr: 0.05 });
-const x = kindling.randn(16, 4);
-const target = kindling.randn(16, 2);
+const x = kindling.randn([16, 4]);
+const target = kindling.randn([16, 2]);
 const losses = [];
 for (let step = 0; step < 2; step++) {
   optimizer.zeroGrad();
@@ -87,7 +87,7 @@ export function train(steps: number): number {
   const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
   let last = 0;
   for (let step = 0; step < steps; step++) {
-    const loss: kindling.Tensor = model(kindling.randn(3, 4)).square().mean();
+    const loss: kindling.Tensor = model(kindling.randn([3, 4])).square().mean();
     optimizer.zeroGrad();
     loss.backward();
     optimizer.step();

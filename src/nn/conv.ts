@@ -34,7 +34,7 @@ export interface ConvLayerOptions {
   dtype?: DType;
 }
 
-/** What a layer of either kind is made with, besides channels and kernel. @internal */
+/** What a layer of either kind is made with, besides channels and kernel. */
 export interface ConvSettings extends ConvLayerOptions {
   readonly transposed: boolean;
   outputPadding?: Sizes;

@@ -215,12 +215,12 @@ export abstract class Optimizer<O extends RateOptions, S extends ParamState = Pa
     return this.post.add(hook as StepPostHook);
   }
 
-  /** Calls `hook(optimizer)` before {@link stateDict}. */
+  /** Calls `hook(optimizer)` before `stateDict`. */
   registerStateDictPreHook(hook: StateDictPreHook<this>, options?: StateHookOptions): HookHandle {
     return this.savePre.add(hook as StateDictPreHook, options);
   }
 
-  /** Calls `hook(optimizer, stateDict)` after {@link stateDict}; what it returns replaces the state dict. */
+  /** Calls `hook(optimizer, stateDict)` after `stateDict`; what it returns replaces the state dict. */
   registerStateDictPostHook(hook: StateDictPostHook<this>, options?: StateHookOptions): HookHandle {
     return this.savePost.add(hook as StateDictPostHook, options);
   }
@@ -251,7 +251,7 @@ export abstract class Optimizer<O extends RateOptions, S extends ParamState = Pa
   }
 
   /**
-   * Takes state and options from {@link stateDict}, of this library or PyTorch's. Everything is checked first: when
+   * Takes state and options from `stateDict`, of this library or PyTorch's. Everything is checked first: when
    * something does not fit, the error names all of it and nothing was loaded.
    * Source: `torch.optim.Optimizer.load_state_dict`.
    * @throws StateDictError when groups, names, shapes or options do not fit.

@@ -140,7 +140,7 @@ export function threshold(input: Tensor, threshold: number, value: number, optio
   return finish("threshold_", input, ops.threshold(input, threshold, value), options);
 }
 
-/** In-place {@link threshold}. */
+/** In-place `threshold`. */
 export function threshold_(input: Tensor, threshold: number, value: number): Tensor {
   return finish("threshold_", input, ops.threshold(input, threshold, value), { inplace: true });
 }

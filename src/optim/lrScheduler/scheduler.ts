@@ -184,7 +184,7 @@ export abstract class LRScheduler {
   }
 
   /**
-   * Takes fields from {@link stateDict}, of this library or PyTorch's. Everything is checked first. The rates
+   * Takes fields from `stateDict`, of this library or PyTorch's. Everything is checked first. The rates
    * themselves are part of the optimizer's state. Source: `load_state_dict`.
    * @throws StateDictError naming what does not fit; nothing was loaded then.
    */
