@@ -4,12 +4,11 @@ import type { DType } from "../tensor/dtype.js";
 import type { Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import * as families from "./families.js";
-import { inPlaceNames } from "./inPlaceNames.js";
+import { inPlaceForms } from "./inPlaceForms.js";
 import * as members from "./members.js";
 import type { DimOptions, ValuesAndIndices } from "./reduce.js";
+import type { FamilySources, MemberSources } from "./sources.js";
 import type { UniqueConsecutiveOptions, UniqueOptions, WithParts } from "./unique.js";
-
-type Families = typeof families;
 
 /** The function without its first argument. */
 type Method<F> = F extends (x: infer _X, ...rest: infer R) => infer O ? (...rest: R) => O : never;
@@ -54,21 +53,40 @@ export interface OverloadedMethods {
   nonzero(options: { asTuple: true }): Tensor[];
 }
 
+/** Methods whose function has another name, as it is a word of the language or has another order. */
+export interface RenamedMethods {
+  /** The norm over dimensions (all by default): p a number, "fro", or "nuc" for matrices. Source: `torch.norm`. */
+  norm: Method<typeof families.norm>;
+  /** The variance over dimensions, with `n - correction` (default 1) as divisor. Source: `torch.var`. */
+  var: Method<typeof families.var>;
+  /** The n-th derivative of `digamma`. Source: `torch.polygamma`. */
+  polygamma: Method<typeof members.polygamma>;
+  /** `x` where the condition holds, else `other`. Source: `torch.Tensor.where`. */
+  where: Method<typeof members.where>;
+}
+
+/** Functions as methods: a plain mapped type over their declarations, so that their docs come along. */
+type Methods<Functions, K extends keyof Functions> = { [P in K]: Method<Functions[P]> };
+
+type Derived<Door> = Exclude<keyof Door, keyof OverloadedMethods | keyof RenamedMethods>;
+
 /** Every op function whose first argument is a tensor, as a method. */
-export type OpMethods = { [K in Exclude<keyof Families, keyof OverloadedMethods>]: Method<Families[K]> };
+export type OpMethods = Methods<FamilySources, Derived<typeof families>>;
 
 /** Functions that are methods only. */
-export type MemberMethods = {
-  [K in Exclude<keyof typeof members, keyof OverloadedMethods>]: Method<(typeof members)[K]>;
+export type MemberMethods = Methods<MemberSources, Derived<typeof members>>;
+
+type InPlace<Functions> = {
+  [K in keyof Functions]: Method<Functions[K]> extends (...rest: infer R) => Tensor
+    ? (...rest: R) => Tensor
+    : never;
 };
 
 /** The in-place forms: `x.name_(...)` writes `name(x, ...)` into `x` and returns it. */
-export type InPlaceMethods = {
-  [K in (typeof inPlaceNames)[number] as `${K}_`]: (...rest: Parameters<Method<Families[K]>>) => Tensor;
-};
+export type InPlaceMethods = InPlace<typeof inPlaceForms>;
 
 declare module "../tensor/tensor.js" {
-  interface Tensor extends OpMethods, MemberMethods, OverloadedMethods, InPlaceMethods {}
+  interface Tensor extends OpMethods, MemberMethods, OverloadedMethods, RenamedMethods, InPlaceMethods {}
 }
 
 type AnyFn = (...args: unknown[]) => unknown;
@@ -83,13 +101,10 @@ for (const [name, fn] of Object.entries({ ...families, ...members })) {
   });
 }
 
-const byName: Readonly<Record<string, unknown>> = families;
-
-for (const name of inPlaceNames) {
-  const fn = byName[name] as AnyFn;
-  Object.defineProperty(Tensor.prototype, `${name}_`, {
+for (const [name, fn] of Object.entries(inPlaceForms)) {
+  Object.defineProperty(Tensor.prototype, name, {
     value(this: Tensor, ...args: unknown[]) {
-      return assign(`${name}_`, this, fn(this, ...args) as Tensor);
+      return assign(name, this, (fn as AnyFn)(this, ...args) as Tensor);
     },
     configurable: true,
     writable: true,
