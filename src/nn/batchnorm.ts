@@ -156,22 +156,28 @@ export abstract class BatchNormBase extends NormBase {
   forward(x: Tensor): Tensor {
     this._checkInputDim(x);
     this._checkChannels(x);
-    const { runningMean, runningVar, weight, bias, eps, training } = this;
-    const ofBatch = training || (runningMean === null && runningVar === null);
-    if (ofBatch) checkCount(this._getName(), x.shape, training ? "" : BATCH_STATISTICS);
-    const moves = training && this.trackRunningStats;
+    const { weight, bias, eps, training: moving } = this;
+    const training = moving || (this.runningMean === null && this.runningVar === null);
+    if (training) checkCount(this._getName(), x.shape, moving ? "" : BATCH_STATISTICS);
+    return this._observe((runningMean, runningVar, momentum) =>
+      batchNorm(x, runningMean, runningVar, { weight, bias, training, momentum, eps }),
+    );
+  }
+
+  /**
+   * @internal Calls `normalize` with the running statistics that it uses (eval mode) or moves by the factor (training
+   * mode), and counts the batch once that has succeeded.
+   */
+  protected _observe(
+    normalize: (runningMean: Tensor | null, runningVar: Tensor | null, momentum: number) => Tensor,
+  ): Tensor {
+    const moves = this.training && this.trackRunningStats;
     const counted = moves ? this.numBatchesTracked : null;
     const seen = counted === null ? 0 : readCount(counted) + 1;
     // Without a momentum every batch has the same weight: the mean of k observations moves by 1 / k.
     const momentum = this.momentum ?? (counted === null ? 0 : 1 / seen);
-    const used = !training || moves;
-    const y = batchNorm(x, used ? runningMean : null, used ? runningVar : null, {
-      weight,
-      bias,
-      training: ofBatch,
-      momentum,
-      eps,
-    });
+    const used = !this.training || moves;
+    const y = normalize(used ? this.runningMean : null, used ? this.runningVar : null, momentum);
     if (counted !== null) setCount(counted, seen);
     return y;
   }

@@ -170,8 +170,7 @@ function doubleBackward(
 
 function computeDouble(g: Tensor, x: Tensor, rest: readonly Tensor[], attrs: DoubleBackward): Tensor[] {
   const [w, given, vw, vb] = named(rest, attrs.has);
-  const of = channelsOf(x.shape);
-  const { N, C, S, count } = of;
+  const { C, count } = channelsOf(x.shape);
   const { code } = x;
   const gG = empty(x.shape, code);
   const gX = empty(x.shape, code);
@@ -183,10 +182,7 @@ function computeDouble(g: Tensor, x: Tensor, rest: readonly Tensor[], attrs: Dou
   const table = empty([8, C], code);
   const { mean, invstd } = rowsOf(attrs.stats, C);
   const at = (t: Tensor | null | undefined) => (t === null || t === undefined ? 0 : ptr(t));
-  const [px, pg, pv, ps] = [ptr(x), ptr(g), ptr(v), ptr(sums)];
-  inPieces(C, Math.ceil(GRAIN / (4 * count)), (first, channels) => {
-    enqueue(DOUBLE_SUMS, code, px, pg, pv, mean, ps, N, C, S, first, first + channels);
-  });
+  doubleSums(x, g, v, mean, ptr(sums));
   const training = attrs.training ? 1 : 0;
   kernelFor(DOUBLE_FACTORS, code)(
     training,
@@ -201,9 +197,27 @@ function computeDouble(g: Tensor, x: Tensor, rest: readonly Tensor[], attrs: Dou
     at(gW),
     C,
   );
-  mapChannels(DOUBLE_BACKWARD, code, [px, pg, pv, ptr(table), ptr(gG), ptr(gX)], of);
+  mapDouble(x, g, v, ptr(table), gG, gX);
   for (const t of [sums, table, ...(v === given ? [] : [v])]) release(t.storage);
   return out;
+}
+
+/** Writes the sums of g, g u, v, v u, v g over each channel, u = x - mean, float64 [5, C], to an address. @internal */
+export function doubleSums(x: Tensor, g: Tensor, v: Tensor, mean: number, sums: number): void {
+  const { N, C, S, count } = channelsOf(x.shape);
+  const [px, pg, pv] = [ptr(x), ptr(g), ptr(v)];
+  inPieces(C, Math.ceil(GRAIN / (4 * count)), (first, channels) => {
+    enqueue(DOUBLE_SUMS, x.code, px, pg, pv, mean, sums, N, C, S, first, first + channels);
+  });
+}
+
+/**
+ * gG = v t2 + u t3 + t4 and gX = g t3 + v t6 + u t5 + t7 with u = x - t0 - t1, for the rows of a table [8, C] of the
+ * element type. @internal
+ */
+export function mapDouble(x: Tensor, g: Tensor, v: Tensor, table: number, gG: Tensor, gX: Tensor): void {
+  const pointers = [ptr(x), ptr(g), ptr(v), table, ptr(gG), ptr(gX)];
+  mapChannels(DOUBLE_BACKWARD, x.code, pointers, channelsOf(x.shape));
 }
 
 /**
