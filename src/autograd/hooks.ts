@@ -5,10 +5,10 @@ import { fromTyped, toTyped } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { GradientEdge } from "./edge.js";
-import { runningPass } from "./engine.js";
 import { type HookHandle, hookHandle } from "./methods.js";
 import { during, type ModeScope, mode, type SavedTensorsHooks } from "./mode.js";
 import { Node, type NodeHook, type NodePreHook, relink } from "./node.js";
+import { type Pass, running } from "./pass.js";
 
 export { GradientEdge } from "./edge.js";
 export type { SavedTensorsHooks } from "./mode.js";
@@ -128,7 +128,7 @@ export function registerMultiGradHook(
 ): HookHandle {
   const gathered = new WeakMap<object, Gathering>();
   const all = fn as (grads: (Tensor | null)[]) => void;
-  const begin = (pass: NonNullable<ReturnType<typeof runningPass>>): Gathering => {
+  const begin = (pass: Pass): Gathering => {
     const left = options.mode === "any" ? 1 : tensors.filter((t) => pass.reaches(t)).length;
     const fresh = { grads: tensors.map(() => null), left };
     gathered.set(pass, fresh);
@@ -137,7 +137,7 @@ export function registerMultiGradHook(
   };
   const handles = tensors.map((t, i) =>
     t.registerHook((g) => {
-      const pass = runningPass();
+      const { pass } = running;
       if (pass === null) return;
       const now = gathered.get(pass) ?? begin(pass);
       now.grads[i] = g;

@@ -3,8 +3,9 @@ import { isFloat, nameOf } from "../tensor/dtype.js";
 import { AutogradError, DTypeError } from "../tensor/errors.js";
 import { KEPT } from "../tensor/heap.js";
 import { Tensor, type TensorHook } from "../tensor/tensor.js";
-import { type BackwardOptions, backward, leafHooks } from "./engine.js";
+import { type BackwardOptions, backward } from "./engine.js";
 import type { Node } from "./node.js";
+import { leafHooks } from "./pass.js";
 
 /** Undoes a registration when called. */
 export interface HookHandle {

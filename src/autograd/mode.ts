@@ -10,6 +10,24 @@ export interface SavedTensorsHooks {
   unpack(packed: unknown): Tensor;
 }
 
+/** A running backward pass, as those see it who are told of it. @internal */
+export interface BackwardPass {
+  /** Whether the gradients are recorded themselves (`createGraph`). */
+  readonly create: boolean;
+  /** Whether the pass has ended, with an error or without. */
+  readonly over: boolean;
+  /** Whether a gradient of this leaf, which has hooks, is still to come in the pass. */
+  awaits(leaf: Tensor): boolean;
+  /** Calls `fn` once all gradients have been accumulated, before `backward` returns. */
+  whenDone(fn: () => void): void;
+}
+
+/** Told of the backward passes through the ops that were recorded under {@link observe}. @internal */
+export interface PassObserver {
+  /** Called before any gradient flows, once in each pass that accumulates gradients of such ops. */
+  passStarts(pass: BackwardPass): void;
+}
+
 /** The modes that ops read. */
 interface Modes {
   grad: boolean;
@@ -17,6 +35,8 @@ interface Modes {
   anomaly: boolean;
   checkNan: boolean;
   savedHooks: SavedTensorsHooks | null;
+  /** Who is told of backward passes through what is recorded now. */
+  observers: readonly PassObserver[] | null;
 }
 
 /** The current modes; ops read it, the functions here set it. @internal */
@@ -26,6 +46,7 @@ export const mode: Modes = {
   anomaly: false,
   checkNan: true,
   savedHooks: null,
+  observers: null,
 };
 
 const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
@@ -100,6 +121,21 @@ export function inferenceMode<T>(fn?: () => T): T | ModeScope {
 /** Sets grad mode from here on; the result restores the earlier mode (`using _ = setGradEnabled(flag)`). */
 export function setGradEnabled(enabled: boolean): ModeScope {
   return scoped(() => setModes(enabled, mode.inference));
+}
+
+/** Whether anything was ever recorded under {@link observe}. @internal */
+export const observed = { any: false };
+
+/** Runs `fn` so that `observer` is told of each backward pass through what it records. @internal */
+export function observe<T>(observer: PassObserver, fn: () => T): T {
+  const before = mode.observers;
+  observed.any = true;
+  mode.observers = before === null ? [observer] : [...before, observer];
+  try {
+    return fn();
+  } finally {
+    mode.observers = before;
+  }
 }
 
 /** Whether ops are recorded now. */

@@ -8,7 +8,7 @@ import { nextOp, release, type Storage, unsave } from "../tensor/heap.js";
 import { detached } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
 import { type GradFn, Tensor, type TensorHook } from "../tensor/tensor.js";
-import { enableGrad, mode, noGrad, type SavedTensorsHooks } from "./mode.js";
+import { enableGrad, mode, noGrad, type PassObserver, type SavedTensorsHooks } from "./mode.js";
 import { tensorsIn } from "./tree.js";
 
 /** Gradients for the inputs of an op; null (or a missing tail) where there is none. */
@@ -111,6 +111,8 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   packed: PackedTensors | null = null;
   /** Inputs whose gradients the running pass asks for; null when it asks for all. */
   asked: boolean[] | null = null;
+  /** Who is told of backward passes through this node. */
+  readonly observers: readonly PassObserver[] | null = mode.observers;
   /** Pass that visited this node last. */
   mark = 0;
   /** Shapes and codes of the outputs. */

@@ -1,0 +1,397 @@
+/**
+ * One backward pass: walks the tape from high to low sequence numbers, without recursion.
+ * Without `createGraph` it owns every gradient that the formulas make: sums them in place and frees them at once.
+ */
+import { isFloat } from "../tensor/dtype.js";
+import { AutogradError, show } from "../tensor/errors.js";
+import {
+  KEPT,
+  nextOp,
+  record,
+  release,
+  type Storage,
+  startRecording,
+  stopRecording,
+} from "../tensor/heap.js";
+import { addInto, anyNaN, copyOf } from "../tensor/raw.js";
+import { sameShape } from "../tensor/shape.js";
+import type { Tensor, TensorHook } from "../tensor/tensor.js";
+import { type BackwardPass, mode, type PassObserver } from "./mode.js";
+import { engineOps, type InputGrads, type MultiOp, Node, type Op } from "./node.js";
+
+/** Storage flag: made by a formula of the running pass, no handle of a user to it. @internal */
+export const OWNED = 4;
+
+let passes = 0;
+
+/** Gradients asked for by `autograd.grad`: per leaf, or per node and output. @internal */
+export interface Captures {
+  leaves: Map<Tensor, number[]>;
+  nodes: Map<Node, [nr: number, index: number][]>;
+  results: (Tensor | null)[];
+  /** Whether the pass ends at these nodes, so that one's own graph adds nothing to another. */
+  cut: boolean;
+}
+
+/** The graph below some roots, from the newest node to the oldest; what is below `walls` stays out. */
+export function topological(roots: readonly Node[], walls?: ReadonlyMap<Node, unknown>): Node[] {
+  const pass = ++passes;
+  const order: Node[] = [];
+  const stack: Node[] = [];
+  for (const root of roots) {
+    if (root.mark !== pass) {
+      root.mark = pass;
+      stack.push(root);
+    }
+  }
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    order.push(node);
+    if (walls?.has(node) === true) continue;
+    const edges = node.edges;
+    for (let i = 0; i < edges.length; i++) {
+      const next = edges[i];
+      if (next instanceof Node && next.mark !== pass) {
+        next.mark = pass;
+        stack.push(next);
+      }
+    }
+  }
+  return order.sort((a, b) => b.seq - a.seq);
+}
+
+function hold(g: Tensor): Tensor {
+  g.storage.pending++;
+  return g;
+}
+
+function letGo(storage: Storage): void {
+  if (storage.pending === 0 && (storage.flags & OWNED) !== 0) release(storage);
+}
+
+/** A gradient leaves the engine: a user may hold it from now on. */
+function publish(g: Tensor): Tensor {
+  g.storage.flags &= ~OWNED;
+  return g;
+}
+
+/** Gradients of a leaf with hooks that are still on their way: hooks see the sum of all. */
+interface Waiting {
+  left: number;
+  sum: Tensor | null;
+}
+
+/** Whether any leaf ever got a hook; set by the methods that add one. @internal */
+export const leafHooks = { any: false };
+
+/** The pass that runs now; a formula or a hook may start one inside another. @internal */
+export const running: { pass: Pass | null } = { pass: null };
+
+/** One backward pass. @internal */
+export class Pass implements BackwardPass {
+  readonly create: boolean;
+  readonly retain: boolean;
+  readonly captures: Captures | null;
+  /** The nodes below the roots, newest first. */
+  order: readonly Node[] = [];
+  /** Nodes on a path to a captured tensor, in passes that capture. */
+  needed: ReadonlySet<Node> | null = null;
+  private waiting: Map<Tensor, Waiting> | null = null;
+  private readonly atEnd: (() => void)[] = [];
+  over = false;
+
+  constructor(retain: boolean, create: boolean, captures: Captures | null) {
+    this.retain = retain;
+    this.create = create;
+    this.captures = captures;
+  }
+
+  sum(a: Tensor, b: Tensor): Tensor {
+    if (this.create) return engineOps.add(a, b);
+    if ((a.storage.flags & OWNED) !== 0 && a.storage.pending === 1 && a.contig && a.code === b.code) {
+      nextOp();
+      addInto(a, b);
+      return a;
+    }
+    const sum = engineOps.add(a, b);
+    sum.storage.flags |= OWNED;
+    a.storage.pending--;
+    letGo(a.storage);
+    return hold(sum);
+  }
+
+  toNode(node: Node, nr: number, g: Tensor): void {
+    let pending = node.pending;
+    if (pending === null) {
+      pending = new Array<Tensor | null>(node.outShapes.length).fill(null);
+      node.pending = pending;
+    }
+    const before = pending[nr] ?? null;
+    if (before === null) pending[nr] = this.create ? g : hold(g);
+    else pending[nr] = this.sum(before, g);
+  }
+
+  /** Whether the node's backward runs, or its gradient is asked for. */
+  private visits(node: Node): boolean {
+    return this.captures === null || this.needed?.has(node) === true || this.captures.nodes.has(node);
+  }
+
+  /** Whether a gradient along this edge leads to something that is asked for. */
+  private asksFor(edge: Node | Tensor | null): boolean {
+    if (edge === null) return false;
+    return edge instanceof Node ? this.visits(edge) : this.captures?.leaves.has(edge) === true;
+  }
+
+  /** Whether a gradient of `t` may come up in this pass. */
+  reaches(t: Tensor): boolean {
+    if (t.node !== null) return this.visits(t.node as Node) && this.order.includes(t.node as Node);
+    if (this.captures !== null && !this.captures.leaves.has(t)) return false;
+    return this.order.some((node) => (this.needed?.has(node) ?? true) && node.edges.includes(t));
+  }
+
+  whenDone(fn: () => void): void {
+    this.atEnd.push(fn);
+  }
+
+  awaits(leaf: Tensor): boolean {
+    return this.waiting?.has(leaf) === true && this.captures?.leaves.has(leaf) !== false;
+  }
+
+  /** Tells those who observe nodes of this pass that it starts. */
+  tellObservers(): void {
+    const told = new Set<PassObserver>();
+    for (const { observers } of this.order) for (const observer of observers ?? []) told.add(observer);
+    for (const observer of told) observer.passStarts(this);
+  }
+
+  /** Counts the gradients that leaves with hooks will get. */
+  awaitLeaves(roots: readonly Tensor[]): void {
+    const counts = new Map<Tensor, Waiting>();
+    const count = (edge: Node | Tensor | null) => {
+      if (edge === null || edge instanceof Node) return;
+      if (edge.hooks === null && edge.accumulateHooks === null) return;
+      const waiting = counts.get(edge);
+      if (waiting === undefined) counts.set(edge, { left: 1, sum: null });
+      else waiting.left++;
+    };
+    for (const root of roots) if (root.node === null) count(root);
+    for (const node of this.order) if (this.needed?.has(node) !== false) node.edges.forEach(count);
+    this.waiting = counts;
+  }
+
+  /** One more gradient (or null) of a leaf: gathered when others are on their way. */
+  toLeaf(leaf: Tensor, g: Tensor | null): void {
+    const waiting = this.waiting?.get(leaf);
+    if (waiting === undefined) {
+      if (g !== null) this.finishLeaf(leaf, g);
+      return;
+    }
+    if (g !== null) {
+      if (waiting.sum !== null) waiting.sum = this.sum(waiting.sum, g);
+      else waiting.sum = this.create ? g : hold(g);
+    }
+    if (--waiting.left === 0) this.endWait(leaf, waiting);
+  }
+
+  private endWait(leaf: Tensor, { sum }: Waiting): void {
+    this.waiting?.delete(leaf);
+    if (sum === null) return;
+    if (!this.create) sum.storage.pending--;
+    this.finishLeaf(leaf, sum);
+  }
+
+  /** Hands out what nodes without a gradient held up, then to `accumulate`, and calls who waits for the end. */
+  finish(accumulate?: () => void): void {
+    for (const [leaf, waiting] of this.waiting ?? []) this.endWait(leaf, waiting);
+    accumulate?.();
+    for (const fn of this.atEnd) fn();
+  }
+
+  private finishLeaf(leaf: Tensor, grad: Tensor): void {
+    let g = grad;
+    if (this.captures !== null && !this.captures.leaves.has(leaf)) return;
+    if (leaf.hooks !== null) g = callHooks(leaf.hooks, publish(g));
+    if (this.captures !== null) {
+      for (const index of this.captures.leaves.get(leaf) ?? []) {
+        const before = this.captures.results[index] ?? null;
+        this.captures.results[index] = before === null ? publish(g) : publish(engineOps.add(before, g));
+      }
+      return;
+    }
+    if (this.create) {
+      leaf.ownGrad = leaf.ownGrad === null ? g : engineOps.add(leaf.ownGrad, g);
+    } else if (leaf.ownGrad === null) {
+      const mine =
+        (g.storage.flags & OWNED) !== 0 &&
+        g.storage.pending === 0 &&
+        g.contig &&
+        g.storage.nbytes === g.nbytes;
+      nextOp();
+      leaf.ownGrad = mine ? g : copyOf(g);
+      publish(leaf.ownGrad).storage.flags |= KEPT;
+    } else {
+      nextOp();
+      if (leaf.ownGrad.node === null) {
+        addInto(leaf.ownGrad, g);
+        leaf.ownGrad.storage.version++;
+      } else leaf.ownGrad = engineOps.add(leaf.ownGrad, g);
+    }
+    for (const hook of leaf.accumulateHooks ?? []) hook(leaf);
+  }
+
+  run(node: Node): void {
+    const pending = node.pending;
+    node.pending = null;
+    if (pending === null) return;
+    if (node.hooks !== null) {
+      for (const [nr, hooks] of node.hooks) {
+        const g = pending[nr] ?? null;
+        if (g !== null) {
+          g.storage.pending -= this.create ? 0 : 1;
+          const replaced = callHooks(hooks, publish(g));
+          pending[nr] = this.create ? replaced : hold(replaced);
+        }
+      }
+    }
+    for (const [nr, index] of this.captures?.nodes.get(node) ?? []) {
+      const g = pending[nr] ?? null;
+      if (g !== null) (this.captures as Captures).results[index] = publish(g);
+    }
+    if (this.needed?.has(node) === false) {
+      this.giveUp(pending);
+      return;
+    }
+    if (node.released) throw node.gone();
+    if (node.packed !== null) node.unpack();
+    const made: Storage[] = [];
+    const owned =
+      !this.create && node.op.foreign !== true && node.postHooks === null && node.preHooks === null;
+    const outer = owned ? startRecording(made) : null;
+    // What a user's function sees, it may keep.
+    if (!owned) for (const g of pending) if (g !== null) publish(g);
+    let grads: InputGrads;
+    try {
+      if (node.preHooks !== null) this.runPreHooks(node, pending);
+      if (this.captures !== null) node.asked = node.edges.map((edge) => this.asksFor(edge));
+      grads = node.multi
+        ? (node.op as MultiOp<unknown>).backward(pending, node)
+        : (node.op as Op<unknown>).backward(pending[0] as Tensor, node);
+      if (node.postHooks !== null) for (const hook of node.postHooks) grads = hook(grads, pending) ?? grads;
+      if (owned) for (const s of made) s.flags |= OWNED;
+      if (mode.anomaly) checkAnomaly(node, grads);
+      this.giveUp(pending, false);
+      this.deliver(node, grads);
+    } catch (error) {
+      if (node.stack !== null && error instanceof Error && !error.message.includes(node.stack)) {
+        error.message += `\nThe forward of ${node.name} was called here:\n${node.stack}`;
+      }
+      throw error;
+    } finally {
+      node.asked = null;
+      if (owned) stopRecording(outer);
+    }
+    if (!this.create) for (const g of pending) if (g !== null) letGo(g.storage);
+    for (const s of made) {
+      if (s.region === null) continue;
+      if (s.pending === 0 && (s.flags & OWNED) !== 0 && s.saves === 0) release(s);
+      else record(s);
+    }
+    if (!this.retain) node.release();
+    else if (node.packed !== null) node.dropUnpacked();
+  }
+
+  private runPreHooks(node: Node, pending: (Tensor | null)[]): void {
+    for (const hook of node.preHooks ?? []) {
+      const given = hook(pending.map((g) => (g === null ? null : publish(g))));
+      given?.forEach((g, nr) => {
+        const before = pending[nr] ?? null;
+        if (g === before) return;
+        if (!this.create && before !== null) before.storage.pending--;
+        pending[nr] = g === null || this.create ? g : hold(g);
+      });
+    }
+  }
+
+  private giveUp(pending: readonly (Tensor | null)[], free = true): void {
+    if (this.create) return;
+    for (const g of pending) {
+      if (g === null) continue;
+      g.storage.pending--;
+      if (free) letGo(g.storage);
+    }
+  }
+
+  private deliver(node: Node, grads: InputGrads): void {
+    const { edges, edgeNrs } = node;
+    const fitted: (Tensor | null)[] = [];
+    for (let i = 0; i < edges.length; i++) {
+      const edge = edges[i] as Node | Tensor | null;
+      let g = grads[i] ?? null;
+      if (edge === null || g === null) {
+        fitted.push(null);
+        continue;
+      }
+      const shape = node.shape(i);
+      const given = g.storage;
+      if (!sameShape(g.shape, shape)) g = engineOps.sumTo(g, shape);
+      if (g.code !== node.codes[i]) g = engineOps.cast(g, node.codes[i] as number);
+      if (!this.create && g.storage !== given) g.storage.flags |= OWNED;
+      // Held until delivered: what another edge also receives must not be summed into or taken over.
+      fitted.push(this.create ? g : hold(g));
+    }
+    for (let i = 0; i < edges.length; i++) {
+      const edge = edges[i] as Node | Tensor | null;
+      const g = fitted[i] ?? null;
+      if (g === null || !(edge instanceof Node)) continue;
+      this.toNode(edge, edgeNrs[i] as number, g);
+      if (!this.create) g.storage.pending--;
+    }
+    for (let i = 0; i < edges.length; i++) {
+      const edge = edges[i] as Node | Tensor | null;
+      const g = fitted[i] ?? null;
+      if (edge === null || edge instanceof Node) continue;
+      if (g !== null && !this.create) g.storage.pending--;
+      this.toLeaf(edge, g);
+    }
+  }
+}
+
+function callHooks(hooks: readonly TensorHook[], g: Tensor): Tensor {
+  let out = g;
+  for (const hook of [...hooks]) {
+    const replaced = hook(out);
+    if (replaced === undefined) continue;
+    if (!sameShape(replaced.shape, out.shape)) {
+      throw new AutogradError(
+        `[hook] a gradient hook returned shape ${show(replaced.shape)}, expected ${show(out.shape)}, the gradient's shape`,
+      );
+    }
+    out = replaced;
+  }
+  return out;
+}
+
+function checkAnomaly(node: Node, grads: InputGrads): void {
+  if (!mode.checkNan) return;
+  grads.forEach((g, i) => {
+    if (g !== null && isFloat(g.code) && anyNaN(g)) {
+      throw new AutogradError(`[detectAnomaly] ${node.name} returned NaN in the gradient of its input ${i}`);
+    }
+  });
+}
+
+/** The nodes from which something that is asked for can be reached. @internal */
+export function onPath(order: readonly Node[], captures: Captures): Set<Node> {
+  const found = new Set<Node>();
+  for (let k = order.length - 1; k >= 0; k--) {
+    const node = order[k] as Node;
+    if (captures.cut && captures.nodes.has(node)) continue;
+    for (const edge of node.edges) {
+      if (edge === null) continue;
+      if (edge instanceof Node ? found.has(edge) || captures.nodes.has(edge) : captures.leaves.has(edge)) {
+        found.add(node);
+        break;
+      }
+    }
+  }
+  return found;
+}
