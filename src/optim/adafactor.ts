@@ -6,6 +6,7 @@ import { zeros } from "../tensor/create.js";
 import { FLOAT32 } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { type AdafactorStep, stepMatrices, stepVector } from "./adafactorPasses.js";
 import { checkRange, type OptionsInput, type ParamsInput, type RateOptions } from "./groups.js";
 import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
 
@@ -46,6 +47,11 @@ const DEFAULTS: AdafactorOptions = {
   weightDecay: 0,
   maximize: false,
 };
+
+/** eps1: the least root of a second moment. */
+function leastRoot(param: Tensor, o: AdafactorOptions): number {
+  return o.eps[0] ?? (param.code === FLOAT32 ? 2 ** -23 : 2 ** -52);
+}
 
 /** Root mean square. */
 function rms(x: Tensor): number {
@@ -88,7 +94,7 @@ export class Adafactor extends Optimizer<AdafactorOptions, AdafactorState> {
   protected update(grad: Tensor, param: Tensor, state: AdafactorState, o: AdafactorOptions): void {
     const t = ++state.step;
     if (param.numel === 0) return;
-    const eps = o.eps[0] ?? (param.code === FLOAT32 ? 2 ** -23 : 2 ** -52);
+    const eps = leastRoot(param, o);
     const rate = t ** o.beta2Decay;
     const alpha = Math.max(o.eps[1], rms(param)) * Math.min(o.lr, 1 / Math.sqrt(t));
     if (o.weightDecay !== 0) param.mul_(1 - o.lr * o.weightDecay);
@@ -108,5 +114,22 @@ export class Adafactor extends Optimizer<AdafactorOptions, AdafactorState> {
       .rsqrt()
       .mul(grad);
     param.sub_(u.mul(alpha / Math.max(1, rms(u) / o.d)));
+  }
+
+  protected override fused(grad: Tensor, param: Tensor, state: AdafactorState, o: AdafactorOptions): void {
+    const t = ++state.step;
+    if (param.numel === 0) return;
+    // The squares do not see the sign of a gradient: ascending is a negative rate.
+    const step: AdafactorStep = {
+      decay: t ** o.beta2Decay,
+      eps1: leastRoot(param, o),
+      eps2: o.eps[1],
+      rate: (o.maximize ? -1 : 1) * Math.min(o.lr, 1 / Math.sqrt(t)),
+      d: o.d,
+      keep: 1 - o.lr * o.weightDecay,
+    };
+    const { rowVar, colVar, variance } = state;
+    if (rowVar !== null && colVar !== null) stepMatrices(param, grad, rowVar, colVar, step);
+    else stepVector(param, grad, variance as Tensor, step);
   }
 }

@@ -287,3 +287,21 @@ export function radam_f64(
 ): void {
   radam<f64>(p, g, m, v, n, lr, beta1, beta2, eps, decay, correction1, root2, rect, flags);
 }
+
+/** out = a x + b y: means, Newton-Schulz polynomials and decayed steps. `out` may be x or y. */
+// @ts-ignore: decorator
+@inline
+function axpby<T>(x: P, y: P, out: P, n: I, a: f64, b: f64): void {
+  let i = 0;
+  for (; i + lanes<T>() <= n; i += lanes<T>(), x += 16, y += 16, out += 16) {
+    v128.store(out, mix<T>(a, v128.load(x), b, v128.load(y)));
+  }
+  const k = n - i;
+  if (k > 0) storeSome<T>(out, mix<T>(a, loadSome<T>(x, k), b, loadSome<T>(y, k)), k);
+}
+export function axpby_f32(x: P, y: P, out: P, n: I, a: f64, b: f64): void {
+  axpby<f32>(x, y, out, n, a, b);
+}
+export function axpby_f64(x: P, y: P, out: P, n: I, a: f64, b: f64): void {
+  axpby<f64>(x, y, out, n, a, b);
+}
