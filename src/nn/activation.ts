@@ -9,7 +9,8 @@ import { type InplaceOptions, inplaceOf, inplaceRepr } from "./rectifier.js";
 
 /** x Phi(x), Phi the normal distribution function; `approximate: "tanh"` takes the approximation. Source: `torch.nn.GELU`. */
 export class GELU extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** "none" (default): exact, by erf; "tanh": an approximation. */
   approximate: GeluApproximate;
 
   constructor(options: GeluApproximate | { approximate?: GeluApproximate } = {}) {
@@ -28,7 +29,8 @@ export class GELU extends Module {
 
 /** x sigmoid(x), also called swish. Source: `torch.nn.SiLU`. */
 export class SiLU extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(options: InplaceOptions | boolean = {}) {
@@ -47,7 +49,8 @@ export class SiLU extends Module {
 
 /** x tanh(softplus(x)). Source: `torch.nn.Mish`. */
 export class Mish extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(options: InplaceOptions | boolean = {}) {
@@ -66,7 +69,7 @@ export class Mish extends Module {
 
 /** 1 / (1 + e^-x). Source: `torch.nn.Sigmoid`. */
 export class Sigmoid extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     return F.sigmoid(x);
@@ -75,7 +78,7 @@ export class Sigmoid extends Module {
 
 /** The hyperbolic tangent. Source: `torch.nn.Tanh`. */
 export class Tanh extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     return F.tanh(x);
@@ -84,7 +87,7 @@ export class Tanh extends Module {
 
 /** ln(sigmoid(x)). Source: `torch.nn.LogSigmoid`. */
 export class LogSigmoid extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     return F.logsigmoid(x);
@@ -93,7 +96,7 @@ export class LogSigmoid extends Module {
 
 /** x / (1 + |x|). Source: `torch.nn.Softsign`. */
 export class Softsign extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     return F.softsign(x);
@@ -102,7 +105,7 @@ export class Softsign extends Module {
 
 /** x - tanh(x). Source: `torch.nn.Tanhshrink`. */
 export class Tanhshrink extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     return F.tanhshrink(x);
@@ -111,8 +114,10 @@ export class Tanhshrink extends Module {
 
 /** ln(1 + e^(beta x)) / beta, and x where beta x > threshold. Source: `torch.nn.Softplus`. */
 export class Softplus extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Steepness of the bend (default 1). */
   beta: number;
+  /** Where x beta is above this, the result is x itself (default 20). */
   threshold: number;
 
   constructor(options: F.SoftplusOptions = {}) {
@@ -132,7 +137,8 @@ export class Softplus extends Module {
 
 /** a sigmoid(b), a and b the halves of the input along `dim` (default -1). Source: `torch.nn.GLU`. */
 export class GLU extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Dimension that is split in half (default -1). */
   dim: number;
 
   constructor(options: number | { dim?: number } = {}) {
@@ -151,7 +157,8 @@ export class GLU extends Module {
 
 /** e^x / sum e^x along `dim`. Source: `torch.nn.Softmax`. */
 export class Softmax extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Dimension along which the results sum to 1; null: by the number of dimensions, as old PyTorch did. */
   dim: number | null;
 
   constructor(options: number | { dim?: number | null } | null = null) {
@@ -170,7 +177,8 @@ export class Softmax extends Module {
 
 /** ln(softmax(x)) along `dim`. Source: `torch.nn.LogSoftmax`. */
 export class LogSoftmax extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Dimension along which the exponentials of the results sum to 1; null: by the number of dimensions. */
   dim: number | null;
 
   constructor(options: number | { dim?: number | null } | null = null) {
@@ -189,7 +197,8 @@ export class LogSoftmax extends Module {
 
 /** softmax(-x) along `dim`. Source: `torch.nn.Softmin`. */
 export class Softmin extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Dimension along which the results sum to 1; null: by the number of dimensions. */
   dim: number | null;
 
   constructor(options: number | { dim?: number | null } | null = null) {
@@ -208,7 +217,7 @@ export class Softmin extends Module {
 
 /** Softmax over the channels of (N, C, H, W) or (C, H, W). Source: `torch.nn.Softmax2d`. @throws ShapeError for another rank. */
 export class Softmax2d extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     if (x.shape.length !== 3 && x.shape.length !== 4) {

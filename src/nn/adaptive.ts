@@ -45,13 +45,19 @@ const vector = (values: readonly number[]): Tensor =>
  * @throws ValueError for cutoffs that are not ascending whole numbers below nClasses.
  */
 export class AdaptiveLogSoftmaxWithLoss extends Module<[input: Tensor, target: Tensor], AdaptiveOutput> {
+  /** Size of the last dimension of the input. */
   readonly inFeatures: number;
+  /** Number of classes. */
   readonly nClasses: number;
   /** The cutoffs and the number of classes. */
   readonly cutoffs: readonly number[];
+  /** Each cluster is projected to a width that is this many times smaller than the one before (default 4). */
   readonly divValue: number;
+  /** Whether the head has a bias (default false). */
   readonly headBias: boolean;
+  /** Scores of the frequent classes and of the clusters. */
   head: Linear;
+  /** One pair of layers for each cluster: the projection and the scores of its classes. */
   tail: ModuleList<Sequential>;
 
   constructor(

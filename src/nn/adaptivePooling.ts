@@ -16,6 +16,7 @@ import { showOptions } from "./print.js";
 
 /** What adaptive average pooling layers share. */
 export abstract class AdaptiveAvgPoolNd extends Module {
+  /** Sizes of the output in the spatial dimensions; null keeps the size of the input. */
   outputSize: AdaptiveSize;
 
   constructor(outputSize: AdaptiveSize) {
@@ -30,7 +31,9 @@ export abstract class AdaptiveAvgPoolNd extends Module {
 
 /** What adaptive max pooling layers share. */
 export abstract class AdaptiveMaxPoolNd<R extends boolean = false> extends Module<[Tensor], WithIndices<R>> {
+  /** Sizes of the output in the spatial dimensions; null keeps the size of the input. */
   outputSize: AdaptiveSize;
+  /** Whether the call gives the positions of the maxima too (default false). */
   returnIndices: R;
 
   constructor(outputSize: AdaptiveSize, options: AdaptiveMaxOptions<R> = {}) {
@@ -49,7 +52,7 @@ export abstract class AdaptiveMaxPoolNd<R extends boolean = false> extends Modul
  * size. Source: `torch.nn.AdaptiveAvgPool1d`.
  */
 export class AdaptiveAvgPool1d extends AdaptiveAvgPoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): Tensor {
     return adaptiveAvgPool1d(input, this.outputSize);
@@ -63,7 +66,7 @@ export class AdaptiveAvgPool1d extends AdaptiveAvgPoolNd {
  * new AdaptiveAvgPool2d([5, null])(ones([1, 64, 8, 9])).shape; // [1, 64, 5, 9]
  */
 export class AdaptiveAvgPool2d extends AdaptiveAvgPoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): Tensor {
     return adaptiveAvgPool2d(input, this.outputSize);
@@ -75,7 +78,7 @@ export class AdaptiveAvgPool2d extends AdaptiveAvgPoolNd {
  * size. Source: `torch.nn.AdaptiveAvgPool3d`.
  */
 export class AdaptiveAvgPool3d extends AdaptiveAvgPoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): Tensor {
     return adaptiveAvgPool3d(input, this.outputSize);
@@ -87,7 +90,7 @@ export class AdaptiveAvgPool3d extends AdaptiveAvgPoolNd {
  * size; with `returnIndices` also their indices. Source: `torch.nn.AdaptiveMaxPool1d`.
  */
 export class AdaptiveMaxPool1d<R extends boolean = false> extends AdaptiveMaxPoolNd<R> {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): WithIndices<R> {
     return adaptiveMaxPool1d<R>(input, this.outputSize, this);
@@ -99,7 +102,7 @@ export class AdaptiveMaxPool1d<R extends boolean = false> extends AdaptiveMaxPoo
  * size; with `returnIndices` also their indices. Source: `torch.nn.AdaptiveMaxPool2d`.
  */
 export class AdaptiveMaxPool2d<R extends boolean = false> extends AdaptiveMaxPoolNd<R> {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): WithIndices<R> {
     return adaptiveMaxPool2d<R>(input, this.outputSize, this);
@@ -111,7 +114,7 @@ export class AdaptiveMaxPool2d<R extends boolean = false> extends AdaptiveMaxPoo
  * size; with `returnIndices` also their indices. Source: `torch.nn.AdaptiveMaxPool3d`.
  */
 export class AdaptiveMaxPool3d<R extends boolean = false> extends AdaptiveMaxPoolNd<R> {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): WithIndices<R> {
     return adaptiveMaxPool3d<R>(input, this.outputSize, this);

@@ -14,6 +14,7 @@ import { Parameter } from "./parameter.js";
 export interface MultiheadAttentionOptions {
   /** Dropout of the attention weights while training (default 0). */
   dropout?: number;
+  /** Whether the projections have biases (default true). */
   bias?: boolean;
   /** Learned key and value at the end of the sequence (default false). */
   addBiasKv?: boolean;
@@ -25,6 +26,7 @@ export interface MultiheadAttentionOptions {
   vdim?: number | null;
   /** Input and output are (B, L, E), not (L, B, E) (default false). */
   batchFirst?: boolean;
+  /** Element type of the parameters (default: the default float). */
   dtype?: DType;
 }
 
@@ -55,20 +57,38 @@ export class MultiheadAttention extends Module<
   [Tensor, Tensor, Tensor, MultiheadAttentionCall?],
   [Tensor, Tensor | null]
 > {
+  /** Width of queries and of the output. */
   readonly embedDim: number;
+  /** Number of heads; it divides embedDim. */
   readonly numHeads: number;
+  /** Probability with which an attention weight is dropped while training (default 0). */
   readonly dropout: number;
+  /** Whether inputs and output are (B, L, E), not (L, B, E) (default false). */
   readonly batchFirst: boolean;
+  /** Width of the keys (default embedDim). */
   readonly kdim: number;
+  /** Width of the values (default embedDim). */
   readonly vdim: number;
+  /** Whether a zero key and value stand at the end of the sequence (default false). */
   readonly addZeroAttn: boolean;
+  /** Projection of queries, (embedDim, embedDim); null when inProjWeight holds all three. */
   declare qProjWeight: Parameter | null;
+  /** Projection of keys, (embedDim, kdim); null when inProjWeight holds all three. */
   declare kProjWeight: Parameter | null;
+  /** Projection of values, (embedDim, vdim); null when inProjWeight holds all three. */
   declare vProjWeight: Parameter | null;
+  /**
+   * Projections of queries, keys and values, one below the other, (3 embedDim, embedDim); null when kdim or
+   * vdim differ.
+   */
   declare inProjWeight: Parameter | null;
+  /** Bias of the three projections, (3 embedDim), or null with `bias: false`. */
   declare inProjBias: Parameter | null;
+  /** Projection of the joined heads, embedDim to embedDim. */
   declare outProj: Linear;
+  /** The learned key at the end of the sequence, (1, 1, embedDim), or null without `addBiasKv`. */
   declare biasK: Parameter | null;
+  /** The learned value at the end of the sequence, (1, 1, embedDim), or null without `addBiasKv`. */
   declare biasV: Parameter | null;
 
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {

@@ -37,15 +37,27 @@ export interface NormLayerOptions {
 export abstract class NormBase extends Module {
   /** Version 2 saves numBatchesTracked. */
   static override readonly version: number = 2;
+  /** Number of channels. */
   numFeatures: number;
+  /** Added to the variance under the root (default 1e-5). */
   eps: number;
+  /**
+   * Share of the new observation in the running statistics (default 0.1); null: the mean of all observations.
+   */
   momentum: number | null;
+  /** Whether weight and bias are learned. */
   affine: boolean;
+  /** Whether running statistics are kept, which eval mode normalises with. */
   trackRunningStats: boolean;
+  /** The learned factors, one for each channel, 1 at first; null with `affine: false`. */
   weight: Parameter | null;
+  /** The learned summands, one for each channel, 0 at first; null with `affine: false`. */
   bias: Parameter | null;
+  /** Running mean of each channel (a buffer), 0 at first; null without running statistics. */
   runningMean: Tensor | null;
+  /** Running variance (unbiased) of each channel (a buffer), 1 at first; null without running statistics. */
   runningVar: Tensor | null;
+  /** How many batches were observed, a 0-d int64 buffer; null without running statistics. */
   numBatchesTracked: Tensor | null;
 
   constructor(numFeatures: number, options: NormLayerOptions = {}) {
@@ -196,7 +208,7 @@ const BATCH_STATISTICS =
  * layer(randn([8, 3])).shape; // [8, 3]
  */
 export class BatchNorm1d extends BatchNormBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   protected _checkInputDim(x: Tensor): void {
     checkRank(this._getName(), x, [2, 3], "(N, C) or (N, C, L)");
@@ -209,7 +221,7 @@ export class BatchNorm1d extends BatchNormBase {
  * new BatchNorm2d(3)(randn([2, 3, 4, 4])).shape; // [2, 3, 4, 4]
  */
 export class BatchNorm2d extends BatchNormBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   protected _checkInputDim(x: Tensor): void {
     checkRank(this._getName(), x, [4], "(N, C, H, W)");
@@ -218,7 +230,7 @@ export class BatchNorm2d extends BatchNormBase {
 
 /** Batch normalization of (N, C, D, H, W): see {@link BatchNorm1d}. Source: `torch.nn.BatchNorm3d`. */
 export class BatchNorm3d extends BatchNormBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   protected _checkInputDim(x: Tensor): void {
     checkRank(this._getName(), x, [5], "(N, C, D, H, W)");

@@ -36,7 +36,9 @@ export interface ConvLayerOptions {
 
 /** What a layer of either kind is made with, besides channels and kernel. */
 export interface ConvSettings extends ConvLayerOptions {
+  /** Whether the layer is a transposed convolution. */
   readonly transposed: boolean;
+  /** Rows added at one side of the output of a transposed convolution (default 0). */
   outputPadding?: Sizes;
 }
 
@@ -48,17 +50,32 @@ export function strideOrOptions<O extends { stride?: Sizes }>(stride: Sizes | O,
 
 /** What all convolution layers share: sizes, checks, the weight and the bias. */
 export abstract class ConvNd<Args extends [Tensor, ...unknown[]] = [Tensor]> extends Module<Args> {
+  /** Channels of the input. */
   inChannels: number;
+  /** Channels of the output: the number of kernels. */
   outChannels: number;
+  /** Size of the kernel in each spatial dimension. */
   kernelSize: readonly number[];
+  /** Steps of the kernel in each spatial dimension (default 1). */
   stride: readonly number[];
+  /** Rows added at both sides of each spatial dimension (default 0), "same" or "valid". */
   padding: readonly number[] | "same" | "valid";
+  /** Distance between the elements of the kernel in each spatial dimension (default 1). */
   dilation: readonly number[];
+  /** Whether the layer is a transposed convolution. */
   transposed: boolean;
+  /** Rows added at one side of the output of a transposed convolution; 0 in the others. */
   outputPadding: readonly number[];
+  /** Blocks into which the channels are divided, each convolved by itself (default 1). */
   groups: number;
+  /** What the border holds: "zeros" (default), "reflect", "replicate" or "circular". */
   paddingMode: PaddingMode;
+  /**
+   * The kernels, (outChannels, inChannels / groups, ...kernelSize); transposed: (inChannels, outChannels /
+   * groups, ...kernelSize).
+   */
   weight: Parameter;
+  /** The learned bias, (outChannels), or null with `bias: false`. */
   bias: Parameter | null;
 
   constructor(rank: number, inChannels: number, outChannels: number, kernelSize: Sizes, o: ConvSettings) {
@@ -178,7 +195,7 @@ export function convolve(fn: typeof conv2d, layer: ConvNd, input: Tensor): Tenso
  * @throws ValueError when groups does not divide the channels.
  */
 export class Conv1d extends ConvNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(
     inChannels: number,
@@ -202,7 +219,7 @@ export class Conv1d extends ConvNd {
  * new Conv2d(1, 6, 5, { padding: 2 })(ones([4, 1, 28, 28])).shape; // [4, 6, 28, 28]
  */
 export class Conv2d extends ConvNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(
     inChannels: number,
@@ -221,7 +238,7 @@ export class Conv2d extends ConvNd {
 
 /** 3-d convolution of (N, C, D, H, W) or (C, D, H, W), as {@link Conv1d}. Source: `torch.nn.Conv3d`. */
 export class Conv3d extends ConvNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(
     inChannels: number,

@@ -106,7 +106,7 @@ export abstract class ConvTransposeNd extends ConvNd<
  * dilation (kernelSize - 1) + outputPadding + 1, or `outputSize` of the call. Source: `torch.nn.ConvTranspose1d`.
  */
 export class ConvTranspose1d extends ConvTransposeNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(
     inChannels: number,
@@ -131,7 +131,7 @@ export class ConvTranspose1d extends ConvTransposeNd {
  * up(ones([1, 16, 6, 6]), { outputSize: [12, 12] }).shape; // [1, 16, 12, 12]
  */
 export class ConvTranspose2d extends ConvTransposeNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(
     inChannels: number,
@@ -153,7 +153,7 @@ export class ConvTranspose2d extends ConvTransposeNd {
  * Source: `torch.nn.ConvTranspose3d`.
  */
 export class ConvTranspose3d extends ConvTransposeNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(
     inChannels: number,

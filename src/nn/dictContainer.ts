@@ -34,6 +34,7 @@ export abstract class DictContainer<T extends AnyModule | Parameter, V> extends 
     return this._map.size;
   }
 
+  /** The pairs of key and entry, in the order of insertion. */
   [Symbol.iterator](): IterableIterator<[string, T]> {
     return this._map.entries();
   }

@@ -5,7 +5,9 @@ import { Module } from "./module.js";
 
 /** Cosine of the angle between vectors; see `nn.functional.cosineSimilarity`. Source: `torch.nn.CosineSimilarity`. */
 export class CosineSimilarity extends Module<[x1: Tensor, x2: Tensor]> {
+  /** Dimension along which vectors lie (default 1). */
   readonly dim: number;
+  /** Least product of the norms, against division by zero (default 1e-8). */
   readonly eps: number;
 
   constructor(options: F.CosineSimilarityOptions = {}) {
@@ -21,8 +23,11 @@ export class CosineSimilarity extends Module<[x1: Tensor, x2: Tensor]> {
 
 /** p-norm of differences; see `nn.functional.pairwiseDistance`. Source: `torch.nn.PairwiseDistance`. */
 export class PairwiseDistance extends Module<[x1: Tensor, x2: Tensor]> {
+  /** Order of the norm (default 2). */
   readonly norm: number;
+  /** Added to every difference (default 1e-6). */
   readonly eps: number;
+  /** Whether the last dimension stays, with size 1 (default false). */
   readonly keepdim: boolean;
 
   constructor(options: F.PairwiseDistanceOptions = {}) {

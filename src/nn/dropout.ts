@@ -15,7 +15,9 @@ export interface DropoutLayerOptions {
 
 /** What the dropout layers share. */
 abstract class DropoutBase extends Module {
+  /** Probability of an element (or channel) to be dropped (default 0.5). */
   p: number;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(options: number | DropoutLayerOptions = {}) {
@@ -27,11 +29,13 @@ abstract class DropoutBase extends Module {
     this.inplace = inplace;
   }
 
+  /** @internal */
   protected settings(): F.DropoutOptions {
     const { p, training, inplace } = this;
     return { p, training, inplace };
   }
 
+  /** What stands between the parentheses when the module is printed. */
   override extraRepr(): string {
     return showOptions({ p: this.p, inplace: this.inplace });
   }
@@ -42,7 +46,7 @@ abstract class DropoutBase extends Module {
  * @throws ValueError when p is no probability.
  */
 export class Dropout extends DropoutBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     return F.dropout(x, this.settings());
@@ -51,7 +55,7 @@ export class Dropout extends DropoutBase {
 
 /** While training, drops whole channels of (N, C, L) or (C, L). Source: `torch.nn.Dropout1d`. */
 export class Dropout1d extends DropoutBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     return F.dropout1d(x, this.settings());
@@ -60,7 +64,7 @@ export class Dropout1d extends DropoutBase {
 
 /** While training, drops whole channels of (N, C, H, W). Source: `torch.nn.Dropout2d`. */
 export class Dropout2d extends DropoutBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     return F.dropout2d(x, this.settings());
@@ -69,7 +73,7 @@ export class Dropout2d extends DropoutBase {
 
 /** While training, drops whole channels of (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.Dropout3d`. */
 export class Dropout3d extends DropoutBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     return F.dropout3d(x, this.settings());
@@ -78,7 +82,7 @@ export class Dropout3d extends DropoutBase {
 
 /** While training, dropout that keeps mean and variance of what SELU gives. Source: `torch.nn.AlphaDropout`. */
 export class AlphaDropout extends DropoutBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     return F.alphaDropout(x, this.settings());
@@ -87,7 +91,7 @@ export class AlphaDropout extends DropoutBase {
 
 /** {@link AlphaDropout} of whole channels. Source: `torch.nn.FeatureAlphaDropout`. */
 export class FeatureAlphaDropout extends DropoutBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(x: Tensor): Tensor {
     return F.featureAlphaDropout(x, this.settings());

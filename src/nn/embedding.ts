@@ -35,13 +35,21 @@ function drawn(rows: number, columns: number, padding: number | null): Tensor {
 
 /** What Embedding and EmbeddingBag share: the table and how it is looked up. */
 abstract class Table<Args extends unknown[]> extends Module<Args> {
+  /** Number of rows of the table. */
   readonly numEmbeddings: number;
+  /** Width of a row. */
   readonly embeddingDim: number;
+  /** Row that gets no gradient and starts as zeros (null: none). */
   readonly paddingIdx: number | null;
+  /** Rows with a larger norm are scaled down to it when they are looked up (null: none). */
   readonly maxNorm: number | null;
+  /** Order of that norm (default 2). */
   readonly normType: number;
+  /** Whether gradients are divided by how often the row occurs in the batch (default false). */
   readonly scaleGradByFreq: boolean;
+  /** Kept for checkpoints of PyTorch; gradients are dense always. */
   readonly sparse: boolean;
+  /** The table, (numEmbeddings, embeddingDim), standard normal at first. */
   weight: Parameter;
 
   constructor(layer: string, rows: number, columns: number, options: EmbeddingModuleOptions) {
@@ -78,6 +86,7 @@ abstract class Table<Args extends unknown[]> extends Module<Args> {
     return { paddingIdx, maxNorm, normType, scaleGradByFreq };
   }
 
+  /** What stands between the parentheses when the module is printed. */
   override extraRepr(): string {
     const { paddingIdx, maxNorm, normType, scaleGradByFreq, sparse } = this;
     const shown = showOptions({
@@ -131,7 +140,9 @@ export class Embedding extends Table<[input: Tensor]> {
 
 /** What a call of {@link EmbeddingBag} takes beside the indices. */
 export interface BagArguments {
+  /** Where each bag starts in a vector of indices; to be left out for a matrix, a bag in each row. */
   offsets?: Tensor | null;
+  /** Factors of the rows, shaped as the indices; for mode "sum" only. */
   perSampleWeights?: Tensor | null;
 }
 
@@ -145,7 +156,9 @@ export interface BagArguments {
 export class EmbeddingBag extends Table<
   [input: Tensor, offsets?: Tensor | BagArguments | null, perSampleWeights?: Tensor | null]
 > {
+  /** How the rows of a bag are joined: "sum", "mean" (default) or "max". */
   readonly mode: F.BagMode;
+  /** Whether the offsets end with the number of indices (default false). */
   readonly includeLastOffset: boolean;
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingBagModuleOptions = {}) {

@@ -21,8 +21,10 @@ export interface FlattenLayerOptions {
  * new Flatten()(ones([32, 1, 5, 5])).shape; // [32, 25]
  */
 export class Flatten extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** First dimension that is joined (default 1). */
   startDim: number;
+  /** Last dimension that is joined (default -1). */
   endDim: number;
 
   constructor(options: number | FlattenLayerOptions = {}) {
@@ -48,8 +50,10 @@ export class Flatten extends Module {
  * @throws ValueError for sizes that are no whole numbers.
  */
 export class Unflatten extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Dimension that is split. */
   dim: number;
+  /** What it is split into; one size may be -1. */
   unflattenedSize: Shape;
 
   constructor(dim: number, unflattenedSize: Shape) {

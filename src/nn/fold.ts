@@ -11,10 +11,14 @@ import { showOptions } from "./print.js";
  * new Unfold([2, 3])(ones([2, 5, 3, 4])).shape; // [2, 30, 4]
  */
 export class Unfold extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Size of the blocks. */
   kernelSize: Sizes;
+  /** Distance between the elements of a block (default 1). */
   dilation: Sizes;
+  /** Zeros added at both sides of the spatial dimensions (default 0). */
   padding: Sizes;
+  /** Steps from block to block (default 1). */
   stride: Sizes;
 
   constructor(kernelSize: Sizes, options: FoldOptions = {}) {
@@ -42,11 +46,16 @@ export class Unfold extends Module {
  * new Fold([4, 5], [2, 2])(ones([1, 12, 12])).shape; // [1, 3, 4, 5]
  */
 export class Fold extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Spatial sizes of the output. */
   outputSize: Sizes;
+  /** Size of the blocks. */
   kernelSize: Sizes;
+  /** Distance between the elements of a block (default 1). */
   dilation: Sizes;
+  /** Rows cut off at both sides of the spatial dimensions (default 0). */
   padding: Sizes;
+  /** Steps from block to block (default 1). */
   stride: Sizes;
 
   constructor(outputSize: Sizes, kernelSize: Sizes, options: FoldOptions = {}) {

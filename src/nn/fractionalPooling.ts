@@ -15,9 +15,13 @@ export abstract class FractionalMaxPoolNd<R extends boolean = false> extends Mod
   [Tensor],
   WithIndices<R>
 > {
+  /** Size of the window in the spatial dimensions. */
   kernelSize: readonly number[];
+  /** Spatial sizes of the output, or null where `outputRatio` says them. */
   outputSize: readonly number[] | null;
+  /** Spatial sizes of the output as parts of those of the input, between 0 and 1, or null. */
   outputRatio: readonly number[] | null;
+  /** Whether the call gives the positions of the maxima too (default false). */
   returnIndices: R;
   /** The draws that place the windows, or null for new ones at every call. */
   _randomSamples: Tensor | null;
@@ -52,7 +56,7 @@ export abstract class FractionalMaxPoolNd<R extends boolean = false> extends Mod
  * @throws ValueError unless either outputSize or outputRatio is given.
  */
 export class FractionalMaxPool2d<R extends boolean = false> extends FractionalMaxPoolNd<R> {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(kernelSize: Sizes, options: FractionalMaxPoolOptions<R> = {}) {
     super(2, kernelSize, options);
@@ -68,7 +72,7 @@ export class FractionalMaxPool2d<R extends boolean = false> extends FractionalMa
  * Source: `torch.nn.FractionalMaxPool3d`.
  */
 export class FractionalMaxPool3d<R extends boolean = false> extends FractionalMaxPoolNd<R> {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(kernelSize: Sizes, options: FractionalMaxPoolOptions<R> = {}) {
     super(3, kernelSize, options);

@@ -66,7 +66,7 @@ export abstract class InstanceNormBase extends NormBase {
  * new InstanceNorm1d(3)(randn([2, 3, 10])).shape; // [2, 3, 10]
  */
 export class InstanceNorm1d extends InstanceNormBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   protected get _unbatched(): number {
     return 2;
@@ -75,7 +75,7 @@ export class InstanceNorm1d extends InstanceNormBase {
 
 /** Instance normalization of (N, C, H, W) or (C, H, W): see {@link InstanceNorm1d}. Source: `torch.nn.InstanceNorm2d`. */
 export class InstanceNorm2d extends InstanceNormBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   protected get _unbatched(): number {
     return 3;
@@ -84,7 +84,7 @@ export class InstanceNorm2d extends InstanceNormBase {
 
 /** Instance normalization of (N, C, D, H, W) or (C, D, H, W): see {@link InstanceNorm1d}. Source: `torch.nn.InstanceNorm3d`. */
 export class InstanceNorm3d extends InstanceNormBase {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   protected get _unbatched(): number {
     return 4;

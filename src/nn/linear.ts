@@ -13,7 +13,7 @@ import { isLazy, UninitializedParameter } from "./uninitialized.js";
 
 /** Returns its input; any arguments of the constructor are ignored. Source: `torch.nn.Identity`. */
 export class Identity extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(..._ignored: unknown[]) {
     super();
@@ -45,10 +45,14 @@ export function checkSize(layer: string, name: string, value: number): void {
  * new Linear(20, 30)(ones([128, 20])).shape; // [128, 30]
  */
 export class Linear extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Size of the last dimension of the input. */
   inFeatures: number;
+  /** Size of the last dimension of the output. */
   outFeatures: number;
+  /** The learned matrix, (outFeatures, inFeatures). */
   weight: Parameter;
+  /** The learned bias, (outFeatures), or null with `bias: false`. */
   bias: Parameter | null;
 
   constructor(inFeatures: number, outFeatures: number, options: AffineOptions | boolean = {}) {
@@ -88,10 +92,15 @@ export class Linear extends Module {
  * (outFeatures, in1Features, in2Features). Source: `torch.nn.Bilinear`.
  */
 export class Bilinear extends Module<[input1: Tensor, input2: Tensor]> {
+  /** Size of the last dimension of the first input. */
   in1Features: number;
+  /** Size of the last dimension of the second input. */
   in2Features: number;
+  /** Size of the last dimension of the output. */
   outFeatures: number;
+  /** The learned weight, (outFeatures, in1Features, in2Features). */
   weight: Parameter;
+  /** The learned bias, (outFeatures), or null with `bias: false`. */
   bias: Parameter | null;
 
   constructor(

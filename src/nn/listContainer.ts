@@ -26,6 +26,7 @@ export abstract class ListContainer<
     return this._list.length;
   }
 
+  /** The entries, one after the other. */
   [Symbol.iterator](): IterableIterator<T> {
     return this._list.values();
   }

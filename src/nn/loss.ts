@@ -22,6 +22,7 @@ export abstract class Loss extends Module<[input: Tensor, target: Tensor]> {
 
 /** A loss with a weight, which is a buffer. */
 export abstract class WeightedLoss extends Loss {
+  /** Factors of the classes or elements (a buffer), or null. */
   weight: Tensor | null;
 
   constructor(options: F.LossOptions & { weight?: Tensor | null } = {}) {
@@ -46,6 +47,7 @@ export class L1Loss extends Loss {
 
 /** Quadratic near 0 and linear beyond `delta`; see `nn.functional.huberLoss`. Source: `torch.nn.HuberLoss`. */
 export class HuberLoss extends Loss {
+  /** Where the loss turns from quadratic to linear (default 1). */
   readonly delta: number;
 
   constructor(options: F.HuberOptions = {}) {
@@ -60,6 +62,7 @@ export class HuberLoss extends Loss {
 
 /** Huber loss over `beta`; see `nn.functional.smoothL1Loss`. Source: `torch.nn.SmoothL1Loss`. */
 export class SmoothL1Loss extends Loss {
+  /** Where the loss turns from quadratic to linear (default 1). */
   readonly beta: number;
 
   constructor(options: F.SmoothL1Options = {}) {
@@ -80,7 +83,9 @@ export class SmoothL1Loss extends Loss {
  * loss(zeros([2, 4]), tensor([1, 3])).item(); // 1.3862943649291992
  */
 export class CrossEntropyLoss extends WeightedLoss {
+  /** Label that counts for nothing (default -100). */
   readonly ignoreIndex: number;
+  /** Share of the target that is spread over all classes, from 0 to 1 (default 0). */
   readonly labelSmoothing: number;
 
   constructor(options: F.CrossEntropyOptions = {}) {
@@ -97,6 +102,7 @@ export class CrossEntropyLoss extends WeightedLoss {
 
 /** Negative log likelihood of log-probabilities; see `nn.functional.nllLoss`. Source: `torch.nn.NLLLoss`. */
 export class NLLLoss extends WeightedLoss {
+  /** Label that counts for nothing (default -100). */
   readonly ignoreIndex: number;
 
   constructor(options: F.NllLossOptions = {}) {
@@ -115,6 +121,7 @@ export class NLLLoss extends WeightedLoss {
  * Source: `torch.nn.BCEWithLogitsLoss`.
  */
 export class BCEWithLogitsLoss extends WeightedLoss {
+  /** Factors of the positive part, one for each class (a buffer), or null. */
   posWeight: Tensor | null;
 
   constructor(options: F.BceWithLogitsOptions = {}) {
@@ -138,8 +145,11 @@ export class BCELoss extends WeightedLoss {
 
 /** Poisson negative log likelihood; see `nn.functional.poissonNllLoss`. Source: `torch.nn.PoissonNLLLoss`. */
 export class PoissonNLLLoss extends Loss {
+  /** Whether the input is the logarithm of the rate (default true). */
   readonly logInput: boolean;
+  /** Whether Stirling's term is added (default false). */
   readonly full: boolean;
+  /** Added to the rate under the logarithm (default 1e-8). */
   readonly eps: number;
 
   constructor(options: F.PoissonNllOptions = {}) {
@@ -157,8 +167,11 @@ export class PoissonNLLLoss extends Loss {
 
 /** Gaussian negative log likelihood; see `nn.functional.gaussianNllLoss`. Source: `torch.nn.GaussianNLLLoss`. */
 export class GaussianNLLLoss extends Module<[input: Tensor, target: Tensor, variance: Tensor]> {
+  /** Whether the constant term, ln(2 pi) / 2, is added (default false). */
   readonly full: boolean;
+  /** Least variance (default 1e-6). */
   readonly eps: number;
+  /** "mean", "sum" or "none". */
   readonly reduction: F.Reduction;
 
   constructor(options: F.GaussianNllOptions = {}) {
@@ -176,7 +189,9 @@ export class GaussianNLLLoss extends Module<[input: Tensor, target: Tensor, vari
 
 /** Kullback-Leibler divergence; see `nn.functional.klDiv`. Source: `torch.nn.KLDivLoss`. */
 export class KLDivLoss extends Module<[input: Tensor, target: Tensor]> {
+  /** Whether the target is given as logarithms too (default false). */
   readonly logTarget: boolean;
+  /** "mean", "batchmean", "sum" or "none". */
   readonly reduction: F.Reduction | "batchmean";
 
   constructor(options: F.KlDivOptions = {}) {
@@ -198,8 +213,11 @@ export class KLDivLoss extends Module<[input: Tensor, target: Tensor]> {
 export class CTCLoss extends Module<
   [logProbs: Tensor, targets: Tensor, inputLengths: F.Lengths, targetLengths: F.Lengths]
 > {
+  /** Label of the blank (default 0). */
   readonly blank: number;
+  /** "mean", "sum" or "none". */
   readonly reduction: F.Reduction;
+  /** Whether infinite losses, of targets that do not fit into the input, count as 0 (default false). */
   readonly zeroInfinity: boolean;
 
   constructor(options: F.CtcLossOptions = {}) {

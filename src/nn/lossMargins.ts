@@ -7,7 +7,9 @@ import { Module } from "./module.js";
 
 /** What losses of two inputs and a target, or of triplets, share. */
 abstract class LossOfThree<Args extends [Tensor, Tensor, Tensor]> extends Module<Args> {
+  /** "mean", "sum" or "none". */
   readonly reduction: F.Reduction;
+  /** How far apart the two sides should be. */
   readonly margin: number;
 
   constructor(options: F.MarginOptions, margin: number) {
@@ -43,6 +45,7 @@ export class CosineEmbeddingLoss extends LossOfThree<[input1: Tensor, input2: Te
 
 /** See `nn.functional.hingeEmbeddingLoss`. Source: `torch.nn.HingeEmbeddingLoss`. */
 export class HingeEmbeddingLoss extends Loss {
+  /** Least value of the input for targets of -1 (default 1). */
   readonly margin: number;
 
   constructor(options: F.MarginOptions = {}) {
@@ -80,7 +83,9 @@ export class MultiLabelSoftMarginLoss extends WeightedLoss {
 
 /** See `nn.functional.multiMarginLoss`. Source: `torch.nn.MultiMarginLoss`. */
 export class MultiMarginLoss extends WeightedLoss {
+  /** Power of each hinge: 1 (default) or 2. */
   readonly p: number;
+  /** How far the score of the target should be above the others (default 1). */
   readonly margin: number;
 
   constructor(options: F.MultiMarginOptions = {}) {
@@ -97,8 +102,11 @@ export class MultiMarginLoss extends WeightedLoss {
 
 /** See `nn.functional.tripletMarginLoss`. Source: `torch.nn.TripletMarginLoss`. */
 export class TripletMarginLoss extends LossOfThree<[anchor: Tensor, positive: Tensor, negative: Tensor]> {
+  /** Order of the norm (default 2). */
   readonly p: number;
+  /** Added to every difference (default 1e-6). */
   readonly eps: number;
+  /** Whether the positive example is the anchor where it lies nearer to the negative one (default false). */
   readonly swap: boolean;
 
   constructor(options: F.TripletMarginOptions = {}) {
@@ -121,7 +129,9 @@ export class TripletMarginLoss extends LossOfThree<[anchor: Tensor, positive: Te
 export class TripletMarginWithDistanceLoss extends LossOfThree<
   [anchor: Tensor, positive: Tensor, negative: Tensor]
 > {
+  /** The distance of two tensors, one number for each row (default {@link PairwiseDistance}). */
   distanceFunction: F.DistanceFunction;
+  /** Whether the positive example is the anchor where it lies nearer to the negative one (default false). */
   readonly swap: boolean;
 
   constructor(options: F.TripletMarginWithDistanceOptions = {}) {

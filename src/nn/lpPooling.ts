@@ -8,9 +8,13 @@ import { showOptions } from "./print.js";
 
 /** What power-average pooling layers share. */
 export abstract class LPPoolNd extends Module {
+  /** Order of the norm over each window. */
   normType: number;
+  /** Size of the window in the spatial dimensions. */
   kernelSize: Sizes;
+  /** Steps of the window; null: kernelSize. */
   stride: Sizes | null;
+  /** Whether windows may begin in and reach beyond the end (default false). */
   ceilMode: boolean;
 
   constructor(
@@ -35,7 +39,7 @@ export abstract class LPPoolNd extends Module {
 
 /** (sum x^normType)^(1 / normType) over windows of (N, C, L) or (C, L). Source: `torch.nn.LPPool1d`. */
 export class LPPool1d extends LPPoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): Tensor {
     return lpPool1d(input, this.normType, this.kernelSize, this);
@@ -44,7 +48,7 @@ export class LPPool1d extends LPPoolNd {
 
 /** (sum x^normType)^(1 / normType) over windows of (N, C, H, W) or (C, H, W). Source: `torch.nn.LPPool2d`. */
 export class LPPool2d extends LPPoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): Tensor {
     return lpPool2d(input, this.normType, this.kernelSize, this);
@@ -53,7 +57,7 @@ export class LPPool2d extends LPPoolNd {
 
 /** (sum x^normType)^(1 / normType) over windows of (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.LPPool3d`. */
 export class LPPool3d extends LPPoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): Tensor {
     return lpPool3d(input, this.normType, this.kernelSize, this);

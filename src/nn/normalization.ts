@@ -44,11 +44,19 @@ function checkedShape(layer: string, normalizedShape: Shape | number): Shape {
  * new LayerNorm(10)(randn([20, 5, 10])).shape; // [20, 5, 10]
  */
 export class LayerNorm extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** The last dimensions, over which is normalised. */
   normalizedShape: Shape;
+  /** Added to the variance under the root (default 1e-5). */
   eps: number;
+  /** Whether weight and bias are learned (default true). */
   elementwiseAffine: boolean;
+  /** The learned factors, of the normalized shape, 1 at first; null without `elementwiseAffine`. */
   weight: Parameter | null;
+  /**
+   * The learned summands, of the normalized shape, 0 at first; null without `elementwiseAffine` or with
+   * `bias: false`.
+   */
   bias: Parameter | null;
 
   constructor(normalizedShape: Shape | number, options: LayerNormLayerOptions = {}) {
@@ -98,10 +106,14 @@ export interface RMSNormLayerOptions {
  * new RMSNorm([10])(randn([20, 5, 10])).shape; // [20, 5, 10]
  */
 export class RMSNorm extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** The last dimensions, over which is normalised. */
   normalizedShape: Shape;
+  /** Added to the mean square under the root; null: the eps of the dtype. */
   eps: number | null;
+  /** Whether the weight is learned (default true). */
   elementwiseAffine: boolean;
+  /** The learned factors, of the normalized shape, 1 at first; null without `elementwiseAffine`. */
   weight: Parameter | null;
 
   constructor(normalizedShape: Shape | number, options: RMSNormLayerOptions = {}) {
@@ -150,12 +162,18 @@ export interface GroupNormLayerOptions {
  * new GroupNorm(3, 6)(randn([20, 6, 10, 10])).shape; // [20, 6, 10, 10]
  */
 export class GroupNorm extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Blocks of channels that are normalised together. */
   numGroups: number;
+  /** Number of channels; numGroups divides it. */
   numChannels: number;
+  /** Added to the variance under the root (default 1e-5). */
   eps: number;
+  /** Whether weight and bias are learned (default true). */
   affine: boolean;
+  /** The learned factors, (numChannels), 1 at first; null with `affine: false`. */
   weight: Parameter | null;
+  /** The learned summands, (numChannels), 0 at first; null with `affine: false`. */
   bias: Parameter | null;
 
   constructor(numGroups: number, numChannels: number, options: GroupNormLayerOptions = {}) {
@@ -211,10 +229,14 @@ export interface LocalResponseNormLayerOptions {
  * @throws ShapeError for inputs of fewer than 3 dimensions.
  */
 export class LocalResponseNorm extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Number of neighbouring channels. */
   size: number;
+  /** Factor of the mean square (default 1e-4). */
   alpha: number;
+  /** Exponent of the divisor (default 0.75). */
   beta: number;
+  /** Summand of the divisor (default 1). */
   k: number;
 
   constructor(size: number, options: LocalResponseNormLayerOptions = {}) {

@@ -7,6 +7,7 @@ import { showOptions, showValue } from "./print.js";
 
 /** What padding layers share: one number for all sides, or one for each side, the last dimension first. */
 export abstract class PadNd extends Module {
+  /** Rows added at the sides, two numbers for each dimension, the last dimension first; negative ones cut. */
   padding: readonly number[];
 
   constructor(rank: number, padding: Sizes) {
@@ -21,6 +22,7 @@ export abstract class PadNd extends Module {
 
 /** What layers share that pad with a constant. */
 export abstract class ConstantPadNd extends PadNd {
+  /** What the border holds. */
   value: number;
 
   constructor(rank: number, padding: Sizes, value: number) {
@@ -32,6 +34,7 @@ export abstract class ConstantPadNd extends PadNd {
     return pad(input, this.padding, { value: this.value });
   }
 
+  /** What stands between the parentheses when the module is printed. */
   override extraRepr(): string {
     const { padding, value } = this;
     return showOptions({ padding, value });
@@ -45,7 +48,7 @@ export abstract class ConstantPadNd extends PadNd {
  * new ConstantPad1d(2, 3.5)(ones([1, 1, 2])).toArray(); // [[[3.5, 3.5, 1, 1, 3.5, 3.5]]]
  */
 export class ConstantPad1d extends ConstantPadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes, value: number) {
     super(1, padding, value);
@@ -54,7 +57,7 @@ export class ConstantPad1d extends ConstantPadNd {
 
 /** Adds zeros on all sides of (N, C, L) or (C, L). Source: `torch.nn.ZeroPad1d`. */
 export class ZeroPad1d extends ConstantPadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(1, padding, 0);
@@ -70,7 +73,7 @@ export class ZeroPad1d extends ConstantPadNd {
  * numbers cut. Source: `torch.nn.ConstantPad2d`.
  */
 export class ConstantPad2d extends ConstantPadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes, value: number) {
     super(2, padding, value);
@@ -79,7 +82,7 @@ export class ConstantPad2d extends ConstantPadNd {
 
 /** Adds zeros on all sides of (N, C, H, W) or (C, H, W). Source: `torch.nn.ZeroPad2d`. */
 export class ZeroPad2d extends ConstantPadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(2, padding, 0);
@@ -95,7 +98,7 @@ export class ZeroPad2d extends ConstantPadNd {
  * numbers cut. Source: `torch.nn.ConstantPad3d`.
  */
 export class ConstantPad3d extends ConstantPadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes, value: number) {
     super(3, padding, value);
@@ -104,7 +107,7 @@ export class ConstantPad3d extends ConstantPadNd {
 
 /** Adds zeros on all sides of (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.ZeroPad3d`. */
 export class ZeroPad3d extends ConstantPadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(3, padding, 0);
@@ -122,7 +125,7 @@ export class ZeroPad3d extends ConstantPadNd {
  * new ReflectionPad1d(2)(tensor([[0, 1, 2, 3]])).toArray(); // [[2, 1, 0, 1, 2, 3, 2, 1]]
  */
 export class ReflectionPad1d extends PadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(1, padding);
@@ -138,7 +141,7 @@ export class ReflectionPad1d extends PadNd {
  * Source: `torch.nn.ReflectionPad2d`.
  */
 export class ReflectionPad2d extends PadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(2, padding);
@@ -154,7 +157,7 @@ export class ReflectionPad2d extends PadNd {
  * Source: `torch.nn.ReflectionPad3d`.
  */
 export class ReflectionPad3d extends PadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(3, padding);
@@ -170,7 +173,7 @@ export class ReflectionPad3d extends PadNd {
  * Source: `torch.nn.ReplicationPad1d`.
  */
 export class ReplicationPad1d extends PadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(1, padding);
@@ -186,7 +189,7 @@ export class ReplicationPad1d extends PadNd {
  * Source: `torch.nn.ReplicationPad2d`.
  */
 export class ReplicationPad2d extends PadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(2, padding);
@@ -202,7 +205,7 @@ export class ReplicationPad2d extends PadNd {
  * Source: `torch.nn.ReplicationPad3d`.
  */
 export class ReplicationPad3d extends PadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(3, padding);
@@ -218,7 +221,7 @@ export class ReplicationPad3d extends PadNd {
  * Source: `torch.nn.CircularPad1d`.
  */
 export class CircularPad1d extends PadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(1, padding);
@@ -234,7 +237,7 @@ export class CircularPad1d extends PadNd {
  * Source: `torch.nn.CircularPad2d`.
  */
 export class CircularPad2d extends PadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(2, padding);
@@ -250,7 +253,7 @@ export class CircularPad2d extends PadNd {
  * Source: `torch.nn.CircularPad3d`.
  */
 export class CircularPad3d extends PadNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(padding: Sizes) {
     super(3, padding);

@@ -22,11 +22,17 @@ import { showOptions } from "./print.js";
 
 /** What max pooling layers share. */
 export abstract class MaxPoolNd<R extends boolean = false> extends Module<[Tensor], WithIndices<R>> {
+  /** Size of the window in the spatial dimensions. */
   kernelSize: Sizes;
+  /** Steps of the window (default kernelSize). */
   stride: Sizes;
+  /** Negative infinities added at both sides (default 0; at most half the window). */
   padding: Sizes;
+  /** Distance between the elements of a window (default 1). */
   dilation: Sizes;
+  /** Whether the call gives the positions of the maxima too (default false). */
   returnIndices: R;
+  /** Whether a last window may reach beyond the end (default false). */
   ceilMode: boolean;
 
   constructor(kernelSize: Sizes, stride?: Sizes | null | MaxPoolOptions<R>, options?: MaxPoolOptions<R>) {
@@ -48,7 +54,7 @@ export abstract class MaxPoolNd<R extends boolean = false> extends Module<[Tenso
 
 /** Maxima over windows of (N, C, L) or (C, L). Source: `torch.nn.MaxPool1d`. */
 export class MaxPool1d<R extends boolean = false> extends MaxPoolNd<R> {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): WithIndices<R> {
     return maxPool1d<R>(input, this.kernelSize, this);
@@ -62,7 +68,7 @@ export class MaxPool1d<R extends boolean = false> extends MaxPoolNd<R> {
  * new MaxPool2d(3, { stride: 2 })(ones([20, 16, 50, 32])).shape; // [20, 16, 24, 15]
  */
 export class MaxPool2d<R extends boolean = false> extends MaxPoolNd<R> {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): WithIndices<R> {
     return maxPool2d<R>(input, this.kernelSize, this);
@@ -71,7 +77,7 @@ export class MaxPool2d<R extends boolean = false> extends MaxPoolNd<R> {
 
 /** Maxima over windows of (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.MaxPool3d`. */
 export class MaxPool3d<R extends boolean = false> extends MaxPoolNd<R> {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): WithIndices<R> {
     return maxPool3d<R>(input, this.kernelSize, this);
@@ -80,10 +86,15 @@ export class MaxPool3d<R extends boolean = false> extends MaxPoolNd<R> {
 
 /** What average pooling layers share. */
 export abstract class AvgPoolNd extends Module {
+  /** Size of the window in the spatial dimensions. */
   kernelSize: Sizes;
+  /** Steps of the window (default kernelSize). */
   stride: Sizes;
+  /** Zeros added at both sides (default 0; at most half the window). */
   padding: Sizes;
+  /** Whether a last window may reach beyond the end (default false). */
   ceilMode: boolean;
+  /** Whether the zeros of the padding count in the divisor (default true). */
   countIncludePad: boolean;
 
   constructor(kernelSize: Sizes, o: AvgPool1dOptions & WindowOptions) {
@@ -106,7 +117,7 @@ export abstract class AvgPoolNd extends Module {
 
 /** Means over windows of (N, C, L) or (C, L). Source: `torch.nn.AvgPool1d`. */
 export class AvgPool1d extends AvgPoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(kernelSize: Sizes, stride?: Sizes | null | AvgPool1dOptions, options?: AvgPool1dOptions) {
     const o = strideAndOptions(stride, options);
@@ -121,7 +132,8 @@ export class AvgPool1d extends AvgPoolNd {
 
 /** Means over windows of (N, C, H, W) or (C, H, W). Source: `torch.nn.AvgPool2d`. */
 export class AvgPool2d extends AvgPoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Divisor in place of the size of the window, or null. */
   divisorOverride: number | null;
 
   constructor(kernelSize: Sizes, stride?: Sizes | null | AvgPoolOptions, options?: AvgPoolOptions) {
@@ -137,7 +149,8 @@ export class AvgPool2d extends AvgPoolNd {
 
 /** Means over windows of (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.AvgPool3d`. */
 export class AvgPool3d extends AvgPoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Divisor in place of the size of the window, or null. */
   divisorOverride: number | null;
 
   constructor(kernelSize: Sizes, stride?: Sizes | null | AvgPoolOptions, options?: AvgPoolOptions) {

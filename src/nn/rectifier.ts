@@ -24,7 +24,8 @@ export function inplaceRepr(options: Readonly<Record<string, unknown>>, inplace:
 
 /** max(x, 0). Source: `torch.nn.ReLU`. */
 export class ReLU extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(options: InplaceOptions | boolean = {}) {
@@ -43,9 +44,12 @@ export class ReLU extends Module {
 
 /** x cut to [minVal, maxVal], by default [-1, 1]. Source: `torch.nn.Hardtanh`. @throws ValueError unless minVal < maxVal. */
 export class Hardtanh extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Smallest result (default -1). */
   minVal: number;
+  /** Largest result (default 1). */
   maxVal: number;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   /** `minValue` and `maxValue` are older names of `minVal` and `maxVal`. */
@@ -71,7 +75,7 @@ export class Hardtanh extends Module {
 
 /** min(max(x, 0), 6). Source: `torch.nn.ReLU6`. */
 export class ReLU6 extends Hardtanh {
-  static override readonly pure = true;
+  /** @internal */ static override readonly pure = true;
 
   constructor(options: InplaceOptions | boolean = {}) {
     super({ minVal: 0, maxVal: 6, inplace: inplaceOf(options) });
@@ -84,8 +88,10 @@ export class ReLU6 extends Hardtanh {
 
 /** x > 0 ? x : negativeSlope x. Source: `torch.nn.LeakyReLU`. */
 export class LeakyReLU extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Slope below 0 (default 0.01). */
   negativeSlope: number;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(options: number | F.LeakyReluOptions = {}) {
@@ -110,9 +116,12 @@ export class LeakyReLU extends Module {
  * Source: `torch.nn.RReLU`.
  */
 export class RReLU extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Smallest slope below 0 (default 1/8). */
   lower: number;
+  /** Largest slope below 0 (default 1/3). */
   upper: number;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(options: Omit<F.RreluOptions, "training" | "generator"> = {}) {
@@ -138,14 +147,18 @@ export interface PReLUOptions {
   numParameters?: number;
   /** First value (default 0.25). */
   init?: number;
+  /** Element type of the weight (default: the default float). */
   dtype?: DType;
 }
 
 /** x > 0 ? x : w x with a learned slope, one for all or one for each channel (dimension 1). Source: `torch.nn.PReLU`. */
 export class PReLU extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Number of slopes: 1, or one for each channel (default 1). */
   numParameters: number;
+  /** Slope to start with (default 0.25). */
   init: number;
+  /** The learned slopes below 0, (numParameters). */
   weight: Parameter;
 
   constructor(options: number | PReLUOptions = {}) {
@@ -174,9 +187,12 @@ export class PReLU extends Module {
 
 /** x > threshold ? x : value. Source: `torch.nn.Threshold`. */
 export class Threshold extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Values up to this one are replaced. */
   threshold: number;
+  /** What they are replaced by. */
   value: number;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(threshold: number, value: number, options: InplaceOptions | boolean = {}) {
@@ -197,8 +213,10 @@ export class Threshold extends Module {
 
 /** x > 0 ? x : alpha (e^x - 1). Source: `torch.nn.ELU`. */
 export class ELU extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** The result tends to -alpha for small x (default 1). */
   alpha: number;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(options: number | F.AlphaOptions = {}) {
@@ -219,8 +237,10 @@ export class ELU extends Module {
 
 /** x > 0 ? x : alpha (e^(x / alpha) - 1). Source: `torch.nn.CELU`. */
 export class CELU extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** The result tends to -alpha for small x (default 1). */
   alpha: number;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(options: number | F.AlphaOptions = {}) {
@@ -241,7 +261,8 @@ export class CELU extends Module {
 
 /** The scaled ELU of self-normalising networks. Source: `torch.nn.SELU`. */
 export class SELU extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(options: InplaceOptions | boolean = {}) {
@@ -260,7 +281,8 @@ export class SELU extends Module {
 
 /** x min(max(x + 3, 0), 6) / 6. Source: `torch.nn.Hardswish`. */
 export class Hardswish extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(options: InplaceOptions | boolean = {}) {
@@ -275,7 +297,8 @@ export class Hardswish extends Module {
 
 /** min(max(x + 3, 0), 6) / 6. Source: `torch.nn.Hardsigmoid`. */
 export class Hardsigmoid extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
   constructor(options: InplaceOptions | boolean = {}) {
@@ -290,7 +313,8 @@ export class Hardsigmoid extends Module {
 
 /** x moved by lambd towards 0, 0 within. Source: `torch.nn.Softshrink`. */
 export class Softshrink extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** How far values are moved towards 0 (default 0.5). */
   lambd: number;
 
   constructor(options: number | { lambd?: number } = {}) {
@@ -309,7 +333,8 @@ export class Softshrink extends Module {
 
 /** x, and 0 within [-lambd, lambd]. Source: `torch.nn.Hardshrink`. */
 export class Hardshrink extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Values from -lambd to lambd become 0 (default 0.5). */
   lambd: number;
 
   constructor(options: number | { lambd?: number } = {}) {

@@ -27,6 +27,7 @@ export interface RecurrentOptions {
   dropout?: number;
   /** A second direction, from the last step to the first (default false). */
   bidirectional?: boolean;
+  /** Element type of the parameters (default: the default float). */
   dtype?: DType;
 }
 
@@ -50,14 +51,23 @@ export abstract class RNNBase<S> extends Module<
   [SequenceInput, StateArg<S>?],
   [Tensor, S] | [PackedSequence, S]
 > {
+  /** Which kind of network: "LSTM", "GRU", "RNN_TANH" or "RNN_RELU". */
   readonly mode: RecurrentMode;
+  /** Features of the input at each step. */
   readonly inputSize: number;
+  /** Features of the hidden state. */
   readonly hiddenSize: number;
+  /** Layers on top of each other (default 1). */
   readonly numLayers: number;
+  /** Whether the gates have biases (default true). */
   readonly bias: boolean;
+  /** Whether input and output are (B, T, F), not (T, B, F) (default false). */
   readonly batchFirst: boolean;
+  /** Dropout of the output of every layer but the last while training (default 0). */
   readonly dropout: number;
+  /** Whether a second direction runs from the last step to the first (default false). */
   readonly bidirectional: boolean;
+  /** Features of the projected hidden state; 0: no projection (LSTM only). */
   readonly projSize: number;
 
   constructor(
@@ -293,6 +303,7 @@ abstract class PlainRecurrent extends RNNBase<Tensor> {
  * (T, B, D hiddenSize) and the last state (D numLayers, B, hiddenSize). Source: `torch.nn.RNN`.
  */
 export class RNN extends PlainRecurrent {
+  /** "tanh" (default) or "relu". */
   readonly nonlinearity: "tanh" | "relu";
 
   constructor(
@@ -345,18 +356,27 @@ export class LSTM extends RNNBase<[Tensor, Tensor]> {
 
 /** Options of recurrent cells. */
 export interface CellOptions {
+  /** Whether the gates have biases (default true). */
   bias?: boolean;
+  /** Element type of the parameters (default: the default float). */
   dtype?: DType;
 }
 
 /** Base of the cells: one step, one layer. */
 export abstract class RNNCellBase<S, Out> extends Module<[Tensor, StateArg<S>?], Out> {
+  /** Features of the input. */
   readonly inputSize: number;
+  /** Features of the hidden state. */
   readonly hiddenSize: number;
+  /** Whether the gates have biases (default true). */
   readonly bias: boolean;
+  /** Weights of the input, (gates x hiddenSize, inputSize). */
   weightIh: Parameter;
+  /** Weights of the hidden state, (gates x hiddenSize, hiddenSize). */
   weightHh: Parameter;
+  /** Bias of the input, (gates x hiddenSize), or null with `bias: false`. */
   biasIh: Parameter | null;
+  /** Bias of the hidden state, (gates x hiddenSize), or null with `bias: false`. */
   biasHh: Parameter | null;
 
   constructor(inputSize: number, hiddenSize: number, bias: boolean, numChunks: number, dtype?: DType) {
@@ -426,6 +446,7 @@ export abstract class RNNCellBase<S, Out> extends Module<[Tensor, StateArg<S>?],
 
 /** One step of {@link RNN}. Input (B, inputSize), state (B, hiddenSize). Source: `torch.nn.RNNCell`. */
 export class RNNCell extends RNNCellBase<Tensor, Tensor> {
+  /** "tanh" (default) or "relu". */
   readonly nonlinearity: "tanh" | "relu";
 
   constructor(

@@ -49,7 +49,9 @@ export interface IncompatibleKeys {
 /** A state dict that does not fit its module: everything that is wrong, by name. Nothing was loaded. */
 export class StateDictError extends KindlingError {
   override name = "StateDictError";
+  /** Keys of the module that the state dict lacks. */
   readonly missingKeys: readonly string[];
+  /** Keys of the state dict that the module lacks. */
   readonly unexpectedKeys: readonly string[];
   /** Sentences about single entries: shapes, kinds of value. */
   readonly mismatches: readonly string[];
@@ -95,10 +97,15 @@ export function metadataOf(state: object): StateDictMetadata {
 export class StateLoad {
   /** The entries; a hook or an older version's migration may add, rename or remove some. */
   readonly state: Map<string, unknown>;
+  /** The versions with which the modules were saved, by path. */
   readonly metadata: StateDictMetadata;
+  /** Whether the keys must be the same (default true). */
   readonly strict: boolean;
+  /** Whether entries take the place of the tensors, not of their values (default false). */
   readonly assign: boolean;
+  /** Keys asked for and not found so far. */
   readonly missing: string[] = [];
+  /** Sentences about entries that do not fit, so far. */
   readonly mismatches: string[] = [];
   private readonly used = new Set<string>();
   private readonly plans: (() => void)[] = [];
@@ -136,6 +143,7 @@ export class StateLoad {
     this.plans.push(action);
   }
 
+  /** Keys that no module has asked for. */
   get unexpected(): string[] {
     return [...this.state.keys()].filter((key) => !this.used.has(key));
   }

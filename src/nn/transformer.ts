@@ -27,6 +27,7 @@ export interface TransformerLayerOptions {
   dropout?: number;
   /** "relu" (default), "gelu", or a function. */
   activation?: "relu" | "gelu" | Activation;
+  /** Added to the variance in the norms (default 1e-5). */
   layerNormEps?: number;
   /** (B, L, E) in place of (L, B, E) (default false). */
   batchFirst?: boolean;
@@ -34,6 +35,7 @@ export interface TransformerLayerOptions {
   normFirst?: boolean;
   /** Whether linear layers and norms have biases (default true). */
   bias?: boolean;
+  /** Element type of the parameters (default: the default float). */
   dtype?: DType;
 }
 
@@ -48,8 +50,11 @@ function activationOf(label: string, activation: TransformerLayerOptions["activa
 
 /** Masks of {@link TransformerEncoderLayer}. */
 export interface EncoderLayerCall {
+  /** Mask of the source, (S, S) or (B heads, S, S): true hides; floating is added. */
   srcMask?: Tensor | null;
+  /** Positions of the source that are hidden from all, (B, S): true hides; floating is added. */
   srcKeyPaddingMask?: Tensor | null;
+  /** Whether positions after the own one are hidden (default false). */
   isCausal?: boolean;
 }
 
@@ -79,14 +84,23 @@ function partsOf(label: string, dModel: number, nhead: number, o: TransformerLay
 
 /** Self-attention and feed-forward, each with a residual and a norm. Source: `torch.nn.TransformerEncoderLayer`. */
 export class TransformerEncoderLayer extends Module<[Tensor, EncoderLayerCall?], Tensor> {
+  /** Attention of the source to itself. */
   selfAttn: MultiheadAttention;
+  /** First layer of the feed-forward part, dModel to dimFeedforward. */
   linear1: Linear;
+  /** Dropout between its two layers. */
   dropout: Dropout;
+  /** Second layer of the feed-forward part, dimFeedforward to dModel. */
   linear2: Linear;
+  /** Whether norms come before attention and feed-forward, not after (default false). */
   readonly normFirst: boolean;
+  /** Norm of the attention. */
   norm1: LayerNorm;
+  /** Norm of the feed-forward part. */
   norm2: LayerNorm;
+  /** Dropout of the result of the attention. */
   dropout1: Dropout;
+  /** Dropout of the result of the feed-forward part. */
   dropout2: Dropout;
   private readonly activate: { readonly fn: Activation };
 
@@ -131,27 +145,45 @@ export class TransformerEncoderLayer extends Module<[Tensor, EncoderLayerCall?],
 
 /** Masks of {@link TransformerDecoderLayer}. */
 export interface DecoderLayerCall {
+  /** Mask of the target, (T, T) or (B heads, T, T): true hides; floating is added. */
   tgtMask?: Tensor | null;
+  /** Mask of the memory, (T, S) or (B heads, T, S): true hides; floating is added. */
   memoryMask?: Tensor | null;
+  /** Positions of the target that are hidden from all, (B, T): true hides; floating is added. */
   tgtKeyPaddingMask?: Tensor | null;
+  /** Positions of the memory that are hidden from all, (B, S): true hides; floating is added. */
   memoryKeyPaddingMask?: Tensor | null;
+  /** Whether positions of the target after the own one are hidden (default false). */
   tgtIsCausal?: boolean;
+  /** Whether positions of the memory after the own one are hidden (default false). */
   memoryIsCausal?: boolean;
 }
 
 /** Self-attention, attention to the memory, feed-forward. Source: `torch.nn.TransformerDecoderLayer`. */
 export class TransformerDecoderLayer extends Module<[Tensor, Tensor, DecoderLayerCall?], Tensor> {
+  /** Attention of the target to itself. */
   selfAttn: MultiheadAttention;
+  /** Attention of the target to the memory. */
   multiheadAttn: MultiheadAttention;
+  /** First layer of the feed-forward part, dModel to dimFeedforward. */
   linear1: Linear;
+  /** Dropout between its two layers. */
   dropout: Dropout;
+  /** Second layer of the feed-forward part, dimFeedforward to dModel. */
   linear2: Linear;
+  /** Whether norms come before attention and feed-forward, not after (default false). */
   readonly normFirst: boolean;
+  /** Norm of the attention to itself. */
   norm1: LayerNorm;
+  /** Norm of the attention to the memory. */
   norm2: LayerNorm;
+  /** Norm of the feed-forward part. */
   norm3: LayerNorm;
+  /** Dropout of the attention to itself. */
   dropout1: Dropout;
+  /** Dropout of the attention to the memory. */
   dropout2: Dropout;
+  /** Dropout of the feed-forward part. */
   dropout3: Dropout;
   private readonly activate: { readonly fn: Activation };
 
@@ -211,15 +243,21 @@ export class TransformerDecoderLayer extends Module<[Tensor, Tensor, DecoderLaye
 
 /** Masks of {@link TransformerEncoder}. */
 export interface EncoderCall {
+  /** Mask of the source, (S, S) or (B heads, S, S): true hides; floating is added. */
   mask?: Tensor | null;
+  /** Positions of the source that are hidden from all, (B, S): true hides; floating is added. */
   srcKeyPaddingMask?: Tensor | null;
+  /** Whether positions after the own one are hidden (default false). */
   isCausal?: boolean;
 }
 
 /** A stack of copies of an encoder layer. Source: `torch.nn.TransformerEncoder`. */
 export class TransformerEncoder extends Module<[Tensor, EncoderCall?], Tensor> {
+  /** The layers, from the first to the last. */
   layers: ModuleList<TransformerEncoderLayer>;
+  /** Number of layers. */
   readonly numLayers: number;
+  /** Norm of the result, or null. */
   norm: Module<[Tensor], Tensor> | null;
 
   constructor(
@@ -251,8 +289,11 @@ export class TransformerEncoder extends Module<[Tensor, EncoderCall?], Tensor> {
 
 /** A stack of copies of a decoder layer. Source: `torch.nn.TransformerDecoder`. */
 export class TransformerDecoder extends Module<[Tensor, Tensor, DecoderLayerCall?], Tensor> {
+  /** The layers, from the first to the last. */
   layers: ModuleList<TransformerDecoderLayer>;
+  /** Number of layers. */
   readonly numLayers: number;
+  /** Norm of the result, or null. */
   norm: Module<[Tensor], Tensor> | null;
 
   constructor(
@@ -283,23 +324,33 @@ export interface TransformerOptions extends TransformerLayerOptions {
   numEncoderLayers?: number;
   /** Default 6. */
   numDecoderLayers?: number;
+  /** Encoder in place of the standard one. */
   customEncoder?: Module<[Tensor, EncoderCall?], Tensor> | null;
+  /** Decoder in place of the standard one. */
   customDecoder?: Module<[Tensor, Tensor, DecoderLayerCall?], Tensor> | null;
 }
 
 /** Masks of {@link Transformer}. */
 export interface TransformerCall extends DecoderLayerCall {
+  /** Mask of the source, (S, S) or (B heads, S, S): true hides; floating is added. */
   srcMask?: Tensor | null;
+  /** Positions of the source that are hidden from all, (B, S): true hides; floating is added. */
   srcKeyPaddingMask?: Tensor | null;
+  /** Whether positions of the source after the own one are hidden (default false). */
   srcIsCausal?: boolean;
 }
 
 /** Encoder and decoder. src (S, B, E), tgt (T, B, E); gives (T, B, E). Source: `torch.nn.Transformer`. */
 export class Transformer extends Module<[Tensor, Tensor, TransformerCall?], Tensor> {
+  /** What makes the memory from the source. */
   encoder: Module<[Tensor, EncoderCall?], Tensor>;
+  /** What makes the output from target and memory. */
   decoder: Module<[Tensor, Tensor, DecoderLayerCall?], Tensor>;
+  /** Width of source, target and output (default 512). */
   readonly dModel: number;
+  /** Number of heads (default 8). */
   readonly nhead: number;
+  /** Whether tensors are (B, L, E), not (L, B, E) (default false). */
   readonly batchFirst: boolean;
 
   constructor(options: TransformerOptions = {}) {

@@ -25,6 +25,7 @@ import { isLazy } from "./uninitialized.js";
 
 /** What a module may be converted to. */
 export interface ModuleToOptions {
+  /** Element type of floating parameters and buffers. */
   dtype?: DType;
 }
 

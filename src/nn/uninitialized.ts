@@ -48,7 +48,9 @@ export function isLazy(t: unknown): t is UninitializedParameter | UninitializedB
 
 /** Options of uninitialised parameters and buffers. */
 export interface UninitializedOptions {
+  /** Whether the parameter is learned (default true). */
   requiresGrad?: boolean;
+  /** Element type (default: the default float). */
   dtype?: DType;
 }
 

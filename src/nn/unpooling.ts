@@ -19,8 +19,11 @@ export interface MaxUnpoolLayerOptions {
 export abstract class MaxUnpoolNd extends Module<
   [input: Tensor, indices: Tensor, options?: OutputSizeOptions | readonly number[]]
 > {
+  /** Size of the window of the max pooling. */
   kernelSize: readonly number[];
+  /** Steps of its window (default kernelSize). */
   stride: readonly number[];
+  /** Its padding (default 0). */
   padding: readonly number[];
 
   constructor(
@@ -62,7 +65,7 @@ export abstract class MaxUnpoolNd extends Module<
  * Source: `torch.nn.MaxUnpool1d`.
  */
 export class MaxUnpool1d extends MaxUnpoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(
     kernelSize: Sizes,
@@ -85,7 +88,7 @@ export class MaxUnpool1d extends MaxUnpoolNd {
  * new MaxUnpool2d(2)(y, at).shape; // [1, 1, 4, 4]
  */
 export class MaxUnpool2d extends MaxUnpoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(
     kernelSize: Sizes,
@@ -105,7 +108,7 @@ export class MaxUnpool2d extends MaxUnpoolNd {
  * Source: `torch.nn.MaxUnpool3d`.
  */
 export class MaxUnpool3d extends MaxUnpoolNd {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
 
   constructor(
     kernelSize: Sizes,

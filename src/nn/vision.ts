@@ -17,7 +17,8 @@ import { showOptions } from "./print.js";
  * new PixelShuffle(3)(ones([1, 9, 4, 4])).shape; // [1, 1, 12, 12]
  */
 export class PixelShuffle extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Factor of height and width. */
   upscaleFactor: number;
 
   constructor(upscaleFactor: number) {
@@ -36,7 +37,8 @@ export class PixelShuffle extends Module {
 
 /** Rearranges (*, C, H r, W r) to (*, C r^2, H, W). Source: `torch.nn.PixelUnshuffle`. */
 export class PixelUnshuffle extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Divisor of height and width. */
   downscaleFactor: number;
 
   constructor(downscaleFactor: number) {
@@ -55,7 +57,8 @@ export class PixelUnshuffle extends Module {
 
 /** Splits the channels of (N, C, *) into groups and interleaves them. Source: `torch.nn.ChannelShuffle`. */
 export class ChannelShuffle extends Module {
-  static readonly pure = true;
+  /** @internal */ static readonly pure = true;
+  /** Groups of channels among which is shuffled; divides the channels. */
   groups: number;
 
   constructor(groups: number) {
@@ -82,11 +85,18 @@ export type UpsampleLayerOptions = Omit<InterpolateOptions, "antialias">;
  * new Upsample({ scaleFactor: 2, mode: "bilinear" })(ones([1, 3, 4, 4])).shape; // [1, 3, 8, 8]
  */
 export class Upsample extends Module {
-  static readonly pure: boolean = true;
+  /** @internal */ static readonly pure: boolean = true;
+  /** Spatial sizes of the output, or null where `scaleFactor` says them. */
   size: Sizes | null;
+  /** Factors of the spatial sizes, or null. */
   scaleFactor: number | readonly number[] | null;
+  /** How values between the elements are found (default "nearest"). */
   mode: InterpolateMode;
+  /**
+   * Whether the centres of the corner elements stay in place (default false; for the linear and cubic modes).
+   */
   alignCorners: boolean | null;
+  /** Whether the factor used is that of the whole sizes, not `scaleFactor` itself (default false). */
   recomputeScaleFactor: boolean | null;
 
   constructor(options: UpsampleLayerOptions = {}) {
@@ -111,7 +121,7 @@ export class Upsample extends Module {
 
 /** {@link Upsample} of images in mode "nearest". Source: `torch.nn.UpsamplingNearest2d`. */
 export class UpsamplingNearest2d extends Upsample {
-  static override readonly pure = true;
+  /** @internal */ static override readonly pure = true;
 
   constructor(options: UpsampleOptions = {}) {
     super({ ...options, mode: "nearest" });
@@ -120,7 +130,7 @@ export class UpsamplingNearest2d extends Upsample {
 
 /** {@link Upsample} of images in mode "bilinear", with aligned corners. Source: `torch.nn.UpsamplingBilinear2d`. */
 export class UpsamplingBilinear2d extends Upsample {
-  static override readonly pure = true;
+  /** @internal */ static override readonly pure = true;
 
   constructor(options: UpsampleOptions = {}) {
     super({ ...options, mode: "bilinear", alignCorners: true });

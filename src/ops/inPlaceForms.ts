@@ -279,4 +279,4 @@ export const inPlaceForms = {
   addr_: ops.addr,
   /** In place: `beta * input + alpha * bmm(batch1, batch2)`. */
   baddbmm_: ops.baddbmm,
-} as const;
+};

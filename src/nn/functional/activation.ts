@@ -191,6 +191,7 @@ export interface RreluOptions extends InplaceOptions {
   upper?: number;
   /** Whether slopes are drawn at random; else their mean is taken (default false). */
   training?: boolean;
+  /** Generator of the slopes (default: the default generator). */
   generator?: Source;
 }
 
@@ -270,6 +271,7 @@ export interface GumbelSoftmaxOptions {
   eps?: number;
   /** The dimension of the categories (default -1). */
   dim?: number;
+  /** Generator of the noise (default: the default generator). */
   generator?: Source;
 }
 

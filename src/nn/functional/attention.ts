@@ -114,6 +114,7 @@ function attendWithDropout(
 
 /** What {@link multiHeadAttentionForward} takes beside query, key, value and the main weights. */
 export interface MultiHeadOptions {
+  /** Whether attention weights are dropped (default true). */
   training?: boolean;
   /** (B, S) or (S): true (or -Infinity) hides a key. */
   keyPaddingMask?: Tensor | null;
@@ -121,11 +122,17 @@ export interface MultiHeadOptions {
   needWeights?: boolean;
   /** (L, S) or (B heads, L, S): true hides; floating is added. */
   attnMask?: Tensor | null;
+  /** Whether qProjWeight, kProjWeight and vProjWeight are used, not inProjWeight (default false). */
   useSeparateProjWeight?: boolean;
+  /** Projection of queries, (E, E). */
   qProjWeight?: Tensor | null;
+  /** Projection of keys, (E, kdim). */
   kProjWeight?: Tensor | null;
+  /** Projection of values, (E, vdim). */
   vProjWeight?: Tensor | null;
+  /** Keys of all heads, (B heads, S, E / heads), in place of the projected ones. */
   staticK?: Tensor | null;
+  /** Values of all heads, (B heads, S, E / heads), in place of the projected ones. */
   staticV?: Tensor | null;
   /** Average the weights over heads (default true). */
   averageAttnWeights?: boolean;

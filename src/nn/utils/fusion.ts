@@ -20,8 +20,11 @@ export interface FuseOptions {
 
 /** A convolution layer, of either kind. */
 export interface Convolution extends AnyModule {
+  /** Whether it is a transposed convolution. */
   readonly transposed: boolean;
+  /** The kernels. */
   weight: Parameter;
+  /** The bias, or null. */
   bias: Parameter | null;
 }
 

@@ -16,6 +16,7 @@ import { tensorOf } from "./recompute.js";
  * what it must be given for a wanted value: it gives the first original, and makes assigning possible.
  */
 export type Parametrization = AnyModule & {
+  /** What `forward` must be given for `value`: the original tensor, or the originals. */
   rightInverse?(value: Tensor): Tensor | readonly Tensor[];
 };
 

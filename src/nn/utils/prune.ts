@@ -89,6 +89,7 @@ export class Identity extends BasePruningMethod {
  */
 export class RandomUnstructured extends BasePruningMethod {
   readonly pruningType = "unstructured";
+  /** How many elements to prune when a whole number, else which share of them. */
   readonly amount: number;
 
   constructor(amount: number) {
@@ -111,6 +112,7 @@ export class RandomUnstructured extends BasePruningMethod {
  */
 export class L1Unstructured extends BasePruningMethod {
   readonly pruningType = "unstructured";
+  /** How many elements to prune when a whole number, else which share of them. */
   readonly amount: number;
 
   constructor(amount: number) {
@@ -131,6 +133,7 @@ export class L1Unstructured extends BasePruningMethod {
  */
 export class RandomStructured extends BasePruningMethod {
   readonly pruningType = "structured";
+  /** How many slices to prune when a whole number, else which share of them. */
   readonly amount: number;
   override readonly dim: number;
 
@@ -158,7 +161,9 @@ export class RandomStructured extends BasePruningMethod {
  */
 export class LnStructured extends BasePruningMethod {
   readonly pruningType = "structured";
+  /** How many slices to prune when a whole number, else which share of them. */
   readonly amount: number;
+  /** Order of the norm by which slices are compared. */
   readonly n: number | "fro" | "nuc";
   override readonly dim: number;
 
@@ -184,6 +189,7 @@ export class LnStructured extends BasePruningMethod {
 /** Prunes by a given mask of zeros and ones. Source: `torch.nn.utils.prune.CustomFromMask`. */
 export class CustomFromMask extends BasePruningMethod {
   readonly pruningType = "global";
+  /** 0 where the tensor is pruned, 1 elsewhere. */
   readonly mask: Tensor;
 
   constructor(mask: Tensor) {

@@ -182,6 +182,7 @@ export class PruningContainer extends BasePruningMethod {
     return this.methods.length;
   }
 
+  /** The methods, in the order in which they were added. */
   [Symbol.iterator](): IterableIterator<BasePruningMethod> {
     return this.methods.values();
   }

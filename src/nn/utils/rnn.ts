@@ -21,8 +21,11 @@ export interface PackedSequenceOptions {
 export class PackedSequence {
   /** All steps: first those of step 0, then of step 1, ... */
   readonly data: Tensor;
+  /** How many sequences reach each step, int64 (T). */
   readonly batchSizes: Tensor;
+  /** The order that sorted the sequences by length, or null. */
   readonly sortedIndices: Tensor | null;
+  /** The inverse of {@link PackedSequence.sortedIndices}, or null. */
   readonly unsortedIndices: Tensor | null;
 
   constructor(data: Tensor, options: PackedSequenceOptions | Tensor = {}) {
@@ -110,6 +113,7 @@ export function packPaddedSequence(
 
 /** Options of {@link padPackedSequence}. */
 export interface PadPackedOptions {
+  /** Whether the result is (B, T, ...), not (T, B, ...) (default false). */
   batchFirst?: boolean;
   /** What fills up short sequences (default 0). */
   paddingValue?: number;
@@ -153,7 +157,9 @@ export function padPackedSequence(
 
 /** Options of {@link padSequence}. */
 export interface PadOptions {
+  /** Whether the result is (B, T, ...), not (T, B, ...) (default false). */
   batchFirst?: boolean;
+  /** What fills up short sequences (default 0). */
   paddingValue?: number;
   /** Where short sequences are filled up (default "right"). */
   paddingSide?: "left" | "right";
