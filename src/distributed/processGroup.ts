@@ -1,0 +1,448 @@
+/**
+ * A group of ranks and its collectives. Everything that collectives mean is here and in `exchange.ts`: a backend only
+ * carries headers and elements. Ranks in this class count within the group; the functions of `collectives.ts` take ranks
+ * of the world, as PyTorch's do.
+ */
+import { ValueError } from "../tensor/errors.js";
+import type { Tensor } from "../tensor/tensor.js";
+import {
+  allSameShape,
+  checkDtype,
+  checkList,
+  checkNumel,
+  checkOutput,
+  checkRank,
+  checkTensor,
+  reductionFor,
+} from "./checks.js";
+import type { Backend, Communicator, Task } from "./communicator.js";
+import { ownCounts, pairs, rootedCounts, sameLists, splitCounts } from "./counts.js";
+import { DistBackendError } from "./errors.js";
+import { type Call, type CollectiveOptions, type Outcome, runCollective } from "./exchange.js";
+import type { OpName } from "./header.js";
+import { Queue } from "./progress.js";
+import type { ReduceOp } from "./reduceOp.js";
+import type { Staging } from "./staging.js";
+import { doneWork } from "./work.js";
+
+/** Options of collectives that reduce. */
+export interface ReduceOptions extends CollectiveOptions {
+  /** How to reduce (default `"sum"`). */
+  op?: ReduceOp;
+}
+
+/** Options of {@link ProcessGroup.allToAllSingle}. */
+export interface AllToAllSingleOptions extends CollectiveOptions {
+  /** Rows of the output that come from each rank; equal parts when left out. */
+  outputSplitSizes?: readonly number[];
+  /** Rows of the input that go to each rank; equal parts when left out. */
+  inputSplitSizes?: readonly number[];
+}
+
+/** Options of {@link ProcessGroup.gather}. */
+export interface GatherOptions extends CollectiveOptions {
+  /** The rank that gets the tensors (default 0). */
+  dst?: number;
+}
+
+/** Options of {@link ProcessGroup.scatter}. */
+export interface ScatterOptions extends CollectiveOptions {
+  /** The rank that has the tensors (default 0). */
+  src?: number;
+}
+
+const DEFAULT_TIMEOUT = 300_000;
+
+function normalize(options: ReduceOptions | ReduceOp | undefined): ReduceOptions {
+  return typeof options === "string" ? { op: options } : (options ?? {});
+}
+
+/**
+ * Ranks that exchange tensors. The world's is made by `initProcessGroup`, others by `newGroup`. Every rank of the group
+ * must call the same collectives in the same order. Source: `torch.distributed.ProcessGroup`.
+ */
+export class ProcessGroup {
+  /** What messages call the group. */
+  readonly name: string;
+  /** The ranks in the world of the group's ranks, in order. */
+  readonly ranks: readonly number[];
+  /** Milliseconds that a collective waits for other ranks. */
+  timeout: number;
+  /** @internal */
+  readonly queue: Queue | null;
+
+  /** @internal */
+  constructor(comm: Communicator | null, ranks: readonly number[], name: string, timeout = DEFAULT_TIMEOUT) {
+    this.name = name;
+    this.ranks = ranks;
+    this.timeout = timeout;
+    this.queue = comm === null ? null : new Queue(comm, ranks, name);
+  }
+
+  /** @internal */
+  get comm(): Communicator {
+    if (this.queue === null) throw new DistBackendError(`[${this.name}] this rank is not in the group`);
+    return this.queue.comm;
+  }
+
+  /** This rank's number in the group; -1 when it is not in it. */
+  rank(): number {
+    return this.queue === null ? -1 : this.queue.comm.rank;
+  }
+
+  /** How many ranks the group has. */
+  size(): number {
+    return this.ranks.length;
+  }
+
+  /** The backend; null when this rank is not in the group. */
+  get backend(): Backend | null {
+    return this.queue === null ? null : this.queue.comm.backend;
+  }
+
+  /** @internal Runs what `describe` says; nothing where this rank is not in the group. */
+  collective<O extends CollectiveOptions>(
+    options: O | undefined,
+    describe: (staging: Staging) => Call,
+  ): Outcome<O> {
+    if (this.queue === null) return (options?.asyncOp === true ? doneWork() : undefined) as Outcome<O>;
+    return runCollective(this.queue, this.timeout, options ?? {}, describe) as Outcome<O>;
+  }
+
+  /**
+   * Replaces `tensor` on every rank by the reduction of all ranks' tensors, the same bits everywhere and in every run.
+   * Source: `torch.distributed.all_reduce`.
+   * @throws DTypeError when the reduction is not defined for the dtype.
+   * @throws DistError when the ranks disagree, one is gone, or one does not join in time. The tensor keeps its values.
+   */
+  allReduce<O extends ReduceOptions>(tensor: Tensor, options?: O | ReduceOp): Outcome<O> {
+    const given = normalize(options);
+    checkOutput("allReduce", "tensor", tensor);
+    const reduceOp = given.op ?? "sum";
+    const reduction = reductionFor("allReduce", reduceOp, tensor.code, this.size());
+    return this.collective(given as O, (staging) => {
+      const both = staging.inPlace(tensor);
+      return {
+        op: "allReduce",
+        tensor,
+        reduceOp,
+        input: both,
+        move: (comm) => comm.allReduce(both, both, reduction),
+      };
+    });
+  }
+
+  /**
+   * As {@link ProcessGroup.allReduce} on several tensors of one dtype in one exchange.
+   * Source: `torch.distributed.all_reduce_coalesced`.
+   */
+  allReduceCoalesced<O extends ReduceOptions>(
+    tensors: readonly Tensor[],
+    options?: O | ReduceOp,
+  ): Outcome<O> {
+    const given = normalize(options);
+    const op = "allReduceCoalesced";
+    checkList(op, "tensors", tensors, tensors.length, tensors[0]?.code ?? 0);
+    for (const [i, t] of tensors.entries()) checkOutput(op, `tensors[${i}]`, t);
+    const code = tensors[0]?.code ?? 0;
+    const reduceOp = given.op ?? "sum";
+    const reduction = reductionFor(op, reduceOp, code, this.size());
+    return this.collective(given as O, (staging) => {
+      const input = staging.inputs(tensors, code);
+      const output = staging.outputs(tensors, code);
+      return {
+        op,
+        tensor: input,
+        reduceOp,
+        detail: tensors.flatMap((t) => [t.ndim, ...t.shape]),
+        input,
+        move: (comm) => comm.allReduce(input, output, reduction),
+      };
+    });
+  }
+
+  /**
+   * Replaces `tensor` on rank `dst` by the reduction of all ranks' tensors; on others it stays.
+   * Source: `torch.distributed.reduce`.
+   */
+  reduce<O extends ReduceOptions>(tensor: Tensor, dst: number, options?: O | ReduceOp): Outcome<O> {
+    const given = normalize(options);
+    checkOutput("reduce", "tensor", tensor);
+    checkRank("reduce", "dst", dst, this.size());
+    const reduceOp = given.op ?? "sum";
+    const reduction = reductionFor("reduce", reduceOp, tensor.code, this.size());
+    return this.collective(given as O, (staging) => {
+      const isRoot = this.rank() === dst;
+      const input = isRoot ? staging.inPlace(tensor) : staging.input(tensor);
+      return {
+        op: "reduce",
+        tensor,
+        reduceOp,
+        root: dst,
+        input,
+        move: (comm) => comm.reduce(input, isRoot ? input : null, reduction, dst),
+      };
+    });
+  }
+
+  /** Replaces `tensor` on every rank by that of rank `src`. Source: `torch.distributed.broadcast`. */
+  broadcast<O extends CollectiveOptions>(tensor: Tensor, src: number, options?: O): Outcome<O> {
+    checkRank("broadcast", "src", src, this.size());
+    const isRoot = this.rank() === src;
+    if (isRoot) checkTensor("broadcast", "tensor", tensor);
+    else checkOutput("broadcast", "tensor", tensor);
+    return this.collective(options, (staging) => {
+      const data = isRoot ? staging.input(tensor) : staging.output(tensor);
+      return {
+        op: "broadcast",
+        tensor,
+        root: src,
+        input: isRoot ? data : null,
+        move: (comm) => comm.broadcast(data, src),
+      };
+    });
+  }
+
+  /**
+   * Puts every rank's `tensor` into `tensorList`, by rank. The tensors may differ in shape from rank to rank, as the
+   * lists say, which must be the same on all ranks. Source: `torch.distributed.all_gather`.
+   */
+  allGather<O extends CollectiveOptions>(
+    tensorList: readonly Tensor[],
+    tensor: Tensor,
+    options?: O,
+  ): Outcome<O> {
+    const op = "allGather";
+    checkTensor(op, "tensor", tensor);
+    checkList(op, "tensorList", tensorList, this.size(), tensor.code);
+    for (const [i, t] of tensorList.entries()) checkOutput(op, `tensorList[${i}]`, t);
+    const counts = tensorList.map((t) => t.numel);
+    return this.collective(options, (staging) => {
+      const input = staging.input(tensor);
+      const output = staging.outputs(tensorList, tensor.code);
+      return {
+        op,
+        tensor,
+        uneven: !allSameShape([tensor, ...tensorList]),
+        input,
+        counts: [tensor.numel, ...counts],
+        verdict: sameLists,
+        move: (comm) => comm.allGather(input, output, counts),
+      };
+    });
+  }
+
+  /**
+   * `output` = the inputs of all ranks, one after another along dimension 0 (or stacked along a new one).
+   * Source: `torch.distributed.all_gather_into_tensor`.
+   */
+  allGatherIntoTensor<O extends CollectiveOptions>(output: Tensor, input: Tensor, options?: O): Outcome<O> {
+    const op = "allGatherIntoTensor";
+    checkTensor(op, "input", input);
+    checkOutput(op, "output", output);
+    checkDtype(op, "output", output, input.code);
+    checkNumel(op, "output", output, input.numel * this.size(), "those of the input for each rank");
+    return this.collective(options, (staging) => {
+      const from = staging.input(input);
+      const to = staging.output(output);
+      const counts = this.ranks.map(() => input.numel);
+      return { op, tensor: input, input: from, move: (comm) => comm.allGather(from, to, counts) };
+    });
+  }
+
+  /**
+   * Puts every rank's `tensor` into `gatherList` on rank `dst`, by rank; elsewhere the list is null. The tensors may
+   * differ in shape from rank to rank, as the list says. Source: `torch.distributed.gather`.
+   */
+  gather<O extends GatherOptions>(
+    tensor: Tensor,
+    gatherList: readonly Tensor[] | null,
+    options?: O,
+  ): Outcome<O> {
+    const op = "gather";
+    const dst = options?.dst ?? 0;
+    checkTensor(op, "tensor", tensor);
+    const list = this.rootList(op, "gatherList", gatherList, "dst", dst, tensor.code);
+    for (const [i, t] of (list ?? []).entries()) checkOutput(op, `gatherList[${i}]`, t);
+    return this.collective(options, (staging) => {
+      const input = staging.input(tensor);
+      const output = list === null ? null : staging.outputs(list, tensor.code);
+      const move: Call["move"] = (comm, table) =>
+        comm.gather(input, output, ownCounts(table, tensor, this.size()), dst);
+      return { op, tensor, ...rootedCounts(tensor, list, dst, this.size()), input, move };
+    });
+  }
+
+  /**
+   * Puts element i of rank `src`'s `scatterList` into `tensor` of rank i; elsewhere the list is null. The tensors may
+   * differ in shape from rank to rank, as the list says. Source: `torch.distributed.scatter`.
+   */
+  scatter<O extends ScatterOptions>(
+    tensor: Tensor,
+    scatterList: readonly Tensor[] | null,
+    options?: O,
+  ): Outcome<O> {
+    const op = "scatter";
+    const src = options?.src ?? 0;
+    checkOutput(op, "tensor", tensor);
+    const list = this.rootList(op, "scatterList", scatterList, "src", src, tensor.code);
+    return this.collective(options, (staging) => {
+      const input = list === null ? null : staging.inputs(list, tensor.code);
+      const output = staging.output(tensor);
+      const move: Call["move"] = (comm, table) =>
+        comm.scatter(input, output, ownCounts(table, tensor, this.size()), src);
+      return { op, tensor, ...rootedCounts(tensor, list, src, this.size()), input, move };
+    });
+  }
+
+  /** The list of a rooted collective, which the root alone has to give. */
+  private rootList(
+    op: string,
+    what: string,
+    list: readonly Tensor[] | null,
+    rootName: string,
+    root: number,
+    code: number,
+  ): readonly Tensor[] | null {
+    checkRank(op, rootName, root, this.size());
+    if (this.rank() !== root) {
+      if (list !== null && list.length > 0)
+        throw new ValueError(
+          `[${op}] ${what}: expected null on rank ${this.rank()}, which is not ${rootName} (${root})`,
+        );
+      return null;
+    }
+    checkList(op, what, list, this.size(), code);
+    return list;
+  }
+
+  /**
+   * `output` = element i of all ranks' lists, reduced, on rank i. The tensors of a list may differ in shape; the lists
+   * of all ranks must be alike. Source: `torch.distributed.reduce_scatter`.
+   */
+  reduceScatter<O extends ReduceOptions>(
+    output: Tensor,
+    inputList: readonly Tensor[],
+    options?: O | ReduceOp,
+  ): Outcome<O> {
+    const op = "reduceScatter";
+    const given = normalize(options);
+    checkOutput(op, "output", output);
+    checkList(op, "inputList", inputList, this.size(), output.code);
+    const reduceOp = given.op ?? "sum";
+    const reduction = reductionFor(op, reduceOp, output.code, this.size());
+    const counts = inputList.map((t) => t.numel);
+    return this.collective(given as O, (staging) => {
+      const input = staging.inputs(inputList, output.code);
+      const to = staging.output(output);
+      return {
+        op,
+        tensor: output,
+        reduceOp,
+        uneven: !allSameShape([output, ...inputList]),
+        input,
+        counts: [output.numel, ...counts],
+        verdict: sameLists,
+        move: (comm) => comm.reduceScatter(input, to, counts, reduction),
+      };
+    });
+  }
+
+  /**
+   * `output` = part i of all ranks' inputs, cut into equal parts along dimension 0, reduced, on rank i.
+   * Source: `torch.distributed.reduce_scatter_tensor`.
+   */
+  reduceScatterTensor<O extends ReduceOptions>(
+    output: Tensor,
+    input: Tensor,
+    options?: O | ReduceOp,
+  ): Outcome<O> {
+    const op = "reduceScatterTensor";
+    const given = normalize(options);
+    checkOutput(op, "output", output);
+    checkTensor(op, "input", input);
+    checkDtype(op, "input", input, output.code);
+    checkNumel(op, "input", input, output.numel * this.size(), "those of the output for each rank");
+    const reduceOp = given.op ?? "sum";
+    const reduction = reductionFor(op, reduceOp, output.code, this.size());
+    return this.collective(given as O, (staging) => {
+      const from = staging.input(input);
+      const to = staging.output(output);
+      const counts = this.ranks.map(() => output.numel);
+      const move: Call["move"] = (comm) => comm.reduceScatter(from, to, counts, reduction);
+      return { op, tensor: output, reduceOp, input: from, move };
+    });
+  }
+
+  /**
+   * Element j of `inputList` goes to rank j, as element i of its `outputList` for a sender i. Shapes may differ.
+   * Source: `torch.distributed.all_to_all`.
+   */
+  allToAll<O extends CollectiveOptions>(
+    outputList: readonly Tensor[],
+    inputList: readonly Tensor[],
+    options?: O,
+  ): Outcome<O> {
+    const op = "allToAll";
+    const code = inputList[0]?.code ?? 0;
+    checkList(op, "inputList", inputList, this.size(), code);
+    checkList(op, "outputList", outputList, this.size(), code);
+    for (const [i, t] of outputList.entries()) checkOutput(op, `outputList[${i}]`, t);
+    const [give, get] = [inputList, outputList].map((list) => list.map((t) => t.numel));
+    return this.allToAllOf(options, op, inputList[0] as Tensor, {
+      counts: [give as number[], get as number[]],
+      uneven: !allSameShape([...inputList, ...outputList]),
+      detail: [],
+      buffers: (staging) => [staging.inputs(inputList, code), staging.outputs(outputList, code)],
+    });
+  }
+
+  /**
+   * The rows of `input` go to the ranks in equal parts, or as `inputSplitSizes` says; `output` is what comes, in the
+   * order of ranks. Source: `torch.distributed.all_to_all_single`.
+   */
+  allToAllSingle<O extends AllToAllSingleOptions>(output: Tensor, input: Tensor, options?: O): Outcome<O> {
+    const op = "allToAllSingle";
+    checkTensor(op, "input", input);
+    checkOutput(op, "output", output);
+    checkDtype(op, "output", output, input.code);
+    const counts = [
+      splitCounts(op, "input", input, options?.inputSplitSizes, this.size()),
+      splitCounts(op, "output", output, options?.outputSplitSizes, this.size()),
+    ] as const;
+    return this.allToAllOf(options, op, input, {
+      counts,
+      uneven: options?.inputSplitSizes !== undefined || options?.outputSplitSizes !== undefined,
+      detail: input.shape.slice(1),
+      buffers: (staging) => [staging.input(input), staging.output(output)],
+    });
+  }
+
+  private allToAllOf<O extends CollectiveOptions>(
+    options: O | undefined,
+    op: OpName,
+    tensor: Tensor,
+    of: {
+      counts: readonly [readonly number[], readonly number[]];
+      uneven: boolean;
+      detail: readonly number[];
+      buffers: (staging: Staging) => [Tensor, Tensor];
+    },
+  ): Outcome<O> {
+    const [give, get] = of.counts;
+    return this.collective(options, (staging) => {
+      const [input, output] = of.buffers(staging);
+      const { uneven, detail } = of;
+      const move: Call["move"] = (comm) => comm.allToAll(input, output, give, get);
+      return { op, tensor, uneven, detail, input, counts: [...give, ...get], verdict: pairs, move };
+    });
+  }
+
+  /** Returns on each rank once all have called it. Source: `torch.distributed.barrier`. */
+  barrier<O extends CollectiveOptions>(options?: O): Outcome<O> {
+    return this.collective(options, () => ({ op: "barrier", tensor: null, input: null, move: nothing }));
+  }
+}
+
+// biome-ignore lint/correctness/useYield: the headers are all that a barrier exchanges
+function* nothing(): Task<void> {}
