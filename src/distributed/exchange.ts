@@ -7,7 +7,15 @@ import { ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { type Communicator, HEADER_WORDS, type Task } from "./communicator.js";
 import { DistMismatchError } from "./errors.js";
-import { type Announcement, describeHeader, disagreement, isUneven, writeHeader } from "./header.js";
+import {
+  type Announcement,
+  describeHeader,
+  disagreement,
+  isUneven,
+  type Marks,
+  marksOf,
+  writeHeader,
+} from "./header.js";
 import { Entry, type Queue } from "./progress.js";
 import { pinned, Staging, unpin } from "./staging.js";
 import { Work } from "./work.js";
@@ -18,6 +26,8 @@ export interface CollectiveOptions {
   asyncOp?: boolean;
   /** Milliseconds to wait for the other ranks; the group's own when left out. */
   timeout?: number;
+  /** @internal What this rank tells the others along with the collective; what they tell is filled in. */
+  marks?: Marks;
 }
 
 /** A {@link Work} when `asyncOp` is true, else nothing: the collective is over when the call returns. */
@@ -60,10 +70,11 @@ function mismatch(call: Call, queue: Queue, sequence: number | null, text: strin
   );
 }
 
-function* steps(call: Call, queue: Queue, header: Int32Array, entry: Entry): Task<void> {
+function* steps(call: Call, queue: Queue, header: Int32Array, entry: Entry, marks?: Marks): Task<void> {
   const { comm, ranks } = queue;
   writeHeader(header, entry.sequence as number, call);
   const headers = yield* comm.agree(header, call.input);
+  if (marks !== undefined) marks.all = marksOf(headers);
   const odd = disagreement(headers, ranks);
   if (odd !== null) throw mismatch(call, queue, entry.sequence, odd.text, odd.ranks);
   let table: Table | null = null;
@@ -85,13 +96,14 @@ export function runCollective(
   const async = options.asyncOp === true;
   nextOp();
   const staging = new Staging(async);
-  const call = describe(staging);
+  const { marks } = options;
+  const call: Call = marks === undefined ? describe(staging) : { ...describe(staging), mark: marks.own };
   const header = new Int32Array(HEADER_WORDS);
   const what = () => {
     writeHeader(header, 0, call);
     return describeHeader(header);
   };
-  const entry = new Entry(call.op, what, (self) => steps(call, queue, header, self));
+  const entry = new Entry(call.op, what, (self) => steps(call, queue, header, self, marks));
   const limit = options.timeout ?? timeout;
   const wait = (ms: number) => {
     try {

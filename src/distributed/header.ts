@@ -47,12 +47,18 @@ const REDUCE_OP = 3;
 const ROOT = 4;
 /** Distinguishes calls further: a hash of what the other words do not say. */
 const DETAIL = 5;
-/** 1 when the ranks have to exchange their counts before data moves. */
+/** Bit 0: whether the ranks have to exchange their counts before data moves; above it the mark, which may differ. */
 const UNEVEN = 6;
 const NDIM = 7;
 const SHAPE = 8;
 /** Most dimensions that a header spells out; further ones go into DETAIL. */
 const MAX_DIMS = HEADER_WORDS - SHAPE;
+
+/** Numbers that ranks tell each other along with a collective: one of this rank, and after the headers those of all. */
+export interface Marks {
+  own: number;
+  all: readonly number[];
+}
 
 /** What a rank calls. */
 export interface Announcement {
@@ -65,6 +71,8 @@ export interface Announcement {
   readonly uneven?: boolean;
   /** Numbers that must agree besides. */
   readonly detail?: readonly number[];
+  /** A number of this rank that the others are told. */
+  readonly mark?: number;
 }
 
 function hash(numbers: readonly number[], start: number): number {
@@ -81,7 +89,7 @@ export function writeHeader(words: Int32Array, sequence: number, call: Announcem
   words[CODE] = tensor === null ? -1 : tensor.code;
   words[REDUCE_OP] = call.reduceOp === undefined ? -1 : REDUCE_OPS.indexOf(call.reduceOp);
   words[ROOT] = call.root ?? -1;
-  words[UNEVEN] = call.uneven === true ? 1 : 0;
+  words[UNEVEN] = (call.uneven === true ? 1 : 0) | ((call.mark ?? 0) << 1);
   let h = detail === undefined ? 0 : hash(detail, 0x811c9dc5 | 0);
   const ndim = tensor === null ? 0 : tensor.shape.length;
   words[NDIM] = ndim;
@@ -102,8 +110,13 @@ function fits(a: Int32Array, b: Int32Array, uneven: boolean): boolean {
 
 /** Whether some rank asks to exchange counts. */
 export function isUneven(headers: readonly Int32Array[]): boolean {
-  for (const header of headers) if (header[UNEVEN] === 1) return true;
+  for (const header of headers) if (((header[UNEVEN] as number) & 1) === 1) return true;
   return false;
+}
+
+/** The marks of all ranks. */
+export function marksOf(headers: readonly Int32Array[]): number[] {
+  return headers.map((header) => (header[UNEVEN] as number) >> 1);
 }
 
 /** The call that a header speaks of, as messages print it: `allReduce(max) of float32[2, 3]`. */
