@@ -61,6 +61,7 @@ export class FunctionContext {
 
 /** What a custom function's class provides. */
 export interface FunctionDefinition<Args extends unknown[], Out extends Tensor | Tensor[]> {
+  /** Name of the class, shown by `gradFn` and in messages. */
   readonly name: string;
   /** Computes the output(s); nothing in here is recorded. */
   forward(ctx: FunctionContext, ...args: Args): Out;

@@ -12,6 +12,7 @@ import { enableGrad, noGrad } from "./mode.js";
 
 /** Thrown by {@link gradcheck} with the input, the output and both matrices. */
 export class GradcheckError extends KindlingError {
+  /** The name of the class. */
   override name = "GradcheckError";
 }
 

@@ -31,6 +31,7 @@ export interface AutogradMethods {
    * @param gradient gradient of this tensor; may be left out for one element.
    */
   backward(gradient?: Tensor | null, options?: BackwardOptions & { inputs?: readonly Tensor[] }): void;
+  /** The same for a tensor of one element, with options only. */
   backward(options: BackwardOptions & { inputs?: readonly Tensor[] }): void;
   /** Turns recording for this leaf on (or off); returns the tensor. */
   requiresGrad_(requiresGrad?: boolean): Tensor;

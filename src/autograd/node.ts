@@ -83,7 +83,9 @@ let sequence = 0;
 export class Node<A = unknown> implements GradFn, ForwardContext {
   /** Order of recording; backward runs from high to low. */
   readonly seq = sequence++;
+  /** @internal */
   readonly op: Op<A> | MultiOp<A>;
+  /** @internal What the op was called with besides tensors. */
   readonly attrs: A;
   /** Where each input's gradient goes: the node that made it, a leaf, or null for none. */
   edges: (Node | Tensor | null)[];
@@ -91,6 +93,7 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   edgeNrs: number[];
   /** Shapes and dtype codes of the inputs. */
   readonly shapes: Shape[];
+  /** @internal */
   readonly codes: number[];
   /** Saved inputs by position, with the versions at which they were saved. */
   private saved: (Tensor | null)[] | null = null;
@@ -117,9 +120,11 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   mark = 0;
   /** Shapes and codes of the outputs. */
   outShapes: Shape[] = [];
+  /** @internal */
   outCodes: number[] = [];
   /** Where the forward was called, in anomaly mode. */
   stack: string | null = null;
+  /** @internal Whether the graph was freed here. */
   released = false;
   /** Whether the op is a MultiOp: its backward takes a list of gradients. */
   multi = false;
@@ -322,6 +327,7 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
     this.released = true;
   }
 
+  /** @internal The error of walking a freed graph. */
   gone(): AutogradError {
     return new AutogradError(
       `[backward] the graph of ${this.name} was already freed: a graph can be walked once; try ` +

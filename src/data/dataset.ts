@@ -22,6 +22,7 @@ export abstract class Dataset<T = unknown> {
 
 /** A dataset that is only walked through, once per epoch. */
 export abstract class IterableDataset<T = unknown> implements Iterable<T> {
+  /** Starts a walk through the samples. */
   abstract [Symbol.iterator](): Iterator<T>;
 }
 
@@ -33,6 +34,7 @@ export abstract class IterableDataset<T = unknown> implements Iterable<T> {
  * data.length; // 10
  */
 export class TensorDataset<T extends Tensor[] = Tensor[]> extends Dataset<T> {
+  /** The tensors, of one length. */
   readonly tensors: Readonly<T>;
 
   constructor(...tensors: T) {
@@ -62,7 +64,9 @@ export class TensorDataset<T extends Tensor[] = Tensor[]> extends Dataset<T> {
 
 /** The samples of another dataset at given indices. */
 export class Subset<T> extends Dataset<T> {
+  /** The dataset that samples are taken from. */
   readonly dataset: Dataset<T>;
+  /** Which of its samples, in this order. */
   readonly indices: readonly number[];
 
   constructor(dataset: Dataset<T>, indices: readonly number[]) {
@@ -86,6 +90,7 @@ export class Subset<T> extends Dataset<T> {
 
 /** Datasets one after the other. */
 export class ConcatDataset<T> extends Dataset<T> {
+  /** The datasets, one after the other. */
   readonly datasets: readonly Dataset<T>[];
   private readonly ends: number[];
 
@@ -115,6 +120,7 @@ export class ConcatDataset<T> extends Dataset<T> {
 
 /** Samples are tuples (or objects) of the samples of several datasets. */
 export class StackDataset extends Dataset<unknown> {
+  /** The datasets, side by side: a list, or by name. */
   readonly datasets: readonly Dataset[] | Readonly<Record<string, Dataset>>;
 
   constructor(datasets: readonly Dataset[] | Readonly<Record<string, Dataset>>) {
@@ -138,6 +144,7 @@ export class StackDataset extends Dataset<unknown> {
 
 /** Iterable datasets one after the other. */
 export class ChainDataset<T> extends IterableDataset<T> {
+  /** What is walked through, one after the other. */
   readonly datasets: readonly Iterable<T>[];
 
   constructor(datasets: readonly Iterable<T>[]) {

@@ -68,8 +68,11 @@ export interface DataLoaderOptions<B> {
 export class DataLoader<T = unknown, B = T extends Tensor[] ? T : unknown>
   implements Iterable<B>, AsyncIterable<B>
 {
+  /** Where the samples come from. */
   readonly dataset: Dataset<T> | IterableDataset<T>;
+  /** Samples in a batch (default 1); null: single samples. */
   readonly batchSize: number | null;
+  /** Whether a last batch with fewer samples is left out (default false). */
   readonly dropLast: boolean;
   private readonly collate: ((samples: readonly never[]) => B) | null;
   private readonly order: Iterable<number> | null;
@@ -134,6 +137,7 @@ export class DataLoader<T = unknown, B = T extends Tensor[] ? T : unknown>
     return whole === undefined ? this.join(indices.map((i) => dataset.get(i))) : (whole as B);
   }
 
+  /** Walks through an epoch of batches. */
   *[Symbol.iterator](): Iterator<B> {
     drawSeed(this.generator); // PyTorch draws a seed for workers here, whether there are any or not
     const { dataset } = this;

@@ -7,17 +7,21 @@ import { Generator, randint, random_, randperm } from "../tensor/random.js";
 
 /** Anything with a length. */
 export interface Sized {
+  /** How many there are. */
   readonly length: number;
 }
 
 /** A sequence of indices (or of batches of them) that starts anew with each walk. */
 export abstract class Sampler<T = number> implements Iterable<T> {
+  /** How many indices a walk gives. */
   abstract get length(): number;
+  /** Starts a walk. */
   abstract [Symbol.iterator](): Iterator<T>;
 }
 
 /** 0, 1, 2, ... */
 export class SequentialSampler extends Sampler {
+  /** What is visited, from its first sample to the last. */
   readonly dataSource: Sized;
 
   constructor(dataSource: Sized) {
@@ -40,6 +44,7 @@ export interface RandomSamplerOptions {
   replacement?: boolean;
   /** How many to draw (default the length of the source). */
   numSamples?: number;
+  /** Generator of the order (default: one seeded by the default generator, anew for each walk). */
   generator?: Generator | undefined;
 }
 
@@ -56,7 +61,9 @@ function draw(generator: Generator | undefined): Generator {
 
 /** Indices in random order: for the same seed, PyTorch's order. */
 export class RandomSampler extends Sampler {
+  /** What is visited. */
   readonly dataSource: Sized;
+  /** Whether a sample may come more than once (default false). */
   readonly replacement: boolean;
   private readonly given: number | undefined;
   private readonly generator: Generator | undefined;
@@ -93,6 +100,7 @@ export class RandomSampler extends Sampler {
 
 /** Given indices in random order. */
 export class SubsetRandomSampler extends Sampler {
+  /** What is visited, in a new order each walk. */
   readonly indices: readonly number[];
   private readonly generator: Generator | undefined;
 
@@ -115,8 +123,11 @@ export class SubsetRandomSampler extends Sampler {
 
 /** Indices drawn with given weights. */
 export class WeightedRandomSampler extends Sampler {
+  /** How likely each index is, relative to the others. */
   readonly weights: readonly number[];
+  /** How many indices a walk gives. */
   readonly numSamples: number;
+  /** Whether an index may come more than once (default true). */
   readonly replacement: boolean;
   private readonly generator: Generator | undefined;
 
@@ -151,8 +162,11 @@ export class WeightedRandomSampler extends Sampler {
 
 /** Groups the indices of another sampler into batches. */
 export class BatchSampler extends Sampler<number[]> {
+  /** What gives the indices. */
   readonly sampler: Iterable<number> & Partial<Sized>;
+  /** Indices in a batch. */
   readonly batchSize: number;
+  /** Whether a last batch with fewer indices is left out. */
   readonly dropLast: boolean;
 
   constructor(sampler: Iterable<number> & Partial<Sized>, batchSize: number, dropLast: boolean) {

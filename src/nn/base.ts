@@ -108,6 +108,7 @@ export abstract class ModuleBase extends ModuleTree {
     hook: ForwardPreHook<this, unknown[]>,
     options?: HookOptions & { withKwargs?: false },
   ): HookHandle;
+  /** With `{ withKwargs: true }` the hook gets the options of the call apart: `hook(module, args, options)`. */
   registerForwardPreHook(
     hook: ForwardPreHookWithOptions<this>,
     options: HookOptions & { withKwargs: true },
@@ -124,6 +125,7 @@ export abstract class ModuleBase extends ModuleTree {
     hook: ForwardHook<this, unknown[], unknown>,
     options?: ForwardHookOptions & { withKwargs?: false },
   ): HookHandle;
+  /** With `{ withKwargs: true }` the hook gets the options apart: `hook(module, args, options, output)`. */
   registerForwardHook(
     hook: ForwardHookWithOptions<this, unknown>,
     options: ForwardHookOptions & { withKwargs: true },

@@ -16,10 +16,16 @@ export interface LazyModule {
 // biome-ignore lint/suspicious/noExplicitAny: TypeScript requires it of the constructors of mixins
 type AnyConstructor<T> = abstract new (...args: any[]) => T;
 
+/** A class as what a lazy layer becomes. */
+export interface LazyTarget {
+  /** What its layers inherit from. */
+  readonly prototype: object;
+}
+
 /** What the mixin adds to a class. */
 export interface LazyClass extends AnyConstructor<LazyModule> {
   /** The class of the object after its first call. Source: `cls_to_become`. */
-  readonly clsToBecome: { readonly prototype: object };
+  readonly clsToBecome: LazyTarget;
 }
 
 function tensorsOf(module: AnyModule): Tensor[] {
@@ -34,7 +40,7 @@ function tensorsOf(module: AnyModule): Tensor[] {
  */
 export function LazyModuleMixin<C extends AnyConstructor<AnyModule>>(Base: C): C & LazyClass {
   abstract class Lazy extends Base implements LazyModule {
-    static readonly clsToBecome: { readonly prototype: object } = Base;
+    static readonly clsToBecome: LazyTarget = Base;
 
     abstract initializeParameters(...args: never[]): void;
 

@@ -36,11 +36,16 @@ export abstract class Module<Args extends unknown[] = [Tensor], Out = Tensor> ex
   /** Computes the output; called through the module itself, which runs the hooks as well. */
   abstract override forward(...args: Args): Out;
 
+  /**
+   * Calls `hook(module, args)` before forward; what it returns replaces the arguments.
+   * Source: `torch.nn.Module.register_forward_pre_hook`.
+   */
   // Generic in the arguments only so that a layer with more optional ones stays assignable to a plain Module.
   override registerForwardPreHook<A extends unknown[] = Args>(
     hook: ForwardPreHook<this, A>,
     options?: HookOptions & { withKwargs?: false },
   ): HookHandle;
+  /** With `{ withKwargs: true }` the hook gets the options of the call apart: `hook(module, args, options)`. */
   override registerForwardPreHook(
     hook: ForwardPreHookWithOptions<this>,
     options: HookOptions & { withKwargs: true },
@@ -49,10 +54,15 @@ export abstract class Module<Args extends unknown[] = [Tensor], Out = Tensor> ex
     return super.registerForwardPreHook(hook as never, options as never);
   }
 
+  /**
+   * Calls `hook(module, args, output)` after forward; what it returns replaces the output.
+   * Source: `torch.nn.Module.register_forward_hook`.
+   */
   override registerForwardHook<A extends unknown[] = Args>(
     hook: ForwardHook<this, A, Out>,
     options?: ForwardHookOptions & { withKwargs?: false },
   ): HookHandle;
+  /** With `{ withKwargs: true }` the hook gets the options apart: `hook(module, args, options, output)`. */
   override registerForwardHook(
     hook: ForwardHookWithOptions<this, Out>,
     options: ForwardHookOptions & { withKwargs: true },

@@ -39,7 +39,13 @@ const GATES: Readonly<Record<RecurrentMode, number>> = { LSTM: 4, GRU: 3, RNN_TA
 type State = Tensor | readonly Tensor[] | null | undefined;
 
 /** What may follow the input of a call: the state, bare or as `{ hx }`. */
-export type StateArg<S> = S | { hx?: S | null } | null;
+export type StateArg<S> =
+  | S
+  | {
+      /** The state; null or nothing: zeros. */
+      hx?: S | null;
+    }
+  | null;
 
 function stateOf(arg: StateArg<Tensor | readonly Tensor[]> | undefined): State {
   if (arg === undefined || arg === null || arg instanceof Tensor || Array.isArray(arg)) return arg as State;
@@ -221,7 +227,7 @@ export abstract class RNNBase<S> extends Module<
     }
   }
 
-  /** The whole layer; `state` is [h] or [h, c], or nothing for zeros. */
+  /** @internal The whole layer; `state` is [h] or [h, c], or nothing for zeros. */
   protected runLayers(
     input: SequenceInput,
     state: readonly Tensor[] | null,
@@ -398,7 +404,7 @@ export abstract class RNNCellBase<S, Out> extends Module<[Tensor, StateArg<S>?],
     for (const p of this.parameters()) uniform_(p, -bound, bound);
   }
 
-  /** One step; inputs without a batch are lifted. */
+  /** @internal One step; inputs without a batch are lifted. */
   protected stepWith(
     m: RecurrentMode,
     x: Tensor,

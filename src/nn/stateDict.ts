@@ -11,7 +11,10 @@ import { isLazy } from "./uninitialized.js";
 
 /** What a state dict knows besides tensors: the version of each module that wrote into it, by its path. */
 export interface StateDictMetadata {
-  [path: string]: { version?: number };
+  [path: string]: {
+    /** Version of what the module writes; nothing before versions were kept. */
+    version?: number;
+  };
 }
 
 /**
@@ -48,6 +51,7 @@ export interface IncompatibleKeys {
 
 /** A state dict that does not fit its module: everything that is wrong, by name. Nothing was loaded. */
 export class StateDictError extends KindlingError {
+  /** The name of the class. */
   override name = "StateDictError";
   /** Keys of the module that the state dict lacks. */
   readonly missingKeys: readonly string[];

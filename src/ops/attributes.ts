@@ -26,6 +26,7 @@ export interface TensorAttributes {
    * this tensor the elements of another one of the same shape and dtype. Source: `torch.Tensor.data`.
    */
   get data(): Tensor;
+  /** Gives this tensor the elements of `value`, of the same shape and dtype. */
   set data(value: Tensor);
   /** The recorded op that made this tensor, null for leaves. Source: `torch.Tensor.grad_fn`. */
   readonly gradFn: Node | null;

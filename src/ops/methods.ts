@@ -15,41 +15,55 @@ type Method<F> = F extends (x: infer _X, ...rest: infer R) => infer O ? (...rest
 
 /** Methods with overloads, which a type derived from the function would lose. */
 export interface OverloadedMethods {
-  /** The largest element; along a dimension with positions; elementwise with a tensor. */
+  /** The largest element. Source: `torch.max`. */
   max(): Tensor;
+  /** Elementwise larger of two tensors, as `maximum`. */
   max(other: Tensor): Tensor;
+  /** The largest elements along a dimension, and where they are. */
   max(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
-  /** The smallest element; along a dimension with positions; elementwise with a tensor. */
+  /** The smallest element. Source: `torch.min`. */
   min(): Tensor;
+  /** Elementwise smaller of two tensors, as `minimum`. */
   min(other: Tensor): Tensor;
+  /** The smallest elements along a dimension, and where they are. */
   min(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
-  /** The median; along a dimension with positions. */
+  /** The median of all elements, the lower one of two; NaN if there is one. Source: `torch.median`. */
   median(): Tensor;
+  /** The medians along a dimension, and where they are. */
   median(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
-  /** The median of what is no NaN; along a dimension with positions. */
+  /** The median of what is no NaN. Source: `torch.nanmedian`. */
   nanmedian(): Tensor;
+  /** The medians of what is no NaN along a dimension, and where they are. */
   nanmedian(dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
-  /** The distinct elements or slices in order; with inverse and counts where asked. */
+  /** The distinct elements or slices in order, with inverse, counts or both. Source: `torch.unique`. */
   unique(options: UniqueOptions & WithParts): Tensor[];
+  /** The distinct elements or slices in order. */
   unique(options?: UniqueOptions & { returnInverse?: false; returnCounts?: false }): Tensor;
+  /** The distinct elements or slices in order, with what the options ask for. */
   unique(options?: UniqueOptions): Tensor | Tensor[];
-  /** The elements or slices that differ from the one before. */
+  /** The elements or slices that differ from the one before, with inverse, counts or both. Source: `torch.unique_consecutive`. */
   uniqueConsecutive(options: UniqueConsecutiveOptions & WithParts): Tensor[];
+  /** The elements or slices that differ from the one before. */
   uniqueConsecutive(
     options?: UniqueConsecutiveOptions & { returnInverse?: false; returnCounts?: false },
   ): Tensor;
+  /** The elements or slices that differ from the one before, with what the options ask for. */
   uniqueConsecutive(options?: UniqueConsecutiveOptions): Tensor | Tensor[];
-  /** The shape, or the size of one dimension. Source: `torch.Tensor.size`. */
+  /** The shape. Source: `torch.Tensor.size`. */
   size(): Shape;
+  /** The size of one dimension. */
   size(dim: number): number;
-  /** The strides, or the stride of one dimension. Source: `torch.Tensor.stride`. */
+  /** The strides, in elements. Source: `torch.Tensor.stride`. */
   stride(): readonly number[];
+  /** The stride of one dimension. */
   stride(dim: number): number;
-  /** The name of the dtype; with a dtype, the tensor as that. Source: `torch.Tensor.type`. */
+  /** The name of the dtype. Source: `torch.Tensor.type`. */
   type(): DType;
+  /** The tensor in that dtype. */
   type(dtype: DType): Tensor;
-  /** Coordinates of the elements that are not zero: one row each, or one vector for each dimension. */
+  /** Coordinates of the elements that are not zero, one row each. Source: `torch.nonzero`. */
   nonzero(options?: { asTuple?: false }): Tensor;
+  /** The same, one vector for each dimension. */
   nonzero(options: { asTuple: true }): Tensor[];
 }
 

@@ -77,7 +77,15 @@ export function amin(x: Tensor, dim?: DimArg<ReduceOptions>, options?: ReduceOpt
 }
 
 /** Both extremes. Source: `torch.aminmax`. */
-export function aminmax(x: Tensor, options: ReduceOptions = {}): { min: Tensor; max: Tensor } {
+export function aminmax(
+  x: Tensor,
+  options: ReduceOptions = {},
+): {
+  /** The smallest elements. */
+  min: Tensor;
+  /** The largest elements. */
+  max: Tensor;
+} {
   // PyTorch keeps the dimension even of a tensor that has none.
   if (x.shape.length === 0 && typeof options.dim === "number" && options.keepdim === true)
     return aminmax(reshape(x, [1]), options);
@@ -86,6 +94,7 @@ export function aminmax(x: Tensor, options: ReduceOptions = {}): { min: Tensor; 
 
 /** Values and their positions along a dimension. */
 export interface ValuesAndIndices {
+  /** The elements that were found. */
   values: Tensor;
   /** int64 positions along the reduced dimension. */
   indices: Tensor;
@@ -93,6 +102,7 @@ export interface ValuesAndIndices {
 
 /** Options of reductions over one dimension. */
 export interface DimOptions {
+  /** The dimension (default: see the function). */
   dim?: number | null;
   /** Keep the reduced dimension with size 1 (default false). */
   keepdim?: boolean;

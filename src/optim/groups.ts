@@ -32,6 +32,7 @@ export interface ImplementationOptions {
 
 /** Options as given: each may be left out, and the rate may be a tensor of one element. */
 export type OptionsInput<O> = { [K in Exclude<keyof O, "lr">]?: O[K] } & {
+  /** Learning rate: a number, or a tensor of one element that may be changed later. */
   lr?: number | Tensor;
 } & ImplementationOptions;
 
@@ -39,13 +40,17 @@ export type OptionsInput<O> = { [K in Exclude<keyof O, "lr">]?: O[K] } & {
 export type Params = Iterable<Tensor> | Iterable<readonly [string, Tensor]>;
 
 /** A group as given: parameters, and the options that differ from the optimizer's. */
-export type ParamGroupInput<O> = { params: Tensor | Params } & OptionsInput<O>;
+export type ParamGroupInput<O> = {
+  /** The parameters of the group: one, several, or pairs of name and parameter. */
+  params: Tensor | Params;
+} & OptionsInput<O>;
 
 /** What an optimizer is made from: parameters, named parameters, or groups of them. */
 export type ParamsInput<O> = Params | Iterable<ParamGroupInput<O>>;
 
 /** Options of one group with the parameters that they hold for. */
 export type ParamGroup<O> = O & {
+  /** The parameters, in the order in which they were given. */
   params: Tensor[];
   /** Names of the parameters, when they were given with names. */
   paramNames?: string[];

@@ -18,7 +18,10 @@ export interface OptimizerStateDict {
   /** Per parameter, by its position over all groups. */
   state: Record<number, SavedState>;
   /** Options by PyTorch's names, and the positions of the parameters. */
-  param_groups: ({ params: number[] } & Record<string, unknown>)[];
+  param_groups: ({
+    /** Positions of the group's parameters. */
+    params: number[];
+  } & Record<string, unknown>)[];
 }
 
 /** Keys of groups that are no options. */

@@ -151,7 +151,9 @@ export interface SWALROptions extends SchedulerOptions {
  * Source: `torch.optim.swa_utils.SWALR`.
  */
 export class SWALR extends LRScheduler {
+  /** Epochs until the rate is reached (default 10). */
   declare readonly annealEpochs: number;
+  /** Along half a cosine (default) or a line. */
   declare readonly annealStrategy: "cos" | "linear";
 
   constructor(optimizer: AnyOptimizer, swaLr: number | readonly number[], options: SWALROptions = {}) {

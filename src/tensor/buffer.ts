@@ -32,6 +32,7 @@ export interface FrombufferOptions {
   count?: number;
   /** Bytes to skip at the start (default 0). */
   offset?: number;
+  /** Whether operations on it are recorded (default false). */
   requiresGrad?: boolean;
 }
 

@@ -2,6 +2,7 @@
 
 /** Base of all errors thrown by Kindling. */
 export class KindlingError extends Error {
+  /** The name of the class. */
   override name = "KindlingError";
 }
 

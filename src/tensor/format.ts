@@ -16,6 +16,9 @@ export interface PrintOptions {
 
 /** Options of {@link setPrintOptions}. */
 export interface SetPrintOptions extends Partial<PrintOptions> {
+  /**
+   * A set of values to start from: "default", "short" (2 digits, 2 items at the edges) or "full" (all items).
+   */
   profile?: "default" | "short" | "full";
 }
 

@@ -28,12 +28,15 @@ export const long = "int64";
 
 /** Numbers about a floating dtype. */
 export interface FloatInfo {
+  /** The dtype. */
   readonly dtype: DType;
   /** Bits of an element. */
   readonly bits: number;
   /** Distance from 1 to the next number. */
   readonly eps: number;
+  /** The largest finite number. */
   readonly max: number;
+  /** The smallest finite number, -max. */
   readonly min: number;
   /** The smallest positive number of full precision. */
   readonly tiny: number;
@@ -68,6 +71,7 @@ export function finfo(dtype: DType = getDefaultDtype()): FloatInfo {
 
 /** Numbers about an integer dtype. */
 export interface IntegerInfo {
+  /** The dtype. */
   readonly dtype: DType;
   /** Bits of an element. */
   readonly bits: number;

@@ -94,6 +94,7 @@ export class Tensor {
     return g;
   }
 
+  /** Replaces the gradient; null forgets it. */
   set grad(g: Tensor | null) {
     if (g !== null) g.storage.flags |= SEEN;
     this.ownGrad = g;

@@ -6,6 +6,7 @@ import { Tensor } from "../tensor/tensor.js";
 
 /** Thrown by {@link assertClose} with the places and sizes of the greatest differences. */
 export class AssertionError extends KindlingError {
+  /** The name of the class. */
   override name = "AssertionError";
 }
 

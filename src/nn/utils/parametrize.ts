@@ -361,7 +361,12 @@ export function removeParametrizations<M extends AnyModule>(
 /** The class of the module before it was parametrized. Source: `torch.nn.utils.parametrize.type_before_parametrizations`. */
 export function typeBeforeParametrizations<M extends AnyModule>(
   module: M,
-): { new (...args: never[]): M; readonly prototype: M } {
+): {
+  /** Makes a module of that class. */
+  new (...args: never[]): M;
+  /** What its modules inherit from. */
+  readonly prototype: M;
+} {
   const type = module.constructor;
   return (injected.has(type) ? Object.getPrototypeOf(type) : type) as ReturnType<
     typeof typeBeforeParametrizations<M>

@@ -104,7 +104,12 @@ export function cholesky(A: Tensor, options: boolean | CholeskyOptions = {}): Te
 export function choleskyEx(
   A: Tensor,
   options: CholeskyOptions & { checkErrors?: boolean } = {},
-): { L: Tensor; info: Tensor } {
+): {
+  /** The factor, lower triangular (upper with `upper: true`). */
+  L: Tensor;
+  /** int32: 0 where the matrix is positive-definite, else the order of the first minor that is not. */
+  info: Tensor;
+} {
   checkSquare("linalg.cholesky", A);
   const [L, info] = runMulti(choleskyOp, [A], options.upper ?? false) as [Tensor, Tensor];
   if (options.checkErrors === true) checkInfo("linalg.cholesky", A, info, notPositive);

@@ -203,7 +203,12 @@ const slogdetOp = defineMultiOp({
 });
 
 /** Sign and logarithm of the absolute value of determinants; 0 and -Infinity when singular. Source: `torch.linalg.slogdet`. */
-export function slogdet(A: Tensor): { sign: Tensor; logabsdet: Tensor } {
+export function slogdet(A: Tensor): {
+  /** -1, 0 or 1. */
+  sign: Tensor;
+  /** ln |det A|, -Infinity for singular matrices. */
+  logabsdet: Tensor;
+} {
   checkSquare("linalg.slogdet", A);
   const [sign, logabsdet] = runMulti(slogdetOp, [A], null);
   return { sign: sign as Tensor, logabsdet: logabsdet as Tensor };

@@ -208,7 +208,12 @@ function upperOf(op: string, options: string | EighOptions): boolean {
 export function eigh(
   A: Tensor,
   options: "L" | "U" | EighOptions = {},
-): { eigenvalues: Tensor; eigenvectors: Tensor } {
+): {
+  /** In ascending order, (*, n). */
+  eigenvalues: Tensor;
+  /** One in each column, of norm 1, (*, n, n). */
+  eigenvectors: Tensor;
+} {
   checkSquare("linalg.eigh", A);
   const [eigenvalues, eigenvectors] = runMulti(eighOp, [A], upperOf("linalg.eigh", options));
   return { eigenvalues: eigenvalues as Tensor, eigenvectors: eigenvectors as Tensor };

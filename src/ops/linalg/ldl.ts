@@ -127,7 +127,15 @@ export interface LdlOptions {
  * A = L D L^T with swaps, packed as LAPACK's sytrf does; only the lower triangle of A is read. No gradient.
  * Source: `torch.linalg.ldl_factor`.
  */
-export function ldlFactor(A: Tensor, options: LdlOptions = {}): { LD: Tensor; pivots: Tensor } {
+export function ldlFactor(
+  A: Tensor,
+  options: LdlOptions = {},
+): {
+  /** The unit lower factor below the diagonal, and the blocks of D on it and beside it. */
+  LD: Tensor;
+  /** int32: which rows were exchanged, from 1; negative for blocks of two. */
+  pivots: Tensor;
+} {
   const { LD, pivots } = ldlFactorEx(A, { ...options, checkErrors: true });
   return { LD, pivots };
 }
@@ -136,7 +144,14 @@ export function ldlFactor(A: Tensor, options: LdlOptions = {}): { LD: Tensor; pi
 export function ldlFactorEx(
   A: Tensor,
   options: LdlOptions & { checkErrors?: boolean } = {},
-): { LD: Tensor; pivots: Tensor; info: Tensor } {
+): {
+  /** The unit lower factor below the diagonal, and the blocks of D on it and beside it. */
+  LD: Tensor;
+  /** int32: which rows were exchanged, from 1; negative for blocks of two. */
+  pivots: Tensor;
+  /** int32: 0, or the position (from 1) of the first zero on the diagonal of D. */
+  info: Tensor;
+} {
   checkSquare("linalg.ldlFactor", A);
   const [LD, pivots, info] = runMulti(ldlOp, [A], null) as [Tensor, Tensor, Tensor];
   if (options.checkErrors === true) checkInfo("linalg.ldlFactor", A, info, singular);

@@ -172,7 +172,15 @@ export const singular = (position: number): string =>
  * A = P L U packed in one matrix (L below the diagonal, U on and above it), with the row swaps as int32 counted from 1.
  * Source: `torch.linalg.lu_factor`.
  */
-export function luFactor(A: Tensor, options: LuOptions = {}): { LU: Tensor; pivots: Tensor } {
+export function luFactor(
+  A: Tensor,
+  options: LuOptions = {},
+): {
+  /** The unit lower factor below the diagonal, the upper one on and above it. */
+  LU: Tensor;
+  /** int32: the row, from 1, that each row was exchanged with. */
+  pivots: Tensor;
+} {
   const { LU, pivots } = luFactorEx(A, options);
   return { LU, pivots };
 }
@@ -181,7 +189,14 @@ export function luFactor(A: Tensor, options: LuOptions = {}): { LU: Tensor; pivo
 export function luFactorEx(
   A: Tensor,
   options: LuOptions & { checkErrors?: boolean } = {},
-): { LU: Tensor; pivots: Tensor; info: Tensor } {
+): {
+  /** The unit lower factor below the diagonal, the upper one on and above it. */
+  LU: Tensor;
+  /** int32: the row, from 1, that each row was exchanged with. */
+  pivots: Tensor;
+  /** int32: 0, or the position (from 1) of the first zero on the diagonal of U. */
+  info: Tensor;
+} {
   const [LU, pivots, info] = factored("linalg.luFactor", A, options.pivot ?? true);
   if (options.checkErrors === true) checkInfo("linalg.luFactorEx", A, info, singular);
   return { LU, pivots, info };
@@ -191,7 +206,17 @@ export function luFactorEx(
  * A = P L U: a permutation, a lower triangle with ones on the diagonal, an upper triangle. Without pivoting P is empty.
  * Source: `torch.linalg.lu`.
  */
-export function lu(A: Tensor, options: LuOptions = {}): { P: Tensor; L: Tensor; U: Tensor } {
+export function lu(
+  A: Tensor,
+  options: LuOptions = {},
+): {
+  /** The permutation of the rows, (*, m, m). */
+  P: Tensor;
+  /** The unit lower factor, (*, m, min(m, n)). */
+  L: Tensor;
+  /** The upper factor, (*, min(m, n), n). */
+  U: Tensor;
+} {
   const pivot = options.pivot ?? true;
   const [LU, pivots] = factored("linalg.lu", A, pivot);
   const [L, U] = triangles(LU);

@@ -183,7 +183,15 @@ function squareBackward(gq: Tensor | null, gr: Tensor | null, Q: Tensor, R: Tens
  * A = Q R with orthonormal columns in Q and an upper triangle R. "reduced" gives min(m, n) columns of Q, "complete" all
  * m, "r" only R. Source: `torch.linalg.qr`.
  */
-export function qr(A: Tensor, mode: QrMode | { mode?: QrMode } = "reduced"): { Q: Tensor; R: Tensor } {
+export function qr(
+  A: Tensor,
+  mode: QrMode | { mode?: QrMode } = "reduced",
+): {
+  /** Orthonormal columns; empty in mode "r". */
+  Q: Tensor;
+  /** The upper triangular factor. */
+  R: Tensor;
+} {
   checkMatrices("linalg.qr", A);
   const which = typeof mode === "string" ? mode : (mode.mode ?? "reduced");
   if (!["reduced", "complete", "r"].includes(which)) {

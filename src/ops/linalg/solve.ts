@@ -144,7 +144,12 @@ export function solveEx(
   A: Tensor,
   B: Tensor,
   options: SolveOptions & { checkErrors?: boolean } = {},
-): { result: Tensor; info: Tensor } {
+): {
+  /** The solution. */
+  result: Tensor;
+  /** int32: 0 where A can be inverted, else the position (from 1) of a zero pivot. */
+  info: Tensor;
+} {
   const [result, info] = solveAndInfo(
     "linalg.solveEx",
     A,
@@ -172,7 +177,15 @@ function inverseAndInfo(op: string, A: Tensor, check: boolean): [Tensor, Tensor]
 export const inverse: typeof inv = inv;
 
 /** As {@link inv}, but a singular matrix is reported in `info` unless `checkErrors`. Source: `torch.linalg.inv_ex`. */
-export function invEx(A: Tensor, options: { checkErrors?: boolean } = {}): { inverse: Tensor; info: Tensor } {
+export function invEx(
+  A: Tensor,
+  options: { checkErrors?: boolean } = {},
+): {
+  /** The inverse. */
+  inverse: Tensor;
+  /** int32: 0 where A can be inverted, else the position (from 1) of a zero pivot. */
+  info: Tensor;
+} {
   const [result, info] = inverseAndInfo("linalg.invEx", A, options.checkErrors ?? false);
   return { inverse: result, info };
 }

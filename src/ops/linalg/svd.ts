@@ -208,7 +208,17 @@ export interface SvdOptions {
  * A = U diag(S) Vh, with S from large to small. Singular vectors are unique up to their sign, so gradients through them
  * mean something only where the sign does not matter; they need distinct singular values. Source: `torch.linalg.svd`.
  */
-export function svd(A: Tensor, options: boolean | SvdOptions = {}): { U: Tensor; S: Tensor; Vh: Tensor } {
+export function svd(
+  A: Tensor,
+  options: boolean | SvdOptions = {},
+): {
+  /** Left singular vectors, in the columns. */
+  U: Tensor;
+  /** Singular values, in falling order. */
+  S: Tensor;
+  /** Right singular vectors, in the rows. */
+  Vh: Tensor;
+} {
   checkMatrices("linalg.svd", A);
   const full = typeof options === "boolean" ? options : (options.fullMatrices ?? true);
   const [U, S, Vh] = runMulti(svdOp, [A], full);

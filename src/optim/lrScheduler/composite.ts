@@ -111,6 +111,7 @@ export class ChainedScheduler extends Composite {
     this._lastLr = this.groups.map((group) => group.lr);
   }
 
+  /** The state of the schedulers, with the last rates of the optimizer. */
   override stateDict(): SchedulerStateDict {
     const { last_epoch: _epoch, ...own } = super.stateDict();
     return own;

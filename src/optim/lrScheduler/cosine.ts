@@ -15,7 +15,9 @@ export interface CosineOptions extends SchedulerOptions {
  * Source: Loshchilov and Hutter 2016; `torch.optim.lr_scheduler.CosineAnnealingLR`.
  */
 export class CosineAnnealingLR extends LRScheduler {
+  /** Steps of half a cosine. */
   declare readonly T_max: number;
+  /** Least rate (default 0). */
   declare readonly etaMin: number;
 
   constructor(optimizer: AnyOptimizer, T_max: number, options: CosineOptions = {}) {
@@ -53,8 +55,11 @@ export interface WarmRestartsOptions extends CosineOptions {
  * Source: Loshchilov and Hutter 2016; `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`.
  */
 export class CosineAnnealingWarmRestarts extends LRScheduler {
+  /** Steps up to the first restart. */
   declare readonly T_0: number;
+  /** How many times longer each round is than the one before (default 1). */
   declare readonly T_mult: number;
+  /** Least rate (default 0). */
   declare readonly etaMin: number;
   /** Length of this run. */
   declare T_i: number;

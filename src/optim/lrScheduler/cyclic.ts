@@ -10,7 +10,9 @@ export type PerGroup = number | readonly number[];
 
 /** Base of both: the momentum, or the first beta, of a group. */
 abstract class WithMomentum extends LRScheduler {
+  /** Whether the momentum moves against the rate (default true). */
   declare readonly cycleMomentum: boolean;
+  /** Whether the momentum is the first of the betas. */
   declare readonly useBeta1: boolean;
 
   /** Whether the momentum is the first beta. @throws ValueError for an optimizer that has neither. */
@@ -25,6 +27,7 @@ abstract class WithMomentum extends LRScheduler {
     return beta;
   }
 
+  /** @internal */
   protected setMomentum(group: ScheduledGroup, value: number): void {
     if (!this.useBeta1) group.momentum = value;
     else group.betas = [value, (group.betas as readonly number[])[1] as number];
@@ -58,14 +61,22 @@ export interface CyclicOptions extends SchedulerOptions {
  * Source: Smith 2015; `torch.optim.lr_scheduler.CyclicLR`.
  */
 export class CyclicLR extends WithMomentum {
+  /** Largest rate of each group. */
   declare readonly maxLrs: number[];
+  /** Steps of a cycle. */
   declare readonly totalSize: number;
+  /** Share of a cycle in which the rate goes up. */
   declare readonly stepRatio: number;
+  /** Shape of the cycles: "triangular" (default), "triangular2" or "exp_range". */
   declare readonly mode: string;
+  /** Factor of "exp_range" (default 1). */
   declare readonly gamma: number;
+  /** What `scaleFn` gets: the number of the cycle or of the step. */
   declare readonly scaleMode: "cycle" | "iterations";
   declare readonly scaleFn: (x: number) => number;
+  /** Least momentum of each group. */
   declare baseMomentums: number[];
+  /** Largest momentum of each group. */
   declare maxMomentums: number[];
 
   constructor(optimizer: AnyOptimizer, baseLr: PerGroup, maxLr: PerGroup, options: CyclicOptions = {}) {
@@ -207,9 +218,11 @@ function lengthOf(label: string, options: OneCycleOptions): number {
  * @throws ValueError for options out of range, and for a step beyond the last.
  */
 export class OneCycleLR extends WithMomentum {
+  /** Steps of the cycle; one more raises. */
   declare readonly totalSteps: number;
   /** @internal */
   declare readonly _schedulePhases: readonly Phase[];
+  /** Along half a cosine (default) or a line. */
   declare readonly annealStrategy: "cos" | "linear";
 
   constructor(optimizer: AnyOptimizer, maxLr: PerGroup, options: OneCycleOptions = {}) {

@@ -37,17 +37,27 @@ export interface PlateauOptions {
  * scheduler.getLastLr(); // [0.25]
  */
 export class ReduceLROnPlateau extends LRScheduler {
+  /** Whether the metric should fall or rise (default "min"). */
   declare readonly mode: "min" | "max";
+  /** Factor of the rate (default 0.1). */
   declare readonly factor: number;
+  /** Epochs without improvement that are let pass (default 10). */
   declare readonly patience: number;
+  /** Least change that is an improvement (default 1e-4). */
   declare readonly threshold: number;
+  /** Whether the threshold is a part of the best value or a difference (default "rel"). */
   declare readonly thresholdMode: "rel" | "abs";
+  /** Epochs of rest after the rate was reduced (default 0). */
   declare readonly cooldown: number;
+  /** Least change of the rate (default 1e-8). */
   declare readonly eps: number;
+  /** Least rate of each group. */
   declare minLrs: number[];
   /** The best value so far. */
   declare best: number;
+  /** Epochs without improvement so far. */
   declare numBadEpochs: number;
+  /** Epochs of rest that are left. */
   declare cooldownCounter: number;
 
   constructor(

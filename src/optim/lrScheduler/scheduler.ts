@@ -16,12 +16,19 @@ export type SchedulerStateDict = Record<string, unknown>;
 
 /** A group with what schedulers read and write in it. */
 export type ScheduledGroup = ParamGroup<RateOptions> & {
+  /** Momentum, of SGD and RMSprop. */
   momentum?: number;
+  /** Betas, of Adam and its kin; the first plays the momentum. */
   betas?: readonly [number, number];
+  /** Largest rate of a cycle. */
   maxLr?: number;
+  /** Last rate of the one cycle. */
   minLr?: number;
+  /** Largest momentum of a cycle. */
   maxMomentum?: number;
+  /** Least momentum of a cycle. */
   baseMomentum?: number;
+  /** Rate that SWALR goes to. */
   swaLr?: number;
 };
 

@@ -9,6 +9,7 @@ export type LrLambda = (epoch: number) => number;
 
 /** Base of the schedulers that take functions, which are not saved. */
 abstract class ByFunctions extends LRScheduler {
+  /** The functions of the step, one for each group. */
   declare readonly lrLambdas: readonly LrLambda[];
 
   constructor(
@@ -80,7 +81,9 @@ function stepOptions(options: StepOptions | number): { gamma: number; lastEpoch:
 
 /** lr falls by gamma every `stepSize` epochs. Source: `torch.optim.lr_scheduler.StepLR`. */
 export class StepLR extends LRScheduler {
+  /** Steps between two changes. */
   declare readonly stepSize: number;
+  /** Factor of each change (default 0.1). */
   declare readonly gamma: number;
 
   /** @param options a bare number is gamma. */
@@ -104,6 +107,7 @@ export class StepLR extends LRScheduler {
 export class MultiStepLR extends LRScheduler {
   /** How often each epoch was given. */
   declare readonly milestones: Readonly<Record<string, number>>;
+  /** Factor of each change (default 0.1). */
   declare readonly gamma: number;
 
   /** @param options a bare number is gamma. */
@@ -136,7 +140,9 @@ export interface ConstantOptions extends SchedulerOptions {
 
 /** lr = factor * base until `totalIters`, then base. Source: `torch.optim.lr_scheduler.ConstantLR`. */
 export class ConstantLR extends LRScheduler {
+  /** Factor of the first steps (default 1/3). */
   declare readonly factor: number;
+  /** Steps with that factor (default 5). */
   declare readonly totalIters: number;
 
   constructor(optimizer: AnyOptimizer, options: ConstantOptions = {}) {
@@ -171,8 +177,11 @@ export interface LinearOptions extends SchedulerOptions {
 
 /** lr goes from startFactor * base to endFactor * base on a line. Source: `torch.optim.lr_scheduler.LinearLR`. */
 export class LinearLR extends LRScheduler {
+  /** Factor of the first step (default 1/3). */
   declare readonly startFactor: number;
+  /** Factor after the last (default 1). */
   declare readonly endFactor: number;
+  /** Steps from one to the other (default 5). */
   declare readonly totalIters: number;
 
   constructor(optimizer: AnyOptimizer, options: LinearOptions = {}) {
@@ -203,6 +212,7 @@ export class LinearLR extends LRScheduler {
 
 /** lr falls by gamma each epoch. Source: `torch.optim.lr_scheduler.ExponentialLR`. */
 export class ExponentialLR extends LRScheduler {
+  /** Factor of each step. */
   declare readonly gamma: number;
 
   constructor(optimizer: AnyOptimizer, gamma: number, options: SchedulerOptions = {}) {
@@ -228,7 +238,9 @@ export interface PolynomialOptions extends SchedulerOptions {
 
 /** lr = base (1 - epoch / totalIters)^power, then 0. Source: `torch.optim.lr_scheduler.PolynomialLR`. */
 export class PolynomialLR extends LRScheduler {
+  /** Steps until the rate is 0 (default 5). */
   declare readonly totalIters: number;
+  /** Exponent (default 1). */
   declare readonly power: number;
 
   constructor(optimizer: AnyOptimizer, options: PolynomialOptions = {}) {
