@@ -13,8 +13,9 @@ export interface LazyModule {
   initializeParameters(...args: never[]): void;
 }
 
+/** A class that may be abstract, with any constructor. */
 // biome-ignore lint/suspicious/noExplicitAny: TypeScript requires it of the constructors of mixins
-type AnyConstructor<T> = abstract new (...args: any[]) => T;
+export type AnyConstructor<T> = abstract new (...args: any[]) => T;
 
 /** A class as what a lazy layer becomes. */
 export interface LazyTarget {
@@ -46,6 +47,13 @@ export function LazyModuleMixin<C extends AnyConstructor<AnyModule>>(Base: C): C
 
     hasUninitializedParams(): boolean {
       return tensorsOf(this).some(isLazy);
+    }
+
+    /** Does nothing before the first call: there is nothing to reset. */
+    resetParameters(): void {
+      if (this.hasUninitializedParams()) return;
+      const { resetParameters } = Base.prototype as { resetParameters?: () => void };
+      resetParameters?.call(this);
     }
 
     /** @internal */

@@ -552,6 +552,24 @@ describe("lazy modules", () => {
     expect(nn.isLazy(layer.weight)).toBe(false);
   });
 
+  test("resetting before the first call does nothing, as model.apply(reset) expects", () => {
+    const linear = new nn.LazyLinear(3);
+    const layers = [
+      linear,
+      new nn.LazyConv2d(2, 3),
+      new nn.LazyConvTranspose1d(2, 3),
+      new nn.LazyBatchNorm2d(),
+    ];
+    for (const layer of layers) {
+      layer.resetParameters();
+      expect(layer.hasUninitializedParams()).toBe(true);
+    }
+    linear(ones([2, 4]));
+    const before = linear.weight.toArray();
+    linear.resetParameters();
+    expect(linear.weight.toArray()).not.toEqual(before);
+  });
+
   test("stay as they are when the first call fails", () => {
     const model = new Sequential(new nn.LazyLinear(3));
     expect(() => model(tensor([1, 2], { dtype: "int64" }))).toThrow("[linear]");
