@@ -92,7 +92,8 @@ export function reduceBlocks(
     inPieces(inner, Math.max(16, Math.ceil(GRAIN / red)), (first, count) => {
       enqueue(table, data.code, from + first * size, to + first * outSize, 1, red, count, inner);
     });
-  } else if (chunks !== undefined) {
+  } else if (chunks?.fns[data.code] !== undefined) {
+    // integers have no such kernels: any order of sums is exact
     const parts = Math.ceil(red / CHUNK);
     const partials = empty([parts], FLOAT64);
     const [from, to] = [ptr(data), ptr(partials)];
