@@ -8,7 +8,7 @@ import { enqueue, kernelTable } from "../tensor/launch.js";
 import { copyInto, empty, ptr, viewOf } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ConvGeometry } from "./convPlanes.js";
-import { gemmInto } from "./matmul.js";
+import { gemmInto } from "./gemm.js";
 
 const IM2COL = kernelTable("im2col");
 const COL2IM = kernelTable("col2im");

@@ -6,7 +6,8 @@ import { contiguous as compact, empty, fillWith, viewOf } from "../tensor/raw.js
 import { numelOf } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add } from "./arithmetic.js";
-import { bmm, gemmInto, matmul, mm } from "./matmul.js";
+import { gemmInto } from "./gemm.js";
+import { bmm, matmul, mm } from "./matmul.js";
 import { reshape, squeeze, transpose, unsqueeze } from "./view.js";
 
 /** A raw tensor as rows over its last dimension, without a copy where the strides allow it. */

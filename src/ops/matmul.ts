@@ -1,127 +1,17 @@
 /** Matrix products on the packed GEMM kernel: mm, bmm, matmul, mv, dot, outer and the add-forms. */
 
 import { defineOp, run } from "../autograd/node.js";
-import { kernels, putInts } from "../kernels/index.js";
-import { type DTypeCode, FLOAT32, FLOAT64, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
+import { FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
-import { address, allocate, release } from "../tensor/heap.js";
-import { enqueue, inPieces, kernelTable } from "../tensor/launch.js";
-import { empty, ptr } from "../tensor/raw.js";
+import { empty } from "../tensor/raw.js";
 import { broadcastShapes, numelOf } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import type { Scalar } from "./core.js";
+import { bmmInto, gemmInto } from "./gemm.js";
 import { sum } from "./sum.js";
 import { expand, reshape, squeeze, transpose, unsqueeze } from "./view.js";
-
-const GEMM = kernelTable("gemm");
-const BATCHED = kernelTable("gemmBatched");
-
-/** Multiply-adds that are worth a thread of their own. */
-const GRAIN_PRODUCT = 262144;
-
-/** Scratch bytes of one call, as gemm.ts lays it out: a tile, 80 packed rows of A, up to 256 packed columns of B. */
-function scratchBytes(code: DTypeCode, m: number, n: number, k: number): number {
-  const blocks = Math.ceil(k / 384);
-  const kb = blocks > 1 ? Math.ceil(k / blocks) : k;
-  const panels = (Math.min(Math.max(m, n), 256) + 7) & ~7;
-  return (256 + kb * (80 + panels) * (SIZES[code] as number) + 191) & ~127;
-}
-
-/** Row and column strides of a matrix in the last two dimensions, 1 for dimensions of size 1. */
-function matrixStrides(t: Tensor): [number, number] {
-  const r = t.shape.length;
-  return [t.strides[r - 2] as number, t.strides[r - 1] as number];
-}
-
-/**
- * out[m, n] = a[m, k] b[k, n] (+ bias by row of b's columns, biasKind 1, or by row of a, biasKind 2) on raw 2-d
- * tensors of any strides. Threads share rows or columns; every element is summed alike, so bits do not change.
- */
-export function gemmInto(
-  out: Tensor,
-  a: Tensor,
-  b: Tensor,
-  accumulate = false,
-  bias: Tensor | null = null,
-  biasKind = 0,
-): void {
-  const [m, k] = a.shape as [number, number];
-  const n = b.shape[1] as number;
-  if (m === 0 || n === 0) return;
-  const [rsa, csa] = matrixStrides(a);
-  const [rsb, csb] = matrixStrides(b);
-  const size = SIZES[out.code] as number;
-  const one = scratchBytes(out.code, m, n, k);
-  const work = m * n * k;
-  const pieces = work < 2 * GRAIN_PRODUCT ? 1 : Math.min(16, Math.floor(work / GRAIN_PRODUCT));
-  const scratch = allocate(one * pieces);
-  const at = (address(scratch) + 63) & -64;
-  const [pa, pb, po] = [ptr(a), ptr(b), ptr(out)];
-  const pbias = bias === null ? 0 : ptr(bias);
-  const beta = accumulate ? 1 : 0;
-  if (pieces === 1) {
-    const fn = out.code === FLOAT32 ? kernels.gemm_f32 : kernels.gemm_f64;
-    fn(m, n, k, 1, pa, rsa, csa, pb, rsb, csb, beta, po, n, at >>> 0, pbias, biasKind);
-  } else {
-    const byRows = m >= n;
-    const unit = byRows ? 8 : 16;
-    const total = Math.ceil((byRows ? m : n) / unit);
-    let piece = 0;
-    inPieces(total, Math.max(1, Math.ceil(total / pieces)), (first, count) => {
-      const from = first * unit;
-      const length = Math.min((byRows ? m : n) - from, count * unit);
-      const own = (at >>> 0) + one * piece++;
-      const biasAt =
-        pbias === 0 ? 0 : pbias + (biasKind === 1 ? (byRows ? 0 : from) : byRows ? from : 0) * size;
-      if (byRows) {
-        enqueue(
-          GEMM,
-          out.code,
-          length,
-          n,
-          k,
-          1,
-          pa + from * rsa * size,
-          rsa,
-          csa,
-          pb,
-          rsb,
-          csb,
-          beta,
-          po + from * n * size,
-          n,
-          own,
-          biasAt,
-          biasKind,
-        );
-      } else {
-        enqueue(
-          GEMM,
-          out.code,
-          m,
-          length,
-          k,
-          1,
-          pa,
-          rsa,
-          csa,
-          pb + from * csb * size,
-          rsb,
-          csb,
-          beta,
-          po + from * size,
-          n,
-          own,
-          biasAt,
-          biasKind,
-        );
-      }
-    });
-  }
-  release(scratch);
-}
 
 const mmOp = defineOp({
   name: "Mm",
@@ -161,40 +51,6 @@ const bmmOp = defineOp({
     n.needs(1) ? product3(transpose(n.input(0), 1, 2), g) : null,
   ],
 });
-
-function bmmInto(out: Tensor, x: Tensor, y: Tensor, batch: number, m: number, n: number, k: number): void {
-  const [rsa, csa] = matrixStrides(x);
-  const [rsb, csb] = matrixStrides(y);
-  const one = scratchBytes(out.code, m, n, k);
-  const per = m * n * k;
-  const pieces = Math.max(1, Math.min(16, batch, Math.floor((batch * per) / GRAIN_PRODUCT)));
-  const scratch = allocate(one * pieces);
-  const at = ((address(scratch) + 63) & -64) >>> 0;
-  const desc = putInts([
-    m,
-    n,
-    k,
-    rsa,
-    csa,
-    rsb,
-    csb,
-    n,
-    1,
-    1,
-    x.strides[0] as number,
-    0,
-    y.strides[0] as number,
-    0,
-    m * n,
-    0,
-  ]);
-  const [pa, pb, po] = [ptr(x), ptr(y), ptr(out)];
-  let piece = 0;
-  inPieces(batch, Math.ceil(batch / pieces), (first, count) => {
-    enqueue(BATCHED, out.code, desc, pa, pb, po, 1, 0, at + one * piece++, first, first + count);
-  });
-  release(scratch);
-}
 
 function product3(a: Tensor, b: Tensor): Tensor {
   return run(bmmOp, [a, b], null);

@@ -6,6 +6,7 @@ import { MR, TILE_ROW, rowsOf, sumTile } from "./gemmTile";
 import { packColumns, packRows } from "./gemmPack";
 import { sumDots, sumStrip } from "./gemmVector";
 import { writeTile } from "./gemmWrite";
+import { giveSlot, slotScratch, takeSlot } from "./slots";
 
 const KC: i32 = 384; // longest sum kept in registers
 const NC: i32 = 256; // columns of B packed at a time
@@ -168,36 +169,81 @@ export function gemm_f64(
   gemm<f64>(M, N, K, alpha, A, rsA, csA, B, rsB, csB, beta, C, ldc, 1, scratch, bias, biasKind);
 }
 
+/** One word of a descriptor. */
+// @ts-ignore: decorator
+@inline
+function word(desc: usize, i: i32): i32 {
+  return load<i32>(desc + (<usize>i << 2));
+}
+
 /**
- * Products from..to-1 of a batch of n0 x n1. desc holds i32s: M, N, K, rsA, csA, rsB, csB, rsC, csC, n1, then
- * the batch strides of A, B and C along the outer and the inner batch dimension: a0, a1, b0, b1, c0, c1.
+ * Rows i0..i1-1 and columns j0..j1-1 of a product. desc holds i32s: K, A, rsA, csA, B, rsB, csB, C, ldc, accumulate,
+ * bias, biasKind, then the count and the bytes of the scratch slots.
  */
 // @ts-ignore: decorator
 @inline
-function batched<T>(desc: usize, A: usize, B: usize, C: usize, alpha: T, beta: T, scratch: usize, from: i32, to: i32): void {
+function part<T>(desc: usize, slots: usize, i0: i32, i1: i32, j0: i32, j1: i32): void {
   const S = sizeof<T>();
-  const n1 = load<i32>(desc, 36);
+  const rsA = word(desc, 2);
+  const csB = word(desc, 6);
+  const ldc = word(desc, 8);
+  const kind = word(desc, 11);
+  const from = kind == BIAS_N ? j0 : i0;
+  const count = word(desc, 12);
+  const slot = takeSlot(slots, count);
+  gemm<T>(
+    i1 - i0, j1 - j0, word(desc, 0), 1,
+    <usize>word(desc, 1) + <usize>(i0 * rsA) * S, rsA, word(desc, 3),
+    <usize>word(desc, 4) + <usize>(j0 * csB) * S, word(desc, 5), csB,
+    <T>word(desc, 9), <usize>word(desc, 7) + <usize>(i0 * ldc + j0) * S, ldc, 1,
+    slotScratch(slots, count, <usize>word(desc, 13), slot), <usize>word(desc, 10) + <usize>from * S, kind,
+  );
+  giveSlot(slots, slot);
+}
+
+export function gemmPart_f32(desc: usize, slots: usize, i0: i32, i1: i32, j0: i32, j1: i32): void {
+  part<f32>(desc, slots, i0, i1, j0, j1);
+}
+
+export function gemmPart_f64(desc: usize, slots: usize, i0: i32, i1: i32, j0: i32, j1: i32): void {
+  part<f64>(desc, slots, i0, i1, j0, j1);
+}
+
+/**
+ * Products from..to-1 of a batch of n0 x n1. desc holds i32s: M, N, K, rsA, csA, rsB, csB, rsC, csC, n1, then
+ * the batch strides of A, B and C along the outer and the inner batch dimension: a0, a1, b0, b1, c0, c1, and the
+ * count and the bytes of the scratch slots.
+ */
+// @ts-ignore: decorator
+@inline
+function batched<T>(desc: usize, A: usize, B: usize, C: usize, alpha: T, beta: T, slots: usize, from: i32, to: i32): void {
+  const S = sizeof<T>();
+  const n1 = word(desc, 9);
+  const count = word(desc, 16);
+  const slot = takeSlot(slots, count);
+  const scratch = slotScratch(slots, count, <usize>word(desc, 17), slot);
   for (let n = from; n < to; n++) {
     const o = <usize>(n / n1);
     const i = <usize>(n % n1);
     gemm<T>(
-      load<i32>(desc), load<i32>(desc, 4), load<i32>(desc, 8), alpha,
-      A + (o * load<u32>(desc, 40) + i * load<u32>(desc, 44)) * S, load<i32>(desc, 12), load<i32>(desc, 16),
-      B + (o * load<u32>(desc, 48) + i * load<u32>(desc, 52)) * S, load<i32>(desc, 20), load<i32>(desc, 24),
-      beta, C + (o * load<u32>(desc, 56) + i * load<u32>(desc, 60)) * S, load<i32>(desc, 28), load<i32>(desc, 32),
+      word(desc, 0), word(desc, 1), word(desc, 2), alpha,
+      A + (o * load<u32>(desc, 40) + i * load<u32>(desc, 44)) * S, word(desc, 3), word(desc, 4),
+      B + (o * load<u32>(desc, 48) + i * load<u32>(desc, 52)) * S, word(desc, 5), word(desc, 6),
+      beta, C + (o * load<u32>(desc, 56) + i * load<u32>(desc, 60)) * S, word(desc, 7), word(desc, 8),
       scratch, 0, BIAS_NONE,
     );
   }
+  giveSlot(slots, slot);
 }
 
 export function gemmBatched_f32(
-  desc: usize, A: usize, B: usize, C: usize, alpha: f32, beta: f32, scratch: usize, from: i32, to: i32,
+  desc: usize, A: usize, B: usize, C: usize, alpha: f32, beta: f32, slots: usize, from: i32, to: i32,
 ): void {
-  batched<f32>(desc, A, B, C, alpha, beta, scratch, from, to);
+  batched<f32>(desc, A, B, C, alpha, beta, slots, from, to);
 }
 
 export function gemmBatched_f64(
-  desc: usize, A: usize, B: usize, C: usize, alpha: f64, beta: f64, scratch: usize, from: i32, to: i32,
+  desc: usize, A: usize, B: usize, C: usize, alpha: f64, beta: f64, slots: usize, from: i32, to: i32,
 ): void {
-  batched<f64>(desc, A, B, C, alpha, beta, scratch, from, to);
+  batched<f64>(desc, A, B, C, alpha, beta, slots, from, to);
 }

@@ -6,7 +6,7 @@ import { release } from "../../tensor/heap.js";
 import { contiguous, empty, fillWith, full, ptr, toTyped, viewOf } from "../../tensor/raw.js";
 import { broadcastShapes, numelOf, type Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
-import { gemmInto } from "../matmul.js";
+import { gemmInto } from "../gemm.js";
 import { expand } from "../view.js";
 
 /** Throws unless `x` is floating. */

@@ -1,0 +1,134 @@
+/** How matrix products are cut for the threads and handed to the packed kernel. Nothing here is recorded. */
+import { getNumThreads, kernels, putInts, runAll, splitStart } from "../kernels/index.js";
+import { FLOAT32, SIZES } from "../tensor/dtype.js";
+import { address, allocate, release } from "../tensor/heap.js";
+import { enqueue, inPieces, kernelTable } from "../tensor/launch.js";
+import { ptr } from "../tensor/raw.js";
+import { freeSlots, takeSlots } from "../tensor/scratch.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+const PART = kernelTable("gemmPart");
+const BATCHED = kernelTable("gemmBatched");
+
+/** Multiply-adds that are worth a thread of their own. */
+const GRAIN_PRODUCT = 262144;
+/** Most pieces of one product. */
+const MAX_PIECES = 16;
+/** Rows and columns of the smallest pieces. */
+const ROWS = 8;
+const COLUMNS = 16;
+
+/** Scratch bytes of one call, as gemm.ts lays it out: a tile, 80 packed rows of A, up to 256 packed columns of B. */
+function scratchBytes(code: number, m: number, n: number, k: number): number {
+  const blocks = Math.ceil(k / 384);
+  const kb = blocks > 1 ? Math.ceil(k / blocks) : k;
+  const panels = (Math.min(Math.max(m, n), 256) + 7) & ~7;
+  return 256 + kb * (80 + panels) * (SIZES[code] as number);
+}
+
+/** Row and column strides of a matrix in the last two dimensions. */
+function matrixStrides(t: Tensor): [number, number] {
+  const r = t.shape.length;
+  return [t.strides[r - 2] as number, t.strides[r - 1] as number];
+}
+
+/**
+ * Into how many rows and columns of pieces an m x n product is cut. A piece packs its part of either operand anew
+ * (one that is contiguous along the sum hardly costs anything), so the pieces are as square as that makes worth while.
+ */
+function gridOf(m: number, n: number, pieces: number, packsA: number, packsB: number): [number, number] {
+  const most = Math.ceil(m / ROWS);
+  const across = Math.ceil(n / COLUMNS);
+  let best: [number, number] = [1, 1];
+  let least = Number.POSITIVE_INFINITY;
+  for (let rows = 1; rows <= Math.min(most, pieces); rows++) {
+    const columns = Math.min(across, Math.floor(pieces / rows));
+    if (rows * columns < Math.min(pieces, most * across) * 0.75) continue;
+    const cost = rows * n * packsB + columns * m * packsA;
+    if (cost >= least) continue;
+    least = cost;
+    best = [rows, columns];
+  }
+  return best;
+}
+
+/**
+ * out[m, n] = a[m, k] b[k, n] (+ bias by row of b's columns, biasKind 1, or by row of a, biasKind 2) on raw 2-d
+ * tensors of any strides. Threads share pieces of the result; every element is summed alike, so bits do not change.
+ */
+export function gemmInto(
+  out: Tensor,
+  a: Tensor,
+  b: Tensor,
+  accumulate = false,
+  bias: Tensor | null = null,
+  biasKind = 0,
+): void {
+  const [m, k] = a.shape as [number, number];
+  const n = b.shape[1] as number;
+  if (m === 0 || n === 0) return;
+  const [rsa, csa] = matrixStrides(a);
+  const [rsb, csb] = matrixStrides(b);
+  const work = m * n * k;
+  const beta = accumulate ? 1 : 0;
+  const pieces =
+    work < 2 * GRAIN_PRODUCT || getNumThreads() === 1
+      ? 1
+      : Math.min(MAX_PIECES, Math.floor(work / GRAIN_PRODUCT));
+  const [rows, columns] =
+    pieces === 1 ? [1, 1] : gridOf(m, n, pieces, csa === 1 ? 0.2 : 1, csb === 1 ? 0.6 : 1);
+  if (rows * columns === 1) {
+    const scratch = allocate(scratchBytes(out.code, m, n, k) + 64);
+    const at = ((address(scratch) + 63) & -64) >>> 0;
+    const [pa, pb, po] = [ptr(a), ptr(b), ptr(out)];
+    const pbias = bias === null ? 0 : ptr(bias);
+    const fn = out.code === FLOAT32 ? kernels.gemm_f32 : kernels.gemm_f64;
+    fn(m, n, k, 1, pa, rsa, csa, pb, rsb, csb, beta, po, n, at, pbias, biasKind);
+    release(scratch);
+    return;
+  }
+  const [high, wide] = [Math.ceil(m / ROWS), Math.ceil(n / COLUMNS)];
+  const tall = Math.min(m, Math.ceil(high / rows) * ROWS);
+  const broad = Math.min(n, Math.ceil(wide / columns) * COLUMNS);
+  const slots = takeSlots(scratchBytes(out.code, tall, broad, k), rows * columns);
+  const pbias = bias === null ? 0 : ptr(bias);
+  const desc = putInts([
+    ...[k, ptr(a), rsa, csa, ptr(b), rsb, csb, ptr(out), n, beta],
+    ...[pbias, pbias === 0 ? 0 : biasKind, slots.count, slots.bytes],
+  ]);
+  for (let i = 0; i < rows; i++) {
+    const top = splitStart(i, rows, high) * ROWS;
+    const bottom = Math.min(m, splitStart(i + 1, rows, high) * ROWS);
+    for (let j = 0; j < columns; j++) {
+      const left = splitStart(j, columns, wide) * COLUMNS;
+      const right = Math.min(n, splitStart(j + 1, columns, wide) * COLUMNS);
+      enqueue(PART, out.code, desc, slots.at, top, bottom, left, right);
+    }
+  }
+  runAll();
+  freeSlots(slots);
+}
+
+/** out[b] = x[b] y[b] for (batch, m, k) by (batch, k, n) of any strides. */
+export function bmmInto(
+  out: Tensor,
+  x: Tensor,
+  y: Tensor,
+  batch: number,
+  m: number,
+  n: number,
+  k: number,
+): void {
+  const pieces = Math.max(1, Math.min(MAX_PIECES, batch, Math.floor((batch * m * n * k) / GRAIN_PRODUCT)));
+  const slots = takeSlots(scratchBytes(out.code, m, n, k), pieces);
+  const desc = putInts([
+    ...[m, n, k, ...matrixStrides(x), ...matrixStrides(y), n, 1, 1],
+    ...[x.strides[0] as number, 0, y.strides[0] as number, 0, m * n, 0],
+    ...[slots.count, slots.bytes],
+  ]);
+  const [pa, pb, po] = [ptr(x), ptr(y), ptr(out)];
+  inPieces(batch, Math.ceil(batch / pieces), (first, count) => {
+    enqueue(BATCHED, out.code, desc, pa, pb, po, 1, 0, slots.at, first, first + count);
+  });
+  freeSlots(slots);
+}
