@@ -312,8 +312,32 @@ export function address(storage: Storage): number {
     restore(storage, region);
     region = storage.region as Region;
   }
-  region.tick = clock;
+  if (region.tick < clock) region.tick = clock; // a pinned region's tick is infinite
   return region.ptr + storage.offset;
+}
+
+/**
+ * Lets two storages of one size trade their bytes without moving them. Returns false, and changes nothing, unless both
+ * have a region of their own in the heap.
+ */
+export function trade(a: Storage, b: Storage): boolean {
+  const { region: ra } = a;
+  const { region: rb } = b;
+  if (ra === null || rb === null || ra.block !== 0 || rb.block !== 0 || ra.ptr === 0 || rb.ptr === 0)
+    return false;
+  if (a.nbytes !== b.nbytes || a.nbytes <= SMALL) return false;
+  a.region = rb;
+  b.region = ra;
+  const { tick } = ra;
+  ra.tick = rb.tick;
+  rb.tick = tick;
+  if (a.nbytes >= FINALIZED) {
+    for (const s of [a, b]) {
+      finalizer.unregister(s);
+      finalizer.register(s, new Ticket(s.region as Region), s);
+    }
+  }
+  return true;
 }
 
 /** Frees a storage at once. Only for storages that no user can reach, or that a scope ends. */

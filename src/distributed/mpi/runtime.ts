@@ -1,0 +1,177 @@
+/**
+ * MPI in this process: started once, its communicators, news of ranks that leave, and its end. The ranks of all groups
+ * talk through three duplicates of MPI_COMM_WORLD and are told apart by tags, so making a group needs no MPI call.
+ */
+import { isMainThread } from "node:worker_threads";
+import { mem, setNumThreads } from "../../kernels/index.js";
+import type { Failure } from "../communicator.js";
+import { DistBackendError } from "../errors.js";
+import { installExit } from "./exit.js";
+import { loadMpi, type Mpi } from "./library.js";
+import { localThreads } from "./localThreads.js";
+
+const THREAD_FUNNELED = 1;
+/** Bytes of a notice: its kind, and a text. */
+const NOTICE = 1024;
+const NOTICE_TAG = 0;
+const LEFT = 1;
+const FAILED = 2;
+/** Scratch: flag, status, results; then a notice or a text that comes. */
+const FLAG = 0;
+const STATUS = 16;
+const RESULT = 64;
+const INCOMING = 1024;
+const SCRATCH = INCOMING + NOTICE;
+
+/** The MPI of this process. */
+export class MpiRuntime {
+  readonly mpi: Mpi;
+  readonly rank: number;
+  readonly size: number;
+  /** Headers, acknowledgements and notices. */
+  readonly control: number;
+  /** Elements of collectives. */
+  readonly bulk: number;
+  /** Elements of messages from rank to rank. */
+  readonly messages: number;
+  /** Whether a request could not be ended, so that MPI_Finalize would wait for it. */
+  unfinished = false;
+  /** The highest number of a group that this rank is in. */
+  groups = 0;
+  /** Ranks that failed, with their reasons, in the order in which the news came. */
+  readonly failures: Failure[] = [];
+  /** Ranks that ended well, and when this rank heard of it. */
+  readonly left = new Map<number, number>();
+  private readonly scratch = new Uint8Array(SCRATCH);
+  private readonly words = new Int32Array(this.scratch.buffer);
+  private readonly at: number;
+  /** Notices that went out, each with its requests. */
+  private readonly told: Uint8Array[] = [];
+  private heap: { buffer: ArrayBufferLike; base: number };
+
+  constructor() {
+    if (!isMainThread) {
+      throw new DistBackendError(
+        '[initProcessGroup] backend "mpi" runs in the main thread alone; in worker threads try backend "threads"',
+      );
+    }
+    const mpi = loadMpi();
+    this.mpi = mpi;
+    this.at = mpi.address(this.scratch);
+    this.heap = { buffer: mem.u8.buffer, base: mpi.address(mem.u8) };
+    this.check(mpi.MPI_Initialized(this.at + FLAG));
+    if (this.words[FLAG] === 0) this.check(mpi.MPI_Init_thread(0, 0, THREAD_FUNNELED, this.at + RESULT));
+    const { commWorld } = mpi.abi;
+    this.check(mpi.MPI_Comm_set_errhandler(commWorld, mpi.abi.errorsReturn));
+    const number = (of: (comm: number, result: number) => number) => {
+      this.check(of(commWorld, this.at + RESULT));
+      return this.words[RESULT / 4] as number;
+    };
+    this.rank = number(mpi.MPI_Comm_rank);
+    this.size = number(mpi.MPI_Comm_size);
+    this.control = this.duplicate(commWorld);
+    this.bulk = this.duplicate(commWorld);
+    this.messages = this.duplicate(commWorld);
+    const threads = localThreads();
+    if (threads !== null) setNumThreads(threads);
+    installExit(this);
+  }
+
+  private duplicate(comm: number): number {
+    this.check(this.mpi.MPI_Comm_dup(comm, this.at + RESULT));
+    const handle = this.handleAt(RESULT);
+    this.check(this.mpi.MPI_Comm_set_errhandler(handle, this.mpi.abi.errorsReturn));
+    return handle;
+  }
+
+  private handleAt(offset: number): number {
+    const low = this.words[offset / 4] as number;
+    if (this.mpi.abi.handleBytes === 4) return low;
+    return (low >>> 0) + (this.words[offset / 4 + 1] as number) * 2 ** 32;
+  }
+
+  /** Address of byte 0 of the heap. A shared memory never moves; another one may when it grows. */
+  get base(): number {
+    const { buffer } = mem.u8;
+    if (buffer !== this.heap.buffer) this.heap = { buffer, base: this.mpi.address(mem.u8) };
+    return this.heap.base;
+  }
+
+  /** Throws MPI's own message unless `code` says success. */
+  check(code: number): void {
+    if (code === 0) return;
+    this.mpi.MPI_Error_string(code, this.at + INCOMING, this.at + RESULT);
+    const length = this.words[RESULT / 4] as number;
+    const text = Buffer.from(this.scratch.subarray(INCOMING, INCOMING + length)).toString();
+    throw new DistBackendError(`[mpi] ${this.mpi.abi.name}: ${text}`);
+  }
+
+  /** Whether `count` requests have all ended. */
+  testAll(count: number, requests: number): boolean {
+    const { mpi, words } = this;
+    words[FLAG] = 0;
+    this.check(mpi.MPI_Testall(count, requests, this.at + FLAG, mpi.abi.statusesIgnore));
+    return words[FLAG] !== 0;
+  }
+
+  /** Source and tag of a message that waits in a communicator, or null. */
+  probe(source: number | null, tag: number, comm: number): { source: number; tag: number } | null {
+    const { mpi, words } = this;
+    const { abi } = mpi;
+    words[FLAG] = 0;
+    this.check(mpi.MPI_Iprobe(source ?? abi.anySource, tag, comm, this.at + FLAG, this.at + STATUS));
+    if (words[FLAG] === 0) return null;
+    return {
+      source: words[(STATUS + abi.status.source) / 4] as number,
+      tag: words[(STATUS + abi.status.tag) / 4] as number,
+    };
+  }
+
+  /** Receives a message that {@link probe} has found, to an address outside of the heap. */
+  receiveNow(to: number, bytes: number, source: number, tag: number, comm: number): void {
+    const { mpi } = this;
+    this.check(mpi.MPI_Irecv(to, bytes, mpi.abi.byte, source, tag, comm, this.at + RESULT));
+    this.check(mpi.MPI_Wait(this.at + RESULT, this.at + STATUS));
+  }
+
+  /** Takes in the news of other ranks. */
+  listen(): void {
+    for (;;) {
+      const found = this.probe(null, NOTICE_TAG, this.control);
+      if (found === null) return;
+      this.receiveNow(this.at + INCOMING, NOTICE, found.source, NOTICE_TAG, this.control);
+      const bytes = this.scratch.subarray(INCOMING, INCOMING + NOTICE);
+      if (bytes[0] === LEFT) this.left.set(found.source, performance.now());
+      else {
+        const text = Buffer.from(bytes.subarray(1, 1 + bytes.indexOf(0, 1) - 1)).toString();
+        this.failures.push({ rank: found.source, reason: text });
+      }
+    }
+  }
+
+  /** Tells all other ranks that this one leaves: with a reason if it failed. The messages are small and need nobody's help. */
+  tell(reason: string | null): void {
+    const { mpi } = this;
+    const bytes = new Uint8Array(NOTICE + 8 * this.size);
+    this.told.push(bytes);
+    bytes[0] = reason === null ? LEFT : FAILED;
+    // A text that is too long is cut; the last byte stays 0.
+    new TextEncoder().encodeInto(reason ?? "", bytes.subarray(1, NOTICE - 1));
+    const at = mpi.address(bytes);
+    let n = 0;
+    for (let r = 0; r < this.size; r++) {
+      if (r === this.rank) continue;
+      const request = at + NOTICE + mpi.abi.handleBytes * n++;
+      mpi.MPI_Isend(at, NOTICE, mpi.abi.byte, r, NOTICE_TAG, this.control, request);
+    }
+    this.testAll(n, at + NOTICE);
+  }
+}
+
+let runtime: MpiRuntime | null = null;
+
+/** The MPI of this process, started when first asked for. */
+export function mpiRuntime(): MpiRuntime {
+  runtime ??= new MpiRuntime();
+  return runtime;
+}

@@ -1,0 +1,42 @@
+/** Storages that trade their memory: values change places, and lifetimes stay with the storages. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterEach, expect, test } from "vitest";
+import { full, memory, setMemoryLimit } from "../../src/index.js";
+import { trade } from "../../src/tensor/heap.js";
+
+const MIB = 1024 * 1024;
+afterEach(() => setMemoryLimit(256 * MIB));
+
+test.each([16 * 1024, MIB])("two tensors of %i floats trade places, and survive eviction", (n) => {
+  const a = full([n], 1, { dtype: "float32" });
+  const b = full([n], 2, { dtype: "float32" });
+  expect(trade(a.storage, b.storage)).toBe(true);
+  expect([a.mean().item(), b.mean().item()]).toEqual([2, 1]);
+  setMemoryLimit(0);
+  expect([a.mean().item(), b.mean().item()]).toEqual([2, 1]);
+});
+
+test("garbage is freed after its memory was traded", async () => {
+  const n = MIB;
+  setFlagsFromString("--expose-gc");
+  const gc: () => void = runInNewContext("gc");
+  const kept = full([n], 1, { dtype: "float32" });
+  const { resident } = memory();
+  for (let i = 0; i < 20; i++) {
+    trade(kept.storage, full([n], i, { dtype: "float32" }).storage);
+    gc();
+    await new Promise((next) => setTimeout(next, 1));
+  }
+  expect(kept.mean().item()).toBe(19);
+  // A tensor of 4 MiB each turn: all but the last few are freed, whoever they were allocated for.
+  expect(memory().resident).toBeLessThan(resident + 6 * 4 * n);
+});
+
+test("small storages, views of slabs and different sizes do not trade", () => {
+  const small = [full([8], 1), full([8], 2)] as const;
+  expect(trade(small[0].storage, small[1].storage)).toBe(false);
+  const large = full([MIB], 1, { dtype: "float32" });
+  expect(trade(large.storage, full([2 * MIB], 1, { dtype: "float32" }).storage)).toBe(false);
+  expect(large.mean().item()).toBe(1);
+});
