@@ -28,10 +28,11 @@ export interface Reduction {
   readonly divisor: number;
 }
 
-/** A rank that is gone, and the error that ended it, as text. */
+/** A rank that is gone. */
 export interface Failure {
   /** Rank in the world. */
   readonly rank: number;
+  /** What it did, as the end of a sentence: `threw Error: ...`, `exited with code 3`, `gave up: ...`. */
   readonly reason: string;
 }
 
@@ -118,9 +119,13 @@ export interface Communicator {
    * (milliseconds of `performance.now()`) at the latest.
    */
   pause(turn: number, until: number): void;
-  /** A rank that is gone, so that no collective of this group can succeed any more; null while all is well. */
-  failure(): Failure | null;
-  /** Tells all ranks of the world that this one is gone, and why. */
+  /**
+   * A rank that is gone, so that what is under way cannot succeed any more; null while all is well. A rank that has
+   * returned counts only when it is waited for: in the collective under way, or, when `peers` are given, when all of
+   * them have returned.
+   */
+  failure(peers?: readonly number[]): Failure | null;
+  /** Tells the other ranks of the group, as far as that is possible, that it is out of use, and why. */
   abort(reason: string): void;
   /** Gives the communicator's resources back; collective where the backend needs that. */
   close(): void;

@@ -2,7 +2,7 @@
  * What each rank tells the others at the start of a collective: what it called, on what, how often it has called so far.
  * Every rank gets all headers and compares them, so that all of them come to the same verdict.
  */
-import { nameOf } from "../tensor/dtype.js";
+import { type DTypeCode, nameOf } from "../tensor/dtype.js";
 import { show } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { HEADER_WORDS } from "./communicator.js";
@@ -129,10 +129,21 @@ export function describeHeader(words: Int32Array): string {
     ...(root < 0 ? [] : [`root ${root}`]),
   ];
   const call = options.length === 0 ? op : `${op}(${options.join(", ")})`;
-  const code = words[CODE] as number;
-  if (code < 0) return call;
+  return (words[CODE] as number) < 0 ? call : `${call} of ${describeContent(words)}`;
+}
+
+/** The dtype and number of elements of the tensor that a header speaks of. */
+export function contentOf(words: Int32Array): { code: DTypeCode; numel: number } {
+  let numel = 1;
+  const dims = words[NDIM] as number;
+  for (let d = 0; d < Math.min(dims, MAX_DIMS); d++) numel *= (words[SHAPE + d] as number) >>> 0;
+  return { code: words[CODE] as DTypeCode, numel };
+}
+
+/** The tensor that a header speaks of, as messages print it: `float32[2, 3]`. */
+export function describeContent(words: Int32Array): string {
   const shape = Array.from(words.subarray(SHAPE, SHAPE + Math.min(words[NDIM] as number, MAX_DIMS)));
-  return `${call} of ${nameOf(code)}${show(shape.map((n) => n >>> 0))}`;
+  return `${nameOf(words[CODE] as number)}${show(shape.map((n) => n >>> 0))}`;
 }
 
 /** The sequence number of a header. */

@@ -15,15 +15,13 @@ import {
   checkTensor,
   reductionFor,
 } from "./checks.js";
-import type { Backend, Communicator, Task } from "./communicator.js";
+import type { Task } from "./communicator.js";
 import { ownCounts, pairs, rootedCounts, sameLists, splitCounts } from "./counts.js";
-import { DistBackendError } from "./errors.js";
-import { type Call, type CollectiveOptions, type Outcome, runCollective } from "./exchange.js";
+import type { Call, CollectiveOptions, Outcome } from "./exchange.js";
 import type { OpName } from "./header.js";
-import { Queue } from "./progress.js";
+import { MessagingGroup } from "./messaging.js";
 import type { ReduceOp } from "./reduceOp.js";
 import type { Staging } from "./staging.js";
-import { doneWork } from "./work.js";
 
 /** Options of collectives that reduce. */
 export interface ReduceOptions extends CollectiveOptions {
@@ -51,8 +49,6 @@ export interface ScatterOptions extends CollectiveOptions {
   src?: number;
 }
 
-const DEFAULT_TIMEOUT = 300_000;
-
 function normalize(options: ReduceOptions | ReduceOp | undefined): ReduceOptions {
   return typeof options === "string" ? { op: options } : (options ?? {});
 }
@@ -61,54 +57,7 @@ function normalize(options: ReduceOptions | ReduceOp | undefined): ReduceOptions
  * Ranks that exchange tensors. The world's is made by `initProcessGroup`, others by `newGroup`. Every rank of the group
  * must call the same collectives in the same order. Source: `torch.distributed.ProcessGroup`.
  */
-export class ProcessGroup {
-  /** What messages call the group. */
-  readonly name: string;
-  /** The ranks in the world of the group's ranks, in order. */
-  readonly ranks: readonly number[];
-  /** Milliseconds that a collective waits for other ranks. */
-  timeout: number;
-  /** @internal */
-  readonly queue: Queue | null;
-
-  /** @internal */
-  constructor(comm: Communicator | null, ranks: readonly number[], name: string, timeout = DEFAULT_TIMEOUT) {
-    this.name = name;
-    this.ranks = ranks;
-    this.timeout = timeout;
-    this.queue = comm === null ? null : new Queue(comm, ranks, name);
-  }
-
-  /** @internal */
-  get comm(): Communicator {
-    if (this.queue === null) throw new DistBackendError(`[${this.name}] this rank is not in the group`);
-    return this.queue.comm;
-  }
-
-  /** This rank's number in the group; -1 when it is not in it. */
-  rank(): number {
-    return this.queue === null ? -1 : this.queue.comm.rank;
-  }
-
-  /** How many ranks the group has. */
-  size(): number {
-    return this.ranks.length;
-  }
-
-  /** The backend; null when this rank is not in the group. */
-  get backend(): Backend | null {
-    return this.queue === null ? null : this.queue.comm.backend;
-  }
-
-  /** @internal Runs what `describe` says; nothing where this rank is not in the group. */
-  collective<O extends CollectiveOptions>(
-    options: O | undefined,
-    describe: (staging: Staging) => Call,
-  ): Outcome<O> {
-    if (this.queue === null) return (options?.asyncOp === true ? doneWork() : undefined) as Outcome<O>;
-    return runCollective(this.queue, this.timeout, options ?? {}, describe) as Outcome<O>;
-  }
-
+export class ProcessGroup extends MessagingGroup {
   /**
    * Replaces `tensor` on every rank by the reduction of all ranks' tensors, the same bits everywhere and in every run.
    * Source: `torch.distributed.all_reduce`.
@@ -442,7 +391,13 @@ export class ProcessGroup {
   barrier<O extends CollectiveOptions>(options?: O): Outcome<O> {
     return this.collective(options, () => ({ op: "barrier", tensor: null, input: null, move: nothing }));
   }
+
+  /** A barrier whose error names the ranks that do not come. Source: `torch.distributed.monitored_barrier`. */
+  monitoredBarrier(options?: { timeout?: number }): void {
+    const given = options?.timeout === undefined ? {} : { timeout: options.timeout };
+    this.collective(given, () => ({ op: "monitoredBarrier", tensor: null, input: null, move: nothing }));
+  }
 }
 
-// biome-ignore lint/correctness/useYield: the headers are all that a barrier exchanges
+/** The headers are all that a barrier exchanges. */
 function* nothing(): Task<void> {}

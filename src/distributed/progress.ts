@@ -2,7 +2,7 @@
  * Drives collectives: those of one group run in the order in which they were called, those of different groups side by
  * side. Whoever waits moves all of them on, so that no rank holds up others while it waits for something else.
  */
-import type { Communicator, Task } from "./communicator.js";
+import type { Communicator, Failure, Task } from "./communicator.js";
 import { DistError, DistTimeoutError, RankFailedError, showRanks } from "./errors.js";
 
 /** One collective in a queue. */
@@ -47,6 +47,24 @@ export function moveOthersOn(but: Queue | null): boolean {
     ended = true;
   }
   return ended;
+}
+
+/** Waits until `done`, for `timeout` milliseconds at most, or until `peers` (ranks of the group) are gone. */
+export function waitFor(
+  comm: Communicator,
+  done: () => boolean,
+  peers: readonly number[],
+  timeout: number,
+): "done" | "timeout" | Failure {
+  const until = performance.now() + timeout;
+  for (let turn = 1; ; ) {
+    if (done()) return "done";
+    const failure = comm.failure(peers);
+    if (failure !== null) return done() ? "done" : failure;
+    if (performance.now() > until) return "timeout";
+    turn = moveOthersOn(null) ? 1 : turn + 1;
+    comm.pause(turn, until);
+  }
 }
 
 /** The collectives of one group, in order. */
@@ -175,8 +193,8 @@ export class Queue {
 
   private rankFailed(entry: Entry, rank: number, reason: string): RankFailedError {
     const error = new RankFailedError(
-      `[${entry.op}] rank ${rank} is gone while ${entry.what()} (call ${entry.sequence} of ${this.name}) needs ` +
-        `${showRanks(this.ranks)}: ${reason}`,
+      `[${entry.op}] rank ${rank} ${reason}; ${entry.what()} (call ${entry.sequence} of ${this.name}) needs ` +
+        `${showRanks(this.ranks)}`,
       { op: entry.op, sequenceNumber: entry.sequence, ranks: [rank] },
     );
     this.broken = error;

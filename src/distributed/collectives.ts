@@ -1,0 +1,208 @@
+/** Collectives as functions, with PyTorch's signatures: ranks are those of the world, the group is an option. */
+import type { Tensor } from "../tensor/tensor.js";
+import type { CollectiveOptions, Outcome } from "./exchange.js";
+import type {
+  AllToAllSingleOptions,
+  GatherOptions,
+  ProcessGroup,
+  ReduceOptions,
+  ScatterOptions,
+} from "./processGroup.js";
+import type { ReduceOp } from "./reduceOp.js";
+import { getGroupRank, groupOr } from "./world.js";
+
+/** The group of a call. */
+export interface GroupOption {
+  /** The ranks that take part (default: the world). Ranks outside it return at once. */
+  group?: ProcessGroup | undefined;
+}
+
+type WithGroup<O> = O & GroupOption;
+
+/** The options of a call that may give the reduction in their place. */
+function withOp<O extends ReduceOptions>(options: WithGroup<O> | ReduceOp | undefined): WithGroup<O> {
+  return (typeof options === "string" ? { op: options } : (options ?? {})) as WithGroup<O>;
+}
+
+/** A rank of the world as one of the group; 0 where this rank is not in the group, and nothing happens. */
+function rankIn(group: ProcessGroup, rank: number): number {
+  return group.rank() < 0 ? 0 : getGroupRank(group, rank);
+}
+
+/**
+ * Replaces `tensor` on every rank by the reduction of all ranks' tensors (`"sum"` by default), the same bits everywhere.
+ * Integers and bool work too. Source: `torch.distributed.all_reduce`.
+ * @throws DTypeError when the reduction is not defined for the dtype.
+ * @throws DistMismatchError when ranks call something else, or with another shape or dtype.
+ * @throws DistTimeoutError naming the ranks that do not join in time, RankFailedError when one is gone. The tensor keeps
+ * its values.
+ */
+export function allReduce<O extends ReduceOptions>(
+  tensor: Tensor,
+  options?: WithGroup<O> | ReduceOp,
+): Outcome<O> {
+  const given = withOp(options);
+  return groupOr("allReduce", given.group).allReduce<O>(tensor, given);
+}
+
+/**
+ * {@link allReduce} of several tensors of one dtype in one exchange.
+ * Source: `torch.distributed.all_reduce_coalesced`.
+ */
+export function allReduceCoalesced<O extends ReduceOptions>(
+  tensors: readonly Tensor[],
+  options?: WithGroup<O> | ReduceOp,
+): Outcome<O> {
+  const given = withOp(options);
+  return groupOr("allReduceCoalesced", given.group).allReduceCoalesced<O>(tensors, given);
+}
+
+/**
+ * Replaces `tensor` on rank `dst` by the reduction of all ranks' tensors; elsewhere it stays.
+ * Source: `torch.distributed.reduce`.
+ */
+export function reduce<O extends ReduceOptions>(
+  tensor: Tensor,
+  dst: number,
+  options?: WithGroup<O> | ReduceOp,
+): Outcome<O> {
+  const given = withOp(options);
+  const group = groupOr("reduce", given.group);
+  return group.reduce<O>(tensor, rankIn(group, dst), given);
+}
+
+/** Replaces `tensor` on every rank by that of rank `src`. Source: `torch.distributed.broadcast`. */
+export function broadcast<O extends CollectiveOptions>(
+  tensor: Tensor,
+  src: number,
+  options?: WithGroup<O>,
+): Outcome<O> {
+  const group = groupOr("broadcast", options?.group);
+  return group.broadcast<O>(tensor, rankIn(group, src), options);
+}
+
+/**
+ * Puts every rank's `tensor` into `tensorList`, by rank. The tensors may differ in shape from rank to rank, as the lists
+ * say, which must be alike on all ranks. Source: `torch.distributed.all_gather`.
+ */
+export function allGather<O extends CollectiveOptions>(
+  tensorList: readonly Tensor[],
+  tensor: Tensor,
+  options?: WithGroup<O>,
+): Outcome<O> {
+  return groupOr("allGather", options?.group).allGather<O>(tensorList, tensor, options);
+}
+
+/**
+ * `output` = the inputs of all ranks, one after another along dimension 0.
+ * Source: `torch.distributed.all_gather_into_tensor`.
+ */
+export function allGatherIntoTensor<O extends CollectiveOptions>(
+  output: Tensor,
+  input: Tensor,
+  options?: WithGroup<O>,
+): Outcome<O> {
+  return groupOr("allGatherIntoTensor", options?.group).allGatherIntoTensor<O>(output, input, options);
+}
+
+/**
+ * Puts every rank's `tensor` into `gatherList` on rank `dst` (default 0); elsewhere the list is null.
+ * Source: `torch.distributed.gather`.
+ */
+export function gather<O extends GatherOptions>(
+  tensor: Tensor,
+  gatherList: readonly Tensor[] | null = null,
+  options?: WithGroup<O>,
+): Outcome<O> {
+  const group = groupOr("gather", options?.group);
+  return group.gather<O>(tensor, gatherList, {
+    ...(options as WithGroup<O>),
+    dst: rankIn(group, options?.dst ?? 0),
+  });
+}
+
+/**
+ * Puts element i of rank `src`'s (default 0) `scatterList` into `tensor` of rank i; elsewhere the list is null.
+ * Source: `torch.distributed.scatter`.
+ */
+export function scatter<O extends ScatterOptions>(
+  tensor: Tensor,
+  scatterList: readonly Tensor[] | null = null,
+  options?: WithGroup<O>,
+): Outcome<O> {
+  const group = groupOr("scatter", options?.group);
+  return group.scatter<O>(tensor, scatterList, {
+    ...(options as WithGroup<O>),
+    src: rankIn(group, options?.src ?? 0),
+  });
+}
+
+/**
+ * `output` = element i of all ranks' lists, reduced, on rank i. Source: `torch.distributed.reduce_scatter`.
+ */
+export function reduceScatter<O extends ReduceOptions>(
+  output: Tensor,
+  inputList: readonly Tensor[],
+  options?: WithGroup<O> | ReduceOp,
+): Outcome<O> {
+  const given = withOp(options);
+  return groupOr("reduceScatter", given.group).reduceScatter<O>(output, inputList, given);
+}
+
+/**
+ * `output` = part i of all ranks' inputs, cut into equal parts along dimension 0, reduced, on rank i.
+ * Source: `torch.distributed.reduce_scatter_tensor`.
+ */
+export function reduceScatterTensor<O extends ReduceOptions>(
+  output: Tensor,
+  input: Tensor,
+  options?: WithGroup<O> | ReduceOp,
+): Outcome<O> {
+  const given = withOp(options);
+  return groupOr("reduceScatterTensor", given.group).reduceScatterTensor<O>(output, input, given);
+}
+
+/**
+ * Element j of `inputList` goes to rank j; element i of `outputList` comes from rank i. Shapes may differ.
+ * Source: `torch.distributed.all_to_all`.
+ */
+export function allToAll<O extends CollectiveOptions>(
+  outputList: readonly Tensor[],
+  inputList: readonly Tensor[],
+  options?: WithGroup<O>,
+): Outcome<O> {
+  return groupOr("allToAll", options?.group).allToAll<O>(outputList, inputList, options);
+}
+
+/**
+ * The rows of `input` go to the ranks in equal parts, or as `inputSplitSizes` says; `output` is what comes.
+ * Source: `torch.distributed.all_to_all_single`.
+ */
+export function allToAllSingle<O extends AllToAllSingleOptions>(
+  output: Tensor,
+  input: Tensor,
+  options?: WithGroup<O>,
+): Outcome<O> {
+  return groupOr("allToAllSingle", options?.group).allToAllSingle<O>(output, input, options);
+}
+
+/** Returns on each rank once all have called it. Source: `torch.distributed.barrier`. */
+export function barrier<O extends CollectiveOptions>(options?: WithGroup<O>): Outcome<O> {
+  return groupOr("barrier", options?.group).barrier<O>(options);
+}
+
+/** Options of {@link monitoredBarrier}. */
+export interface MonitoredBarrierOptions extends GroupOption {
+  /** Milliseconds to wait; the group's own when left out. */
+  timeout?: number;
+  /** Accepted for PyTorch's sake: the error always names all ranks that are missing. */
+  waitAllRanks?: boolean;
+}
+
+/**
+ * A {@link barrier} whose error names the ranks that do not come, as that of every collective here does.
+ * Source: `torch.distributed.monitored_barrier`.
+ */
+export function monitoredBarrier(options: MonitoredBarrierOptions = {}): void {
+  groupOr("monitoredBarrier", options.group).monitoredBarrier(options);
+}

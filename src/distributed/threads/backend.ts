@@ -1,0 +1,40 @@
+/** How a thread that the launcher started joins its world. */
+import type { Failure } from "../communicator.js";
+import type { Joining } from "../world.js";
+import { join } from "./communicator.js";
+import { rankStart, ThreadsWorld } from "./world.js";
+
+let world: ThreadsWorld | null = null;
+
+/** The threads world of this thread; null when it is no rank. */
+export function threadsWorld(): ThreadsWorld | null {
+  const start = rankStart();
+  if (start !== null) world ??= new ThreadsWorld(start);
+  return world;
+}
+
+/** Joins the world of ranks that the launcher started; null in threads that are no ranks. */
+export function joinThreads(): Joining | null {
+  const mine = threadsWorld();
+  if (mine === null) return null;
+  const { rank, size, control } = mine;
+  const ranks = Array.from({ length: size }, (_, r) => r);
+  const failure = (): Failure | null => {
+    const failed = control.failedRank();
+    if (failed !== null) return { rank: failed, reason: control.reason() };
+    const ended = mine.absent().find((r) => control.hasEnded(r));
+    return ended === undefined ? null : { rank: ended, reason: "has ended without calling it" };
+  };
+  return {
+    rank,
+    size,
+    timeout: rankStart()?.timeout,
+    *join(name) {
+      yield* mine.exchangeHeaps();
+      return yield* join(mine, ranks, name);
+    },
+    absent: () => mine.absent(),
+    pause: (turn, until) => mine.pause(turn, until),
+    failure,
+  };
+}
