@@ -1,5 +1,4 @@
-// Every exported declaration of the public layers has a doc comment. typedoc cannot be asked this alone: it also
-// wants comments on the members of mapped types, which the functions behind them have.
+// Every exported declaration has a doc comment, those included that no door exports and typedoc does not see.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

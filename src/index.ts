@@ -23,6 +23,7 @@ export * from "./ops/families.js";
 export * from "./ops/functions.js";
 export * as linalg from "./ops/linalg/index.js";
 export * as special from "./ops/special.js";
+export type * from "./ops/types.js";
 export * as optim from "./optim/index.js";
 export { emptyStrided, type FrombufferOptions, frombuffer, fromTypedArray } from "./tensor/buffer.js";
 export * from "./tensor/create.js";
@@ -68,12 +69,13 @@ export {
   randnLike,
   randperm,
   type Seed,
+  type Source as RandomSource,
   seed,
   setRngState,
 } from "./tensor/random.js";
 export { keep, type Scope, scope } from "./tensor/scope.js";
 export type { Shape } from "./tensor/shape.js";
-export { Tensor } from "./tensor/tensor.js";
+export { Tensor, type TensorHook } from "./tensor/tensor.js";
 export * from "./tensor/triangle.js";
 export * from "./tensor/windows.js";
 

@@ -110,11 +110,11 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   postHooks: NodeHook[] | null = null;
   /** Hooks that see the gradients of all outputs before the backward (`gradFn.registerPrehook`). */
   preHooks: NodePreHook[] | null = null;
-  /** What hooks on saved tensors made of them, until the backward needs them. */
+  /** @internal What hooks on saved tensors made of them, until the backward needs them. */
   packed: PackedTensors | null = null;
   /** Inputs whose gradients the running pass asks for; null when it asks for all. */
   asked: boolean[] | null = null;
-  /** Who is told of backward passes through this node. */
+  /** @internal Who is told of backward passes through this node. */
   readonly observers: readonly PassObserver[] | null = mode.observers;
   /** Pass that visited this node last. */
   mark = 0;

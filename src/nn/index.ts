@@ -1,5 +1,10 @@
 /** Layers, containers and models (`torch.nn`). */
 
+export type { GeluApproximate } from "../ops/activation.js";
+export type { WindowOptions } from "../ops/poolRaw.js";
+export type { RecurrentMode } from "../ops/recurrent.js";
+export type { Sizes } from "../ops/spatial.js";
+
 export {
   GELU,
   GLU,
@@ -51,7 +56,15 @@ export {
   ParameterList,
   Sequential,
 } from "./containers.js";
-export { Conv1d, Conv2d, Conv3d, type ConvLayerOptions, ConvNd, type PaddingMode } from "./conv.js";
+export {
+  Conv1d,
+  Conv2d,
+  Conv3d,
+  type ConvLayerOptions,
+  ConvNd,
+  type ConvSettings,
+  type PaddingMode,
+} from "./conv.js";
 export {
   ConvTranspose1d,
   ConvTranspose2d,
@@ -95,7 +108,13 @@ export {
   LazyInstanceNorm2d,
   LazyInstanceNorm3d,
 } from "./instancenorm.js";
-export { type LazyClass, type LazyModule, LazyModuleMixin } from "./lazy.js";
+export {
+  type AnyConstructor,
+  type LazyClass,
+  type LazyModule,
+  LazyModuleMixin,
+  type LazyTarget,
+} from "./lazy.js";
 export {
   LazyConv1d,
   LazyConv2d,

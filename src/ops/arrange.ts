@@ -83,7 +83,13 @@ function rollOne(x: Tensor, dim: number, shift: number): Tensor {
 }
 
 /** Dimensions, bare or in options. */
-export type Dims = number | readonly number[] | { readonly dims?: number | readonly number[] };
+export type Dims =
+  | number
+  | readonly number[]
+  | {
+      /** The dimensions. */
+      readonly dims?: number | readonly number[];
+    };
 
 const list = (x: number | readonly number[]): readonly number[] => (typeof x === "number" ? [x] : x);
 

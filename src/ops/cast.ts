@@ -38,6 +38,7 @@ export function detach(x: Tensor): Tensor {
 
 /** Options of {@link to}. */
 export interface ToOptions {
+  /** Element type of the result. */
   dtype?: DType;
   /** Copy even when the dtype is the same (default false). */
   copy?: boolean;

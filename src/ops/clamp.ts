@@ -82,7 +82,9 @@ const insideOp: Op<Limits> = defineOp<Limits>({
 
 /** Bounds of {@link clamp}: numbers or tensors that broadcast; at least one. */
 export interface ClampOptions {
+  /** Lower bound: a number, a tensor, or null for none. */
   min?: Operand | null;
+  /** Upper bound: a number, a tensor, or null for none. */
   max?: Operand | null;
 }
 

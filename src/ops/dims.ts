@@ -66,7 +66,8 @@ export function hermitianTranspose(x: Tensor): Tensor {
 /** The matrices in the last two dimensions transposed (real dtypes have no conjugate). Source: `torch.adjoint`. */
 export const adjoint: typeof matrixTranspose = matrixTranspose;
 
-type OneOrMore<T> = T extends Tensor ? Tensor : Tensor[];
+/** A tensor for a tensor, a list for a list. */
+export type OneOrMore<T> = T extends Tensor ? Tensor : Tensor[];
 
 function each<T extends Tensor | readonly Tensor[]>(x: T, fn: (t: Tensor) => Tensor): OneOrMore<T> {
   return (x instanceof Tensor ? fn(x) : (x as readonly Tensor[]).map(fn)) as OneOrMore<T>;

@@ -6,7 +6,7 @@ import type { Operand } from "./core.js";
 import { asStrided } from "./geometry.js";
 import { fill_ } from "./inPlace.js";
 
-/** Options of {@link fillDiagonal_}. */
+/** Options of `fillDiagonal_`. */
 export interface FillDiagonalOptions {
   /** In a matrix with more rows than columns, starts anew below each block (default false). */
   wrap?: boolean;

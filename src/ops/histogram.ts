@@ -81,12 +81,15 @@ export interface HistogramOptions {
 
 /** Values, and the edges of their bins: one more than bins. */
 export interface Histogram {
+  /** Counts, or sums of weights, of the bins; densities with `density: true`. */
   hist: Tensor;
+  /** Where the bins begin and the last one ends. */
   binEdges: Tensor;
 }
 
 /** A histogram over several dimensions. */
 export interface HistogramDd {
+  /** Counts, or sums of weights, of the bins; densities with `density: true`. */
   hist: Tensor;
   /** The edges for each dimension. */
   binEdges: Tensor[];

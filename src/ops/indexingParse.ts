@@ -11,7 +11,7 @@ import { itemOf } from "./read.js";
 export type IndexList = readonly (number | boolean | IndexList)[];
 
 /**
- * One index of {@link at}: a position (negative counts from the end), a range `"start:end:step"` with any part left
+ * One index of `at`: a position (negative counts from the end), a range `"start:end:step"` with any part left
  * out, `"..."` for all dimensions in between, null for a new dimension, an int64 or int32 tensor or list of positions,
  * a bool tensor or list that selects where it is true, or a boolean.
  */

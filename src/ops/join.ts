@@ -9,7 +9,12 @@ import { atleast1d, atleast2d, atleast3d } from "./dims.js";
 import { narrow, reshape, select } from "./view.js";
 
 /** Where to join: a dimension, bare or in options. */
-export type JoinDim = number | { readonly dim?: number };
+export type JoinDim =
+  | number
+  | {
+      /** The dimension (default 0). */
+      readonly dim?: number;
+    };
 
 interface Join {
   readonly dim: number;

@@ -41,7 +41,7 @@ const fillCauchy = filler("cauchy_");
 const fillLogNormal = filler("logNormal_");
 const fillRandom = filler("random_");
 
-/** Options of {@link uniform_}. */
+/** Options of `uniform_`. */
 export interface UniformOptions extends GeneratorOptions {
   /** Lower end, included (default 0). */
   from?: number;
@@ -63,9 +63,11 @@ export function uniform_(
   return fillUniform(x, (t) => raw.uniform_(t, o.from, o.to, o.generator));
 }
 
-/** Options of {@link normal_} and {@link logNormal_}. */
+/** Options of `normal_` and `logNormal_`. */
 export interface NormalOptions extends GeneratorOptions {
+  /** Mean of the normal distribution (default 0; `logNormal_`: 1). */
   mean?: number;
+  /** Its standard deviation (default 1; `logNormal_`: 2). */
   std?: number;
 }
 
@@ -83,7 +85,7 @@ export function normal_(
   return fillNormal(x, (t) => raw.normal_(t, o.mean, o.std, o.generator));
 }
 
-/** Options of {@link bernoulli_}. */
+/** Options of `bernoulli_`. */
 export interface BernoulliOptions extends GeneratorOptions {
   /** Probability of a one (default 0.5), or a floating tensor of them that broadcasts to `x`. */
   p?: number | Tensor;
@@ -139,7 +141,7 @@ export function geometric_(x: Tensor, p: number, options: GeneratorOptions = {})
   return fillGeometric(x, (t) => raw.geometric_(t, p, options.generator));
 }
 
-/** Options of {@link cauchy_}. */
+/** Options of `cauchy_`. */
 export interface CauchyOptions extends GeneratorOptions {
   /** Middle of the distribution (default 0). */
   median?: number;
@@ -170,7 +172,7 @@ export function logNormal_(
   return fillLogNormal(x, (t) => raw.logNormal_(t, o.mean, o.std, o.generator));
 }
 
-/** Options of {@link random_}. */
+/** Options of `random_`. */
 export interface RandomFillOptions extends GeneratorOptions {
   /** Smallest number (default 0). */
   from?: number | bigint;

@@ -102,7 +102,7 @@ export interface ValuesAndIndices {
 
 /** Options of reductions over one dimension. */
 export interface DimOptions {
-  /** The dimension (default: see the function). */
+  /** The dimension that is reduced; null or nothing: all elements. */
   dim?: number | null;
   /** Keep the reduced dimension with size 1 (default false). */
   keepdim?: boolean;

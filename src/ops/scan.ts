@@ -153,6 +153,7 @@ function difference(a: Tensor, b: Tensor): Tensor {
 
 /** Options of running sums and products. */
 export interface ScanOptions {
+  /** The dimension along which elements are joined. */
   dim?: number;
   /** Cast to this first; integers and bool are cast to int64 by default. */
   dtype?: DType;

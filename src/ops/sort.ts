@@ -163,7 +163,8 @@ export interface SortOptions {
   stable?: boolean;
 }
 
-type DimOr<O> = number | O | undefined;
+/** A dimension, or options that may name it. */
+export type DimOr<O> = number | O | undefined;
 
 const withDim = <O extends object>(dim: DimOr<O>, options: O | undefined): O & { dim?: number } =>
   (typeof dim === "number" ? { ...options, dim } : { ...dim, ...options }) as O & { dim?: number };

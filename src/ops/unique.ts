@@ -25,7 +25,15 @@ export interface UniqueOptions extends UniqueConsecutiveOptions {
 }
 
 /** Options that ask for more than the values. */
-export type WithParts = { returnInverse: true } | { returnCounts: true };
+export type WithParts =
+  | {
+      /** Where each element of the input is among the distinct ones. */
+      returnInverse: true;
+    }
+  | {
+      /** How often each of the distinct ones occurs. */
+      returnCounts: true;
+    };
 
 /** Runs of equal items among n, in a given order. */
 interface Runs {

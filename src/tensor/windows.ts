@@ -15,7 +15,8 @@ export interface WindowOptions extends CreateOptions {
   periodic?: boolean;
 }
 
-type PeriodicOr<O> = boolean | O;
+/** Whether the window is periodic, or options that may say so. */
+export type PeriodicOr<O> = boolean | O;
 
 /** value(k, n) for the n points 0, ..., n-1 of a symmetric window, of which a periodic one lacks the last. */
 function build(

@@ -10,7 +10,7 @@ import type { Tensor } from "../../tensor/tensor.js";
 import { overwrite } from "../stateDict.js";
 
 /** Parameters, or one of them. */
-export type Parameters = Tensor | Iterable<Tensor>;
+export type ParametersInput = Tensor | Iterable<Tensor>;
 
 /** Options of the functions that measure gradients. */
 export interface NormOptions {
@@ -20,11 +20,11 @@ export interface NormOptions {
   errorIfNonfinite?: boolean;
 }
 
-function listOf(parameters: Parameters): Tensor[] {
+function listOf(parameters: ParametersInput): Tensor[] {
   return "storage" in parameters ? [parameters] : [...parameters];
 }
 
-function gradsOf(parameters: Parameters): Tensor[] {
+function gradsOf(parameters: ParametersInput): Tensor[] {
   return listOf(parameters).flatMap((p) => (p.grad === null ? [] : [p.grad]));
 }
 
@@ -32,7 +32,7 @@ function gradsOf(parameters: Parameters): Tensor[] {
  * The norm of all elements of some tensors together, of no dimensions. Source: `torch.nn.utils.get_total_norm`.
  * @throws ValueError with `errorIfNonfinite` when it is not finite.
  */
-export function getTotalNorm(tensors: Parameters, options: NormOptions | number = {}): Tensor {
+export function getTotalNorm(tensors: ParametersInput, options: NormOptions | number = {}): Tensor {
   const { normType = 2, errorIfNonfinite = false }: NormOptions =
     typeof options === "number" ? { normType: options } : options;
   const list = listOf(tensors);
@@ -50,7 +50,7 @@ export function getTotalNorm(tensors: Parameters, options: NormOptions | number 
 }
 
 /** Scales gradients, in place, as if their norm were cut to `maxNorm`. Source: `torch.nn.utils.clip_grads_with_norm_`. */
-export function clipGradsWithNorm_(parameters: Parameters, maxNorm: number, totalNorm: Tensor): void {
+export function clipGradsWithNorm_(parameters: ParametersInput, maxNorm: number, totalNorm: Tensor): void {
   noGrad(() => {
     const factor = clampMax(div(maxNorm, add(totalNorm, 1e-6)), 1);
     if (factor.item() === 1) return;
@@ -68,7 +68,7 @@ export function clipGradsWithNorm_(parameters: Parameters, maxNorm: number, tota
  * @throws ValueError with `errorIfNonfinite` when the norm is not finite.
  */
 export function clipGradNorm_(
-  parameters: Parameters,
+  parameters: ParametersInput,
   maxNorm: number,
   options: NormOptions | number = {},
 ): Tensor {
@@ -79,7 +79,7 @@ export function clipGradNorm_(
 }
 
 /** Cuts every element of the gradients to [-clipValue, clipValue], in place. Source: `torch.nn.utils.clip_grad_value_`. */
-export function clipGradValue_(parameters: Parameters, clipValue: number): void {
+export function clipGradValue_(parameters: ParametersInput, clipValue: number): void {
   noGrad(() => {
     for (const g of gradsOf(parameters)) overwrite(g, clamp(g, -clipValue, clipValue));
   });

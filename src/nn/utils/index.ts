@@ -5,6 +5,7 @@ export {
   clipGradValue_,
   getTotalNorm,
   type NormOptions,
+  type ParametersInput,
 } from "./clip.js";
 export {
   type Convolution,

@@ -1,15 +1,26 @@
 /** Linear algebra (`torch.linalg`), for real floating dtypes. `eig` and `eigvals` are left out: their results are complex. */
 export { matmul } from "../matmul.js";
+export type { CholeskyOptions } from "./cholesky.js";
 export { cholesky, choleskyEx } from "./cholesky.js";
 export { det, slogdet } from "./determinant.js";
+export type { EighOptions } from "./eigh.js";
 export { eigh, eigvalsh } from "./eigh.js";
+export type { LdlOptions } from "./ldl.js";
 export { ldlFactor, ldlFactorEx, ldlSolve } from "./ldl.js";
+export type { LuOptions, LuSolveOptions } from "./lu.js";
 export { lu, luFactor, luFactorEx, luSolve } from "./lu.js";
+export type { LinalgNormOptions, MatrixNormOptions, MatrixOrder, VectorNormOptions } from "./norms.js";
 export { cond, matrixNorm, norm, vectorNorm } from "./norms.js";
 export { matrixExp, matrixPower, multiDot } from "./powers.js";
+export type { LstsqOptions, LstsqResult, RankOptions, Tolerance } from "./pseudoinverse.js";
 export { lstsq, matrixRank, pinv } from "./pseudoinverse.js";
+export type { QrMode } from "./qr.js";
 export { householderProduct, qr } from "./qr.js";
+export type { SolveOptions } from "./solve.js";
 export { inv, invEx, solve, solveEx, tensorinv, tensorsolve } from "./solve.js";
+export type { SvdOptions } from "./svd.js";
 export { svd, svdvals } from "./svd.js";
+export type { SolveTriangularOptions } from "./triangular.js";
 export { solveTriangular } from "./triangular.js";
+export type { DimOption } from "./vectors.js";
 export { cross, diagonal, vander, vecdot } from "./vectors.js";

@@ -30,15 +30,15 @@ import { eigvalsh, symmetricEigen } from "./eigh.js";
 import { isVector } from "./solve.js";
 import { decompose, svdvals } from "./svd.js";
 
-/** A bound: one number, or one for each matrix. */
-export type Bound = number | Tensor | null;
+/** A tolerance: one number, or one for each matrix. */
+export type Tolerance = number | Tensor | null;
 
 /** Options of {@link pinv} and {@link matrixRank}: singular values up to max(atol, rtol * the largest) count as 0. */
 export interface RankOptions {
   /** Absolute bound (default 0). */
-  atol?: Bound;
-  /** Bound relative to the largest (default: the spacing of floats at 1 times max(m, n); 0 with an `atol` above 0). */
-  rtol?: Bound;
+  atol?: Tolerance;
+  /** Tolerance relative to the largest (default: the spacing of floats at 1 times max(m, n); 0 with an `atol` above 0). */
+  rtol?: Tolerance;
   /** Take the matrices as symmetric, reading one triangle (default false). */
   hermitian?: boolean;
 }
@@ -57,7 +57,7 @@ interface Bounds {
 function bounds(op: string, A: Tensor, options: RankOptions): Bounds {
   const batch = batchShape(A);
   const count = batchSize(A);
-  const each = (bound: Bound | undefined): number[] | null => {
+  const each = (bound: Tolerance | undefined): number[] | null => {
     if (bound === undefined || bound === null) return null;
     if (!(bound instanceof Tensor)) return new Array<number>(count).fill(bound);
     return toNumbers(expand(bound, broadcastShapes(op, bound.shape, batch)));
@@ -127,7 +127,7 @@ function asDecomposition(a: Float64Array, n: number): { u: Float64Array; s: Floa
  * The Moore-Penrose inverse of matrices of any shape. The gradient holds where the rank does not change.
  * Source: `torch.linalg.pinv`.
  */
-export function pinv(A: Tensor, options: number | (RankOptions & { rcond?: Bound }) = {}): Tensor {
+export function pinv(A: Tensor, options: number | (RankOptions & { rcond?: Tolerance }) = {}): Tensor {
   const op = "linalg.pinv";
   const { rcond, ...o } = typeof options === "number" ? { rcond: options } : options;
   const given: RankOptions = rcond === undefined || rcond === null ? o : { ...o, rtol: rcond };
@@ -141,7 +141,7 @@ export function pinverse(A: Tensor, options: number | { rcond?: number } = {}): 
 }
 
 /** int64 number of singular values that do not count as 0; see `RankOptions`. Source: `torch.linalg.matrix_rank`. */
-export function matrixRank(A: Tensor, options: number | (RankOptions & { tol?: Bound }) = {}): Tensor {
+export function matrixRank(A: Tensor, options: number | (RankOptions & { tol?: Tolerance }) = {}): Tensor {
   const op = "linalg.matrixRank";
   const { tol, ...o } = typeof options === "number" ? { tol: options } : options;
   const given: RankOptions = tol === undefined || tol === null ? o : { ...o, atol: tol, rtol: 0 };
@@ -151,7 +151,7 @@ export function matrixRank(A: Tensor, options: number | (RankOptions & { tol?: B
   const x = A.detach();
   const S = given.hermitian === true ? abs(eigvalsh(x)) : svdvals(x);
   const values = amax(S, { dim: -1, keepdim: true });
-  const asTensor = (bound: Bound | undefined, otherwise: Tensor): Tensor => {
+  const asTensor = (bound: Tolerance | undefined, otherwise: Tensor): Tensor => {
     if (bound === undefined || bound === null) return otherwise;
     return unsqueeze(bound instanceof Tensor ? bound.to(A.dtype) : full([], bound, A.code), -1);
   };
@@ -175,6 +175,7 @@ export interface LstsqOptions {
 
 /** What {@link lstsq} gives; what a driver does not find is empty. */
 export interface LstsqResult {
+  /** X of least |A X - B|. */
   solution: Tensor;
   /** Squared lengths of A X - B, for more rows than columns and full rank. */
   residuals: Tensor;

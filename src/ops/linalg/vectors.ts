@@ -7,17 +7,22 @@ import { crossAlong, powersOf } from "../products.js";
 import { sum } from "../sum.js";
 
 /** A dimension, bare or in options. */
-type Dim = number | { dim?: number };
+export type DimOption =
+  | number
+  | {
+      /** The dimension (default -1). */
+      dim?: number;
+    };
 
-const dimOf = (dim: Dim): number => (typeof dim === "number" ? dim : (dim.dim ?? -1));
+const dimOf = (dim: DimOption): number => (typeof dim === "number" ? dim : (dim.dim ?? -1));
 
 /** Cross products of vectors of 3 along a dimension (default the last). Source: `torch.linalg.cross`. */
-export function cross(x: Tensor, other: Tensor, dim: Dim = -1): Tensor {
+export function cross(x: Tensor, other: Tensor, dim: DimOption = -1): Tensor {
   return crossAlong("linalg.cross", x, other, dimOf(dim));
 }
 
 /** Sums of products along a dimension (default the last), with broadcasting. Source: `torch.linalg.vecdot`. */
-export function vecdot(x: Tensor, y: Tensor, dim: Dim = -1): Tensor {
+export function vecdot(x: Tensor, y: Tensor, dim: DimOption = -1): Tensor {
   const product = mul(x, y);
   return sum(product, { dim: dimOf(dim), dtype: product.dtype });
 }
