@@ -1,0 +1,6 @@
+/** The collectives, on threads. */
+
+import { cases } from "./cases/collectives.js";
+import { onThreads } from "./onThreads.js";
+
+onThreads(new URL("./cases/collectives.ts", import.meta.url).href, cases);
