@@ -1,9 +1,17 @@
 /** The distributed door: process groups on threads and MPI, and what trains with them. */
+import { joinMpi } from "./mpi/backend.js";
 import { joinThreads } from "./threads/backend.js";
 import { registerBackend } from "./world.js";
 
 registerBackend("threads", joinThreads);
+registerBackend("mpi", joinMpi);
 
+export { GradBucket } from "./buckets.js";
+export {
+  type DistributedCheckpointOptions,
+  loadDistributedCheckpoint,
+  saveDistributedCheckpoint,
+} from "./checkpoint.js";
 export {
   allGather,
   allGatherIntoTensor,
@@ -22,7 +30,18 @@ export {
   reduceScatterTensor,
   scatter,
 } from "./collectives.js";
+export {
+  allReduceHook,
+  type CommHook,
+  noopHook,
+  type PendingBucket,
+  type PostLocalSGDOptions,
+  PostLocalSGDState,
+  postLocalSGDHook,
+} from "./commHooks.js";
 export type { Backend } from "./communicator.js";
+export { DistributedDataParallel, type DistributedDataParallelOptions } from "./distributedDataParallel.js";
+export { DistributedSampler, type DistributedSamplerOptions } from "./distributedSampler.js";
 export {
   DistBackendError,
   DistError,
@@ -32,7 +51,45 @@ export {
   RankFailedError,
 } from "./errors.js";
 export type { CollectiveOptions, Outcome } from "./exchange.js";
+export * as functional from "./functional.js";
+export {
+  JOIN_DISABLED,
+  Join,
+  type Joinable,
+  type JoinConfig,
+  type JoinHook,
+  type JoinOptions,
+} from "./join.js";
 export type { MessageOptions } from "./messaging.js";
+export {
+  type ModelAverager,
+  PeriodicModelAverager,
+  type PeriodicModelAveragerOptions,
+  PostLocalSGDOptimizer,
+} from "./modelAveraging.js";
+export { isMpiAvailable } from "./mpi/backend.js";
+export {
+  allGatherObject,
+  broadcastObjectList,
+  type GatherObjectOptions,
+  gatherObject,
+  type ObjectListOptions,
+  type ObjectOptions,
+  recvObjectList,
+  scatterObjectList,
+  sendObjectList,
+} from "./objects.js";
+export { OptimizerWrapper } from "./optimizerWrapper.js";
+export {
+  batchIsendIrecv,
+  irecv,
+  isend,
+  P2POp,
+  type PointToPointOptions,
+  recv,
+  send,
+} from "./pointToPoint.js";
+export { type PowerSGDOptions, PowerSGDState, powerSGDHook } from "./powerSGD.js";
 export {
   type AllToAllSingleOptions,
   type GatherOptions,
@@ -41,6 +98,18 @@ export {
   type ScatterOptions,
 } from "./processGroup.js";
 export { ReduceOp } from "./reduceOp.js";
+export {
+  type NewGroupOptions,
+  newGroup,
+  newSubgroups,
+  newSubgroupsByEnumeration,
+  type Subgroups,
+} from "./subgroups.js";
+export {
+  type RevertSyncBatchnormOptions,
+  SyncBatchNorm,
+  type SyncBatchNormOptions,
+} from "./syncBatchNorm.js";
 export { type LaunchOptions, launch } from "./threads/launch.js";
 export { Work } from "./work.js";
 export {
@@ -56,3 +125,8 @@ export {
   isAvailable,
   isInitialized,
 } from "./world.js";
+export {
+  type OptimizerClass,
+  ZeroRedundancyOptimizer,
+  type ZeroRedundancyOptions,
+} from "./zeroRedundancyOptimizer.js";
