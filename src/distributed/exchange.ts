@@ -48,17 +48,24 @@ export interface Call extends Announcement {
   readonly move: (comm: Communicator, table: Table | null) => Task<void>;
 }
 
-/** Everybody's counts. */
-function* exchangeCounts(comm: Communicator, counts: readonly number[]): Task<Table> {
+/** Everybody's counts; agrees again on the call itself afterwards. */
+function* exchangeCounts(
+  comm: Communicator,
+  header: Int32Array,
+  counts: readonly number[],
+  input: Tensor | null,
+): Task<Table> {
   const k = counts.length;
   const own = pinned([k], INT32);
   const all = pinned([k * comm.size], INT32);
   mem.i32.set(counts, ptr(own) / 4);
+  yield* comm.agree(header, own);
   yield* comm.allGather(own, all, new Array<number>(comm.size).fill(k));
   const at = ptr(all) / 4;
   const words = Array.from(mem.i32.subarray(at, at + k * comm.size), (n) => n >>> 0);
   unpin(own);
   unpin(all);
+  yield* comm.agree(header, input);
   return Array.from({ length: comm.size }, (_, r) => words.slice(r * k, (r + 1) * k));
 }
 
@@ -79,7 +86,7 @@ function* steps(call: Call, queue: Queue, header: Int32Array, entry: Entry, mark
   if (odd !== null) throw mismatch(call, queue, entry.sequence, odd.text, odd.ranks);
   let table: Table | null = null;
   if (isUneven(headers) && call.counts !== undefined) {
-    table = yield* exchangeCounts(comm, call.counts);
+    table = yield* exchangeCounts(comm, header, call.counts, call.input);
     const text = call.verdict?.(table) ?? null;
     if (text !== null) throw mismatch(call, queue, entry.sequence, text, ranks);
   }

@@ -124,13 +124,17 @@ export class MessagingGroup extends Group {
   }
 
   /** Receives as many bytes as come, and hands them to `use`. @internal */
-  receiveBytes<T>(src: number | null, options: MessageOptions | undefined, use: (bytes: Tensor) => T): T {
+  receiveBytes<T>(
+    src: number | null,
+    options: MessageOptions | undefined,
+    use: (bytes: Tensor, source: number) => T,
+  ): T {
     const op = "recvObjectList";
     const receive = this.startReceive(op, null, src, options);
     this.awaitReceive(op, receive, options?.timeout);
     const landed = receive.landed as Tensor;
     try {
-      return use(landed);
+      return use(landed, (receive.envelope as Envelope).source);
     } finally {
       unpin(landed);
     }
