@@ -1,0 +1,252 @@
+/** DistributedDataParallel: the same model on several ranks, each with a part of the batch, kept equal. */
+import { during, type ModeScope, mode, noGrad, observe } from "../autograd/mode.js";
+import type { AnyModule } from "../nn/base.js";
+import { Module } from "../nn/module.js";
+import type { Parameter } from "../nn/parameter.js";
+import { isLazy } from "../nn/uninitialized.js";
+import { tensor } from "../tensor/create.js";
+import { ValueError } from "../tensor/errors.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { CommHook } from "./commHooks.js";
+import {
+  JOIN_DISABLED,
+  Join,
+  type Joinable,
+  type JoinConfig,
+  type JoinHook,
+  type JoinOptions,
+} from "./join.js";
+import { broadcastTensors, checkSameTensors, type Named } from "./moduleStates.js";
+import type { ProcessGroup } from "./processGroup.js";
+import { Reducer } from "./reducer.js";
+import { groupOr } from "./world.js";
+
+/** Options of {@link DistributedDataParallel}. */
+export interface DistributedDataParallelOptions {
+  /** Copy rank 0's buffers to all ranks before forwards in training (default true). */
+  broadcastBuffers?: boolean;
+  /** The ranks among which gradients are averaged (default: all). */
+  processGroup?: ProcessGroup | null;
+  /** Mebibytes of gradients that are reduced together (default 25; the first bucket has 1). */
+  bucketCapMb?: number;
+  /** Let parameters stay without a gradient, on some ranks or on all (default false: that is an error). */
+  findUnusedParameters?: boolean;
+  /** Make gradients views of the buckets: saves one copy of all gradients (default false). */
+  gradientAsBucketView?: boolean;
+  /** Every backward uses the same parameters equally often, which need not be all, nor once (default false). */
+  staticGraph?: boolean;
+}
+
+const NAME = "DistributedDataParallel";
+
+/** Checks that a module can be replicated; its parameters with gradients, by name. */
+function reducedParameters(module: AnyModule): [string, Parameter][] {
+  const named = [...module.namedParameters()];
+  const lazy = [...named, ...module.namedBuffers()].filter(([, t]) => isLazy(t)).map(([name]) => name);
+  if (lazy.length > 0) {
+    throw new ValueError(
+      `[${NAME}] ${lazy.join(", ")} have no shape yet, expected parameters that are initialised; ` +
+        "try one forward pass of the module before it is wrapped",
+    );
+  }
+  const reduced = named.filter(([, p]) => p.requiresGrad);
+  if (reduced.length === 0) {
+    throw new ValueError(
+      `[${NAME}] the module has no parameter that requires a gradient, so there is nothing to average; try it without ${NAME}`,
+    );
+  }
+  return reduced;
+}
+
+/**
+ * Trains one model on several ranks: each has a replica and its own part of the batch; after every backward all have
+ * the same gradients, the averages over the ranks, so that the same optimizer step keeps the replicas equal. With a loss
+ * that is a mean, parts of equal size give the gradients of the whole batch.
+ *
+ * At the start all ranks get rank 0's parameters and buffers. Gradients are averaged in buckets while the backward runs.
+ * Whether a backward averages is decided by the forwards that it goes through: those inside {@link noSync} do not count.
+ * With `createGraph` the averages are recorded, so that gradients of them are right as well.
+ *
+ * Keys of the state dict begin with `module.`, as PyTorch's do; `ddp.module.stateDict()` has them without.
+ * Source: `torch.nn.parallel.DistributedDataParallel`.
+ * @example
+ * const model = new DistributedDataParallel(new nn.Linear(10, 2));
+ * const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+ * const loss = nn.functional.mseLoss(model(x), y); // x, y: this rank's part
+ * loss.backward();
+ * optimizer.step();
+ * @throws ValueError when the replicas differ in names, shapes or dtypes, have no parameter with a gradient, or are lazy.
+ */
+export class DistributedDataParallel<Args extends unknown[] = [Tensor], Out = Tensor>
+  extends Module<Args, Out>
+  implements Joinable
+{
+  /** The replica. */
+  readonly module: Module<Args, Out>;
+  /** The ranks among which gradients are averaged. */
+  readonly processGroup: ProcessGroup;
+  readonly broadcastBuffers: boolean;
+  readonly findUnusedParameters: boolean;
+  readonly gradientAsBucketView: boolean;
+  readonly staticGraph: boolean;
+  /** @internal */
+  joinConfig: JoinConfig = JOIN_DISABLED;
+  readonly #reducer: Reducer;
+  /** Whether forwards from here on are to be averaged. */
+  #gradSync = true;
+  /** Whether the next forward begins with rank 0's buffers. */
+  #bufferSync = true;
+  #divideByInitialWorldSize = true;
+
+  /** @param module the model, built by the same code on every rank. */
+  constructor(module: Module<Args, Out>, options: DistributedDataParallelOptions = {}) {
+    super();
+    const { bucketCapMb = 25 } = options;
+    if (!(bucketCapMb > 0))
+      throw new ValueError(`[${NAME}] bucketCapMb is ${bucketCapMb}, expected more than 0`);
+    const reduced = reducedParameters(module);
+    const group = groupOr(NAME, options.processGroup);
+    if (group.rank() < 0)
+      throw new ValueError(`[${NAME}] this rank is not in ${group.name}; try another processGroup`);
+    this.processGroup = group;
+    this.broadcastBuffers = options.broadcastBuffers ?? true;
+    this.findUnusedParameters = options.findUnusedParameters ?? false;
+    this.gradientAsBucketView = options.gradientAsBucketView ?? false;
+    this.staticGraph = options.staticGraph ?? false;
+    this.module = module;
+    checkSameTensors(NAME, statesOf(module), group);
+    this.#broadcastStates(0);
+    this.#reducer = new Reducer(reduced, {
+      group,
+      bucketBytes: bucketCapMb * 1024 * 1024,
+      findUnused: this.findUnusedParameters,
+      asViews: this.gradientAsBucketView,
+      staticGraph: this.staticGraph,
+    });
+  }
+
+  override forward(...args: Args): Out {
+    const sync = mode.grad && this.#gradSync;
+    const active = Join.notifyJoinContext(this);
+    if (active !== null) {
+      this.#reducer.divisor = this.#divideByInitialWorldSize ? this.processGroup.size() : active;
+    } else if (!this.joinConfig.enable) this.#reducer.divisor = this.processGroup.size();
+    this.#syncBuffers(this.joinConfig.enable);
+    if (this.joinConfig.enable) this.#anyRankSyncs(sync);
+    const out = sync ? observe(this.#reducer, () => this.module(...args)) : this.module(...args);
+    this.#bufferSync = sync;
+    return out;
+  }
+
+  /**
+   * Forwards inside of `fn` (or of a `using` block) are not averaged: their backwards leave every rank its own sums, to
+   * which the next backward of an ordinary forward adds before it averages all of it. What counts is where the forward
+   * runs, not the backward. Source: `DistributedDataParallel.no_sync`.
+   * @example
+   * for (const [x, y] of parts.slice(0, -1)) ddp.noSync(() => nn.functional.mseLoss(ddp(x), y).backward());
+   * nn.functional.mseLoss(ddp(lastX), lastY).backward(); // averages the sums of all parts
+   */
+  noSync(): ModeScope;
+  noSync<T>(fn: () => T): T;
+  noSync<T>(fn?: () => T): T | ModeScope {
+    return during(() => {
+      const before = this.#gradSync;
+      this.#gradSync = false;
+      return () => {
+        this.#gradSync = before;
+      };
+    }, fn);
+  }
+
+  /**
+   * Reduces buckets by `hook(state, bucket)` in place of the average; all ranks register the same hook, once, before
+   * the first backward. Source: `DistributedDataParallel.register_comm_hook`.
+   * @throws ValueError when there is a hook already.
+   */
+  registerCommHook<S>(state: S, hook: CommHook<S>): void {
+    if (typeof hook !== "function") {
+      throw new ValueError(`[registerCommHook] got ${typeof hook}, expected a function of (state, bucket)`);
+    }
+    if (this.#reducer.hasHook) {
+      throw new ValueError("[registerCommHook] there is a hook already, and there can be only one");
+    }
+    this.#reducer.setHook(state, hook);
+  }
+
+  /** Sizes of the buckets in bytes, in the order in which they are reduced. */
+  get bucketSizes(): readonly number[] {
+    return this.#reducer.bucketSizes;
+  }
+
+  /**
+   * Runs a training loop whose inputs may run out earlier on some ranks: those go on taking part with zeros until all
+   * are done, and get the parameters of one that was done last. Source: `DistributedDataParallel.join`.
+   * @param options `divideByInitialWorldSize: false` divides gradients by the number of ranks that still have inputs.
+   * @example
+   * ddp.join(() => {
+   *   for (const [x, y] of loader) step(x, y);
+   * });
+   */
+  join<T>(fn: () => T, options: JoinOptions = {}): T {
+    return new Join([this], options).run(fn);
+  }
+
+  /** @internal */
+  get joinProcessGroup(): ProcessGroup {
+    return this.processGroup;
+  }
+
+  /** What ranks do here that have run out of inputs; see {@link Join}. */
+  joinHook(options: JoinOptions): JoinHook {
+    const byInitial = options.divideByInitialWorldSize ?? true;
+    this.#divideByInitialWorldSize = byInitial;
+    return {
+      mainHook: (active) => {
+        this.#reducer.divisor = byInitial ? this.processGroup.size() : active;
+        this.#syncBuffers(true, false);
+        const sync = this.#anyRankSyncs(false);
+        this.#bufferSync = sync;
+        if (sync) this.#reducer.shadow();
+      },
+      postHook: (isLastJoiner) => this.#broadcastStates(this.#commonRank(isLastJoiner)),
+    };
+  }
+
+  /** Before a forward: the buffers of rank 0, or of the last rank that has inputs. */
+  #syncBuffers(joining: boolean, active = true): void {
+    if (!this.#bufferSync || !this.broadcastBuffers) return;
+    const buffers = [...this.module.buffers()];
+    if (buffers.length === 0) return;
+    broadcastTensors(buffers, joining ? this.#commonRank(active) : 0, this.processGroup);
+  }
+
+  /** All parameters and buffers of one rank to all. */
+  #broadcastStates(source: number): void {
+    broadcastTensors(
+      statesOf(this.module).map(([, t]) => t),
+      source,
+      this.processGroup,
+    );
+  }
+
+  /** In a join: whether any rank will average gradients of this iteration. */
+  #anyRankSyncs(sync: boolean): boolean {
+    return this.#largest(sync ? 1 : 0) === 1;
+  }
+
+  /** The last of the ranks that are candidates. */
+  #commonRank(candidate: boolean): number {
+    return this.#largest(candidate ? this.processGroup.rank() : -1);
+  }
+
+  #largest(value: number): number {
+    const all = tensor([value], { dtype: "int32" });
+    noGrad(() => this.processGroup.allReduce(all, "max"));
+    return all.item();
+  }
+}
+
+/** Parameters, then buffers. */
+function statesOf(module: AnyModule): Named[] {
+  return [...module.namedParameters(), ...module.namedBuffers()];
+}
