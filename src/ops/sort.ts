@@ -20,6 +20,8 @@ import { reshape } from "./view.js";
 
 const SORT = kernelTable("sort");
 const TOPK = kernelTable("topk");
+/** Bytes of a sort's counters. */
+const COUNTERS = 8192;
 
 /** A tensor with one dimension moved to the end, contiguous: rows of n elements. */
 function asRows(x: Tensor, dim: number): { data: Tensor; rows: number; n: number } {
@@ -79,8 +81,7 @@ function sortedRows(
   if (values.numel === 0) return [values, indices];
   const size = SIZES[data.code] as number;
   const [from, v, i] = [ptr(data), ptr(values), ptr(indices)];
-  const cost = 4 * n * Math.max(1, Math.ceil(Math.log2(n)));
-  overRows(SORT, data.code, rows, cost, n * (2 * size + 8), (start, count, scratch) => [
+  overRows(SORT, data.code, rows, 8 * size * n, COUNTERS + n * (2 * size + 8), (start, count, scratch) => [
     from + start * n * size,
     v + start * k * size,
     i + start * k * 8,
@@ -102,7 +103,7 @@ function topRows(data: Tensor, rows: number, n: number, k: number, largest: bool
   if (values.numel === 0) return [values, indices];
   const size = SIZES[data.code] as number;
   const [from, v, i] = [ptr(data), ptr(values), ptr(indices)];
-  const bytes = k > 64 ? n * (2 * size + 8) : 16 * k;
+  const bytes = k > 64 ? COUNTERS + n * (2 * size + 8) : 16 * k;
   overRows(TOPK, data.code, rows, 4 * n, bytes, (start, count, scratch) => [
     from + start * n * size,
     v + start * k * size,

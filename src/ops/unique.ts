@@ -1,12 +1,16 @@
 /** Distinct elements or slices. */
-import { INT64, type TypedArray } from "../tensor/dtype.js";
-import { nextOp } from "../tensor/heap.js";
-import { fromTyped, toTyped } from "../tensor/raw.js";
+import { kernels } from "../kernels/index.js";
+import { INT32, INT64, type TypedArray } from "../tensor/dtype.js";
+import { nextOp, release } from "../tensor/heap.js";
+import { kernelFor, kernelTable } from "../tensor/launch.js";
+import { copyOf, empty, fromTyped, ptr, toTyped, viewOf } from "../tensor/raw.js";
 import { numelOf, type Shape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { contiguous } from "./cast.js";
 import { sort } from "./sort.js";
 import { reshape, transpose } from "./view.js";
+
+const RUNS = kernelTable("runs");
 
 /** Options of {@link uniqueConsecutive}. */
 export interface UniqueConsecutiveOptions {
@@ -92,15 +96,36 @@ function pick(data: TypedArray, blocks: readonly number[], size: number): TypedA
   return out;
 }
 
+/** Distinct elements of a tensor: runs of the sorted ones (or of them as they are) in kernels. */
+function distinctElements(t: Tensor, o: UniqueConsecutiveOptions, sorted: boolean): Tensor | Tensor[] {
+  const n = t.numel;
+  const flat = contiguous(reshape(t, [-1]));
+  const inOrder = sorted ? sort(flat, 0) : null;
+  const data = inOrder?.values ?? flat;
+  const starts = empty([n], INT32);
+  const all = empty([n], t.code);
+  const count = kernelFor(RUNS, t.code)(ptr(data), ptr(starts), ptr(all), n);
+  const out = [copyOf(viewOf(all, [count], null, 0))];
+  if (o.returnInverse === true) {
+    const inverse = empty(t.shape, INT64);
+    kernels.runInverse(ptr(starts), inOrder === null ? 0 : ptr(inOrder.indices), ptr(inverse), count, n);
+    out.push(inverse);
+  }
+  if (o.returnCounts === true) {
+    const counts = empty([count], INT64);
+    kernels.runLengths(ptr(starts), ptr(counts), count, n);
+    out.push(counts);
+  }
+  for (const scratch of [starts, all, ...(inOrder === null ? [] : [inOrder.values, inOrder.indices])]) {
+    release(scratch.storage);
+  }
+  return out.length === 1 ? (out[0] as Tensor) : out;
+}
+
 function distinct(op: string, x: Tensor, o: UniqueConsecutiveOptions, sorted: boolean): Tensor | Tensor[] {
   nextOp();
   const t = x.detach();
-  if (o.dim === undefined || o.dim === null) {
-    const data = toTyped(t);
-    const order = sorted ? (toTyped(sort(reshape(t, [-1]), 0).indices) as BigInt64Array) : sequence(t.numel);
-    const runs = runsOf(order, (a, b) => data[a] === data[b]);
-    return results(fromTyped(pick(data, runs.firsts, 1), [runs.firsts.length], t.code), runs, t.shape, o);
-  }
+  if (o.dim === undefined || o.dim === null) return distinctElements(t, o, sorted);
   const dim = wrapDim(op, o.dim, t.shape.length);
   // Swapped, not moved: PyTorch's order of slices compares their elements in this order.
   const moved = t.shape.length === 0 ? reshape(t, [1]) : transpose(t, 0, dim);

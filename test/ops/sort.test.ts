@@ -6,6 +6,7 @@ import {
   cummin,
   cumprod,
   cumsum,
+  type DType,
   grad,
   kthvalue,
   logcumsumexp,
@@ -58,6 +59,60 @@ describe("properties", () => {
       }),
     );
   });
+  // Rows longer than 32 go through the radix: all dtypes, both signs of zero and NaN, numbers near the ends.
+  const extremes: Record<string, number[]> = {
+    float64: [
+      0,
+      -0,
+      Number.NaN,
+      5e-324,
+      -5e-324,
+      Number.MAX_VALUE,
+      -Number.MAX_VALUE,
+      Number.POSITIVE_INFINITY,
+      -1,
+    ],
+    float32: [0, -0, Number.NaN, 1e-45, -1e-45, 3e38, -3e38, Number.NEGATIVE_INFINITY, 1.5],
+    int64: [0, -1, 2 ** 53 - 1, -(2 ** 53) + 1, 255, 256, -256],
+    int32: [0, -1, 2 ** 31 - 1, -(2 ** 31), 255, 256, -256],
+    uint8: [0, 1, 127, 128, 255],
+    bool: [0, 1],
+  };
+  for (const [dtype, special] of Object.entries(extremes) as [DType, number[]][]) {
+    test(`long rows of ${dtype} sort stably, and their distinct values and counts are those of a Map`, () => {
+      const value = fc.oneof(fc.constantFrom(...special), dtype === "bool" ? fc.nat(1) : fc.nat(200));
+      fc.assert(
+        fc.property(fc.array(value, { minLength: 33, maxLength: 700 }), fc.boolean(), (list, descending) => {
+          const x = tensor(list, { dtype });
+          const values = numbers(x);
+          const { values: v, indices } = sort(x, 0, { descending });
+          const expected = values
+            .map((_, i) => i)
+            .sort((i, j) => {
+              const c = ascending(values[i] as number, values[j] as number);
+              return (descending ? -c : c) || i - j;
+            });
+          expect(numbers(indices)).toEqual(expected);
+          expect(numbers(v)).toEqual(expected.map((i) => values[i]));
+
+          const [distinct, inverse, counts] = unique(x, {
+            returnInverse: true,
+            returnCounts: true,
+          }) as Tensor[];
+          const found = new Map<number, number>();
+          for (const n of values) if (!Number.isNaN(n)) found.set(n + 0, (found.get(n + 0) ?? 0) + 1);
+          const keys = numbers(distinct as Tensor).filter((n) => !Number.isNaN(n));
+          expect(keys.map((n) => n + 0)).toEqual([...found.keys()].sort((a, b) => a - b));
+          expect(numbers(counts as Tensor).slice(0, keys.length)).toEqual(keys.map((n) => found.get(n + 0)));
+          const all = numbers(distinct as Tensor);
+          expect(numbers(inverse as Tensor).map((i) => (all[i] as number) + 0)).toEqual(
+            values.map((n) => n + 0),
+          );
+        }),
+        { numRuns: 40 },
+      );
+    });
+  }
   test("topk and kthvalue are parts of the sorted values", () => {
     fc.assert(
       fc.property(odd, fc.nat(), fc.boolean(), (values, n, largest) => {
