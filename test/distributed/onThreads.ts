@@ -1,7 +1,7 @@
 /** Runs files of cases on threads from vitest: one world for each number of ranks, started once. */
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, it } from "vitest";
 import { type Ranks, startRanks } from "../../src/distributed/threads/launch.js";
 import { type Case, runsWith, WORLD_SIZES } from "./harness.js";
 import type { Answer, Order } from "./threadsRank.js";
@@ -91,9 +91,7 @@ export function onThreads(
       const world = new World(file, size);
       afterAll(() => world.end());
       for (const [test, i] of fitting) {
-        it(test.name, async () => {
-          await expect(world.run(i)).resolves.toBeUndefined();
-        });
+        it(test.name, () => world.run(i));
       }
     });
   }
