@@ -60,14 +60,18 @@ function descriptor(g: ConvGeometry): number {
   ]);
 }
 
+/** Images [from, to) of a batch. */
+export type ImageRange = readonly [from: number, to: number];
+
 /** Calls `queue(scratch, first image, end, first channel, end)` for pieces of images x channels and runs them. */
 function share(
-  images: number,
+  [first, end]: ImageRange,
   channels: number,
   work: number,
   scratchBytes: number,
   queue: (scratch: number, n0: number, n1: number, c0: number, c1: number) => void,
 ): void {
+  const images = end - first;
   const one = (scratchBytes + 79) & ~63;
   const most = Math.max(2, Math.min(MAX_PIECES, Math.floor(SCRATCH_LIMIT / one)));
   const pieces = Math.max(1, Math.min(most, Math.floor(work / GRAIN)));
@@ -76,8 +80,8 @@ function share(
   const scratch = allocate(one * byImage * byChannel + 64);
   let at = (address(scratch) + 63) & -64;
   for (let i = 0; i < byImage; i++) {
-    const n0 = Math.floor((i * images) / byImage);
-    const n1 = Math.floor(((i + 1) * images) / byImage);
+    const n0 = first + Math.floor((i * images) / byImage);
+    const n1 = first + Math.floor(((i + 1) * images) / byImage);
     for (let j = 0; j < byChannel; j++) {
       const c0 = Math.floor((j * channels) / byChannel);
       const c1 = Math.floor(((j + 1) * channels) / byChannel);
@@ -93,7 +97,7 @@ function planeScratch(code: number, desc: number): number {
   return code === FLOAT32 ? kernels.convScratch_f32(desc) : kernels.convScratch_f64(desc);
 }
 
-/** y = conv(x, w) + bias for one or two spatial dimensions, contiguous tensors. */
+/** y = conv(x, w) + bias for one or two spatial dimensions, contiguous tensors; of some images only with `range`. */
 export function planes(
   x: Tensor,
   w: Tensor,
@@ -101,13 +105,14 @@ export function planes(
   y: Tensor,
   images: number,
   g: ConvGeometry,
+  range: ImageRange = [0, images],
 ): void {
   const desc = descriptor(g);
   const [px, pw, pb, py] = [ptr(x), ptr(w), bias === null ? 0 : ptr(bias), ptr(y)];
   share(
-    images,
+    range,
     g.outChannels,
-    images * multiplyAdds(g),
+    (range[1] - range[0]) * multiplyAdds(g),
     planeScratch(y.code, desc),
     (scratch, n0, n1, c0, c1) => enqueue(CONV, y.code, px, pw, pb, py, desc, scratch, n0, n1, c0, c1),
   );
@@ -121,10 +126,12 @@ export function planesBack(
   x: Tensor,
   images: number,
   g: ConvGeometry,
+  range: ImageRange = [0, images],
 ): void {
   const desc = descriptor(g);
+  const work = (range[1] - range[0]) * multiplyAdds(g);
   const [pg, pw, pb, px] = [ptr(grad), ptr(w), bias === null ? 0 : ptr(bias), ptr(x)];
-  share(images, g.channels, images * multiplyAdds(g), planeScratch(x.code, desc), (scratch, n0, n1, c0, c1) =>
+  share(range, g.channels, work, planeScratch(x.code, desc), (scratch, n0, n1, c0, c1) =>
     enqueue(GRAD_INPUT, x.code, pg, pw, pb, px, desc, scratch, n0, n1, c0, c1),
   );
 }

@@ -7,6 +7,13 @@ import type { Tensor } from "../tensor/tensor.js";
 import { columnsBackInput, columnsBackWeight, columnsForward, prefersColumns } from "./convColumns.js";
 import { type ConvGeometry, planes, planesBack, planesWeight } from "./convPlanes.js";
 import { volumes, volumesBack, volumesWeight } from "./convVolumes.js";
+import {
+  prefersWinograd,
+  prefersWinogradWeight,
+  winograd,
+  winogradBack,
+  winogradGradWeight,
+} from "./convWinograd.js";
 
 export type { ConvGeometry } from "./convPlanes.js";
 
@@ -26,16 +33,22 @@ export function convForward(x: Tensor, w: Tensor, bias: Tensor | null, g: ConvGe
     else copyInto(y, viewOf(b, [g.outChannels, ...g.output.map(() => 1)], null, b.storageOffset));
     return y;
   }
-  if (prefersColumns(g)) columnsForward(src, weight, b, y, images, g);
+  if (usesColumns(g, x.code)) columnsForward(src, weight, b, y, images, g);
+  else if (prefersWinograd(g, x.code)) winograd(src, weight, b, y, images, g);
   else if (g.input.length < 3) planes(src, weight, b, y, images, g);
   else volumes(src, weight, b, y, images, g);
   if (src !== x) release(src.storage);
   return y;
 }
 
+/** Whether the product with the matrix of patches pays; the tiles of 3 x 3 kernels pay more. */
+function usesColumns(g: ConvGeometry, code: number): boolean {
+  return prefersColumns(g) && !prefersWinograd(g, code);
+}
+
 /** Whether {@link convBackInput} takes a bias. */
-export function takesBias(g: ConvGeometry): boolean {
-  return g.input.length < 3 && !prefersColumns(g);
+export function takesBias(g: ConvGeometry, code: number): boolean {
+  return g.input.length < 3 && !usesColumns(g, code);
 }
 
 /** x = transposed conv(grad, w) + bias (`bias` has `channels` elements; where {@link takesBias} says so). */
@@ -50,7 +63,8 @@ export function convBackInput(grad: Tensor, w: Tensor, bias: Tensor | null, g: C
     else copyInto(x, viewOf(b, [g.channels, ...g.input.map(() => 1)], null, b.storageOffset));
     return x;
   }
-  if (prefersColumns(g)) columnsBackInput(src, weight, x, images, g);
+  if (usesColumns(g, grad.code)) columnsBackInput(src, weight, x, images, g);
+  else if (prefersWinograd(g, grad.code)) winogradBack(src, weight, b, x, images, g);
   else if (g.input.length < 3) planesBack(src, weight, b, x, images, g);
   else volumesBack(src, weight, x, images, g);
   if (src !== grad) release(src.storage);
@@ -65,7 +79,8 @@ export function convBackWeight(x: Tensor, grad: Tensor, g: ConvGeometry): Tensor
   if (src.numel === 0 || out.numel === 0) return full(shape, 0, x.code);
   const gw = empty(shape, x.code);
   if (gw.numel === 0) return gw;
-  if (prefersColumns(g)) columnsBackWeight(src, out, gw, images, g);
+  if (usesColumns(g, x.code)) columnsBackWeight(src, out, gw, images, g);
+  else if (prefersWinogradWeight(g, x.code)) winogradGradWeight(src, out, gw, images, g);
   else if (g.input.length < 3) planesWeight(src, out, gw, images, g, false);
   else volumesWeight(src, out, gw, images, g);
   if (src !== x) release(src.storage);

@@ -89,7 +89,7 @@ function convTransposeNd(
   }
   return batched(op, x, rank, (images) => {
     const g = geometry(op, images, w, rank, o);
-    if (bias === null || takesBias(g)) return convInput(images, w, g, bias);
+    if (bias === null || takesBias(g, images.code)) return convInput(images, w, g, bias);
     return add(convInput(images, w, g), reshape(bias, [-1, ...new Array<number>(rank).fill(1)]));
   });
 }
