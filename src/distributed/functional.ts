@@ -53,7 +53,7 @@ export interface FunctionalReduceOptions extends FunctionalOptions {
 
 /** Options of {@link gather}. */
 export interface FunctionalGatherOptions extends FunctionalOptions {
-  /** The rank (of the world) that gets the tensors (default 0). */
+  /** The rank (of the world) that gets the tensors (default: the first of the group). */
   dst?: number;
   /** Shapes of all ranks' tensors, where they differ. */
   shapes?: readonly Shape[];
@@ -61,7 +61,7 @@ export interface FunctionalGatherOptions extends FunctionalOptions {
 
 /** Options of {@link scatter}. */
 export interface FunctionalScatterOptions extends FunctionalOptions {
-  /** The rank (of the world) whose tensors are given out (default 0). */
+  /** The rank (of the world) whose tensors are given out (default: the first of the group). */
   src?: number;
 }
 

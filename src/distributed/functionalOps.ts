@@ -6,7 +6,7 @@
  */
 import { div } from "../ops/division.js";
 import { nextOp } from "../tensor/heap.js";
-import { copyOf, detached, empty, full } from "../tensor/raw.js";
+import { contiguous, copyOf, detached, empty, full } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Marks } from "./header.js";
@@ -71,7 +71,7 @@ export function linearAllReduce(
 export function rawReduce(x: Tensor, root: number, op: ReduceOp, where: Where): Reduced {
   const told = tell(where, [x]);
   const made = isRoot(where.group, root) ? copyOf(x) : full(x.shape, 0, x.code);
-  where.group.reduce(isRoot(where.group, root) ? made : detached(x), root, { op, ...told });
+  where.group.reduce(isRoot(where.group, root) ? made : contiguous(x), root, { op, ...told });
   return { made, marks: told.marks.all };
 }
 
