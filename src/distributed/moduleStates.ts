@@ -1,5 +1,6 @@
 /** Parameters and buffers of a module on several ranks: that they fit, and copying those of one rank to all. */
 import { noGrad } from "../autograd/mode.js";
+import { Parameter } from "../nn/parameter.js";
 import { show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { copyInto, detached, empty, viewOf } from "../tensor/raw.js";
@@ -14,7 +15,7 @@ const CHUNK_BYTES = 16 * 1024 * 1024;
 export type Named = readonly [name: string, tensor: Tensor];
 
 function describe([name, t]: Named): string {
-  return `${name}: ${t.dtype} of shape ${show(t.shape)}${t.requiresGrad ? "" : ", no gradient"}`;
+  return `${name}: ${t.dtype} of shape ${show(t.shape)}${t instanceof Parameter && !t.requiresGrad ? ", no gradient" : ""}`;
 }
 
 /** What is different between two lists of descriptions, the first thing only; null when nothing is. */

@@ -40,6 +40,8 @@ interface Session {
   readonly fired: number[];
   /** The bucket that is reduced next. */
   next: number;
+  /** Gradients in buckets, from before, of parameters that this rank has not used since. */
+  readonly kept: Map<number, Tensor>;
   /** Reductions under way, by bucket. */
   readonly pending: PendingBucket[];
 }
@@ -124,6 +126,7 @@ export class Reducer implements PassObserver {
       ready: this.slots.map(() => false),
       fired: this.slots.map(() => 0),
       next: 0,
+      kept: new Map(),
       pending: [],
     };
     for (const bucket of this.buckets) bucket.left = bucket.slots.length;
@@ -139,7 +142,9 @@ export class Reducer implements PassObserver {
     const fired = (session.fired[number] as number) + 1;
     session.fired[number] = fired;
     if (session.pass.create || (this.options.staticGraph && this.expected === null)) return;
-    if (fired < (this.expected?.[number] ?? 1)) return;
+    const { expected } = this;
+    // With a static graph, gradients too many or too few are told at the end.
+    if (expected !== null && fired !== expected[number]) return;
     if (session.ready[number] === true) throw this.twice(this.slots[number] as Slot);
     noGrad(() => this.markReady(number));
   }
@@ -164,8 +169,8 @@ export class Reducer implements PassObserver {
     if (grad === null) fillWith(view, 0);
     else if (grad.storage !== view.storage) {
       copyInto(view, grad);
-      if (this.options.asViews) param.ownGrad = view;
-    }
+      if (this.options.asViews && this.used[number] === true) param.ownGrad = view;
+    } else if (this.used[number] !== true) session.kept.set(number, copyOf(view));
     bucket.left--;
     this.launch(session);
   }
@@ -266,7 +271,15 @@ export class Reducer implements PassObserver {
     const keepUnused = this.options.findUnused || this.options.staticGraph;
     for (const slot of this.slots) {
       if (!keepUnused || users[slot.number] !== 0) this.writeBack(slot);
+      else this.putBack(slot, session.kept.get(slot.number));
     }
+  }
+
+  /** A gradient of before, of a parameter that no rank has used since. */
+  private putBack(slot: Slot, before: Tensor | undefined): void {
+    if (before === undefined) return;
+    nextOp();
+    copyInto((this.bucketOf[slot.number] as Bucket).view(slot), before);
   }
 
   /** The tail, summed over the ranks. */
