@@ -79,6 +79,25 @@ function checkIndexShape(op: string, x: Shape, index: Shape, dim: number, allBut
   }
 }
 
+/** Runs gather(x, index, out) or scatter(out, index, src), in pieces of `outer`. */
+function along(
+  table: KernelTable,
+  x: Tensor,
+  index: Tensor,
+  other: Tensor,
+  outer: number,
+  dim: number,
+  size: number,
+  inner: number,
+): void {
+  const [px, pi, po, bytes] = [ptr(x), ptr(index), ptr(other), x.itemsize];
+  const [row, block] = [dim * inner * bytes, size * inner];
+  inPieces(outer, Math.ceil(GRAIN / Math.max(1, block)), (o, count) => {
+    const at = o * block;
+    enqueue(table, x.code, px + o * row, pi + at * 8, po + at * bytes, count, dim, size, inner);
+  });
+}
+
 const gatherOp = defineOp<{ dim: number }>({
   name: "Gather",
   saves: [1],
@@ -89,7 +108,7 @@ const gatherOp = defineOp<{ dim: number }>({
     const out = empty(i.shape, src.code);
     if (out.numel === 0) return out;
     const { outer, size, inner } = split3(i.shape, dim);
-    kernelFor(GATHER, src.code)(ptr(src), ptr(i), ptr(out), outer, src.shape[dim] ?? 1, size, inner);
+    along(GATHER, src, i, out, outer, src.shape[dim] ?? 1, size, inner);
     return out;
   },
   backward: (g, n) => [scatterAlong(n.shape(0), n.attrs.dim, n.input(1), g)],
@@ -121,7 +140,7 @@ export function scatterInto(
   const same = index.shape.every((n, d) => d === dim || n === out.shape[d]);
   if (same || out.shape.length === 0) {
     const { outer, size, inner } = split3(index.shape, dim);
-    kernelFor(table, out.code)(ptr(out), ptr(index), ptr(s), outer, out.shape[dim] ?? 1, size, inner);
+    along(table, out, index, s, outer, out.shape[dim] ?? 1, size, inner);
     return out;
   }
   // The index covers a corner of the output only: work on a copy of that corner.
@@ -129,7 +148,7 @@ export function scatterInto(
   const part = viewOf(out, shape, out.strides, out.storageOffset);
   const copy = copyOf(part);
   const { outer, size, inner } = split3(index.shape, dim);
-  kernelFor(table, out.code)(ptr(copy), ptr(index), ptr(s), outer, out.shape[dim] as number, size, inner);
+  along(table, copy, index, s, outer, out.shape[dim] as number, size, inner);
   copyInto(part, copy);
   return out;
 }

@@ -57,6 +57,19 @@ function cast<S, D>(x: usize, out: usize, n: i32): void {
       x += 16;
       out += 16;
     }
+  } else if (isFloat<S>() && sizeof<S>() == 4 && isInteger<D>() && sizeof<D>() == 8) {
+    const limit = f32x4.splat(2147483520);
+    for (; n >= 4; n -= 4) {
+      const v = v128.load(x);
+      // NaN and what int32 cannot hold go one by one.
+      if (i32x4.all_true(f32x4.le(f32x4.abs(v), limit))) {
+        const whole = i32x4.trunc_sat_f32x4_s(v);
+        v128.store(out, i64x2.extend_low_i32x4_s(whole));
+        v128.store(out, i64x2.extend_high_i32x4_s(whole), 16);
+      } else each<S, D>(x, out, 4);
+      x += 16;
+      out += 32;
+    }
   } else if (isFloat<D>() && sizeof<D>() == 4 && sizeof<S>() == 4) {
     for (; n >= 4; n -= 4) {
       v128.store(out, f32x4.convert_i32x4_s(v128.load(x)));

@@ -13,7 +13,16 @@ function at(index: P, i: P): P {
 
 /** Position of the first index outside [low, high), or -1. */
 export function checkIndex(index: P, n: I, low: I, high: I): I {
-  for (let i = 0; i < n; i++) {
+  const least = i64x2.splat(low);
+  const most = i64x2.splat(high - 1);
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    const a = v128.load(index + (<P>i << 3));
+    const b = v128.load(index + (<P>i << 3), 16);
+    const below = v128.or(i64x2.lt_s(a, least), i64x2.lt_s(b, least));
+    if (v128.any_true(v128.or(below, v128.or(i64x2.gt_s(a, most), i64x2.gt_s(b, most))))) break;
+  }
+  for (; i < n; i++) {
     const k = load<i64>(index + (<P>i << 3));
     if (k < <i64>low || k >= <i64>high) return i;
   }
@@ -34,6 +43,13 @@ export function wrapIndex(index: P, out: P, n: I, size: I): void {
 function gather<T>(x: P, index: P, out: P, outer: I, dimX: I, dimI: I, inner: I): void {
   const size = sizeof<T>();
   for (let o = 0; o < outer; o++) {
+    if (inner == 1) {
+      for (let i: P = 0; i < <P>dimI; i++) store<T>(out + i * size, load<T>(x + at(index, i) * size));
+      index += <P>dimI << 3;
+      out += <P>dimI * size;
+      x += <P>dimX * size;
+      continue;
+    }
     for (let i = 0; i < dimI; i++) {
       for (let j: P = 0; j < <P>inner; j++) {
         store<T>(out + j * size, load<T>(x + (at(index, j) * <P>inner + j) * size));
