@@ -53,7 +53,7 @@ const geluOp = sloped({
   kernel: "gelu",
   slope: "geluBackward",
   at: "input",
-  cost: 12,
+  cost: 5,
   // (Phi + x phi)' = phi (2 - x^2), phi = e^(-x^2/2) / sqrt(2 pi)
   curve: (x) => {
     const x2 = mul(x, x);

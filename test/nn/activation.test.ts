@@ -297,3 +297,34 @@ describe("printed layers", () => {
     expect(String(layer)).toBe(text);
   });
 });
+
+describe("gelu in float32", () => {
+  const x = Float32Array.from({ length: 26001 }, (_, i) => (i - 13000) / 1000);
+  const values = (dtype: "float32" | "float64") => {
+    const t = tensor(Array.from(x), { dtype, requiresGrad: true });
+    const y = F.gelu(t);
+    return [y.detach(), grad(y.sum(), [t])[0] as Tensor].map((r) => Array.from(r.toTypedArray(), Number));
+  };
+  const [y, slope] = values("float32") as [number[], number[]];
+  const [exactY, exactSlope] = values("float64") as [number[], number[]];
+
+  test("is right relative to its value, however small", () => {
+    // A dozen roundings of the polynomials and the products: about 9 of the last bits (6e-8 each) at worst.
+    const worst = exactY.map((e, i) =>
+      e === 0 ? (y[i] as number) : Math.abs(y[i] as number) / Math.abs(e) - 1,
+    );
+    expect(Math.max(...worst.map(Math.abs))).toBeLessThan(6e-7);
+  });
+
+  test("has a slope right to the rounding of 1", () => {
+    const worst = exactSlope.map((e, i) => Math.abs((slope[i] as number) - e));
+    expect(Math.max(...worst)).toBeLessThan(2.4e-7);
+  });
+
+  test("has the same bits at every place in a vector", () => {
+    for (const start of [1, 2, 3, 7]) {
+      const part = F.gelu(tensor(Array.from(x.subarray(start, start + 37)))).toTypedArray();
+      expect(Array.from(part, Number)).toEqual(y.slice(start, start + 37));
+    }
+  });
+});

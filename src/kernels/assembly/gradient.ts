@@ -2,7 +2,7 @@
 
 import { geluSlope64 } from "./erf64";
 import { lanes, loadPart, storePart } from "./lanes";
-import { expWide, geluSlopeWide, geluTanhArgument, sigmoidWide } from "./math32";
+import { expWide, geluTanhArgument, sigmoidWide } from "./math32";
 import { exp64, k, mad, sigmoid64 } from "./math64";
 
 type P = usize;
@@ -88,8 +88,8 @@ function sigmoid(x: v128, wide: bool): v128 {
 @inline
 function slopeOf(op: i32, x: v128, a: v128, b: v128, c: v128, wide: bool): v128 {
   const one = k(1.0);
-  // Phi(x) + x phi(x)
-  if (op == GELU) return wide ? geluSlopeWide(x) : geluSlope64(x);
+  // Phi(x) + x phi(x); float32 in gelu.ts
+  if (op == GELU) return geluSlope64(x);
   if (op == GELU_TANH) {
     // y = x s(u): s + x s (1 - s) u', u' = 2 sqrt(2/pi) (1 + 3*0.044715 x²)
     const s = sigmoid(geluTanhArgument(x), wide);
@@ -212,9 +212,6 @@ export function shrinkBackward_f64(g: P, x: P, out: P, n: I, lambda: f64): void 
   loop<f64>(SHRINK, g, x, out, n, lambda, 0.0);
 }
 
-export function geluBackward_f32(g: P, x: P, out: P, n: I): void {
-  loopSmooth<f32>(GELU, g, x, out, n, 0.0, 0.0, 0.0);
-}
 export function geluBackward_f64(g: P, x: P, out: P, n: I): void {
   loopSmooth<f64>(GELU, g, x, out, n, 0.0, 0.0, 0.0);
 }

@@ -13,14 +13,14 @@ export function c(x: f32): v128 {
 
 // @ts-ignore: decorator
 @inline
-function mad32(a: v128, x: v128, b: f32): v128 {
+export function mad32(a: v128, x: v128, b: f32): v128 {
   return f32x4.add(f32x4.mul(a, x), c(b));
 }
 
 // x * 2^n in two factors, so that gradual underflow rounds once.
 // @ts-ignore: decorator
 @inline
-function scale32(x: v128, n: v128): v128 {
+export function scale32(x: v128, n: v128): v128 {
   const half = i32x4.shr_s(n, 1);
   const bias = i32x4.splat(127);
   const s = i32x4.shl(i32x4.add(half, bias), 23);
@@ -183,29 +183,6 @@ export function erfWide(x: v128): v128 {
   p = mad(p, z, 1.1283791658483509);
   const y = v128.bitselect(f64x2.mul(p, a), f64x2.sub(k(1.0), erfcPositive(a)), f64x2.lt(a, k(0.75)));
   return v128.bitselect(x, y, k(-0.0));
-}
-
-// The normal distribution function at x, given exp(-x²/2).
-// @ts-ignore: decorator
-@inline
-function normalWide(x: v128, e: v128): v128 {
-  const b = f64x2.pmin(f64x2.mul(f64x2.abs(x), k(0.70710678118654752440)), k(11.0));
-  const y = f64x2.div(f64x2.mul(f64x2.mul(k(0.5), e), g(b)), f64x2.add(k(1.0), f64x2.add(b, b)));
-  return v128.bitselect(y, f64x2.sub(k(1.0), y), f64x2.lt(x, k(0.0)));
-}
-
-// @ts-ignore: decorator
-@inline
-export function geluWide(x: v128): v128 {
-  return weighted(x, normalWide(x, expWide(f64x2.mul(k(-0.5), f64x2.mul(x, x)))));
-}
-
-// Phi(x) + x*phi(x)
-// @ts-ignore: decorator
-@inline
-export function geluSlopeWide(x: v128): v128 {
-  const e = expWide(f64x2.mul(k(-0.5), f64x2.mul(x, x)));
-  return f64x2.add(normalWide(x, e), weighted(x, f64x2.mul(e, k(0.39894228040143267794))));
 }
 
 // log(x) * c where log(2) * c = c2, relative error 3e-11; x a float32 value, so never denormal here.

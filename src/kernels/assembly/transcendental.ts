@@ -2,7 +2,7 @@
 
 import { loadPart, storePart } from "./lanes";
 import { erf64, erfc64, gelu64 } from "./erf64";
-import { erfWide, erfcWide, geluTanhArgument, geluTanhWide, geluWide, sigmoidWide, siluWide } from "./math32";
+import { erfWide, erfcWide, geluTanhArgument, geluTanhWide, sigmoidWide, siluWide } from "./math32";
 import { exp32, log10Wide, log1pWide, log2Wide, log32, logSigmoidWide, tanh32 } from "./math32";
 import { acosh64, asinh64, atanh64, cosh64, exp2_64, exp64, expm1_64 } from "./math64";
 import { log10_64, log1p64, log2_64, log64, logSigmoid64, sigmoid64, silu64, sinh64, tanh64 } from "./math64";
@@ -76,7 +76,6 @@ function apply64(op: i32, x: v128): v128 {
 function applyWide(op: i32, x: v128): v128 {
   if (op == ERF) return erfWide(x);
   if (op == ERFC) return erfcWide(x);
-  if (op == GELU) return geluWide(x);
   if (op == GELU_TANH) return geluTanhWide(x);
   if (op == SILU) return siluWide(x);
   if (op == SIGMOID) return sigmoidWide(x);
@@ -218,9 +217,6 @@ export function erfc_f64(x: P, out: P, n: I): void {
   loop64(ERFC, x, out, n);
 }
 
-export function gelu_f32(x: P, out: P, n: I): void {
-  loop32(GELU, x, out, n);
-}
 export function gelu_f64(x: P, out: P, n: I): void {
   loop64(GELU, x, out, n);
 }
