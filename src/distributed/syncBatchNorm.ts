@@ -115,7 +115,7 @@ export class SyncBatchNorm extends BatchNormBase {
    * @throws ValueError when a lazy batch norm has not seen its first input; then nothing is converted.
    * @example
    * const model = SyncBatchNorm.convertSyncBatchnorm(new nn.Sequential(new nn.Linear(4, 3), new nn.BatchNorm1d(3)));
-   * model.getSubmodule("1").toString(); // "SyncBatchNorm(3, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)"
+   * model.getSubmodule("1") instanceof SyncBatchNorm; // true
    */
   static convertSyncBatchnorm<M extends AnyModule>(
     module: M,

@@ -260,8 +260,8 @@ export function initializeNorm(
   layer: NormBase & { hasUninitializedParams(): boolean },
   numFeatures: number,
 ): void {
+  if (layer.numFeatures === 0) layer.numFeatures = numFeatures;
   if (!layer.hasUninitializedParams()) return;
-  layer.numFeatures = numFeatures;
   for (const t of [layer.weight, layer.bias, layer.runningMean, layer.runningVar]) {
     if (isLazy(t)) t.materialize([numFeatures]);
   }
