@@ -4,13 +4,13 @@ import { sizeOf } from "../../tensor/dtype.js";
 import { copyInto, ptr, viewOf } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { Communicator, Envelope, Failure, Reduction, Sending, Task } from "../communicator.js";
-import { DistBackendError, DistTimeoutError, showRanks } from "../errors.js";
+import { DistBackendError } from "../errors.js";
 import { reduceInto } from "../reduction.js";
 import { Agreement } from "./agreement.js";
 import { Mailbox } from "./messages.js";
 import * as movers from "./movers.js";
 import { Requests } from "./requests.js";
-import { type MpiRuntime, mpiRuntime } from "./runtime.js";
+import { type MpiRuntime, Notice } from "./runtime.js";
 
 /** Tags of control messages, by group: number of the group times 4 plus these. Group 0 is none: its tags are notices and the making of worlds. */
 const AGREE = 0;
@@ -20,16 +20,9 @@ const SPLIT = 3;
 /** The tags that every MPI has end at 32767. */
 const MAX_GROUPS = 8191;
 
-/** Turns without progress in which a rank only looks, then those in which it lets others run; after that it sleeps. */
-const LOOK_TURNS = 200;
-const YIELD_TURNS = 5000;
-const NAP = 0.1;
-const LISTEN_EVERY = 16;
 /** Milliseconds after which a rank that ended well counts as gone: in an agreement, and while elements move. */
 const LEFT_TIME = 20;
 const LEFT_TIME_MOVING = 10_000;
-
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 /** One group of ranks under MPI. */
 export class MpiCommunicator implements Communicator, movers.Port {
@@ -62,7 +55,11 @@ export class MpiCommunicator implements Communicator, movers.Port {
 
   *agree(header: Int32Array, input: Tensor | null): Task<readonly Int32Array[]> {
     this.agreed = input;
-    return yield* this.agreement.run(header, input);
+    const headers = yield* this.agreement.run(header, input);
+    // Ranks that gave up left their headers behind: a rank that comes too late must not take them for consent.
+    this.runtime.listen();
+    while (this.runtime.gaveUp.has(this.group)) yield;
+    return headers;
   }
 
   missing(): number[] {
@@ -211,30 +208,29 @@ export class MpiCommunicator implements Communicator, movers.Port {
   }
 
   pause(turn: number, until: number): void {
-    const { runtime } = this;
-    if (turn % LISTEN_EVERY === 0) runtime.listen();
-    if (turn <= LOOK_TURNS) return;
-    if (turn <= YIELD_TURNS || this.moving > 0) runtime.mpi.yieldCore();
-    else Atomics.wait(sleeper, 0, 0, Math.min(NAP, Math.max(0, until - performance.now())));
+    this.runtime.pause(turn, until, this.moving > 0);
   }
 
-  failure(): Failure | null {
-    const { failures, left } = this.runtime;
-    if (failures.length === 0 && left.size === 0) return null;
-    const failed = failures.find(({ rank }) => this.ranks.includes(rank));
+  failure(peers?: readonly number[]): Failure | null {
+    const { failures, gaveUp, left } = this.runtime;
+    const [failed] = failures;
     if (failed !== undefined) return failed;
+    const given = gaveUp.get(this.group);
+    if (given !== undefined) return { rank: given.rank, reason: `gave up: ${given.reason}` };
+    if (left.size === 0) return null;
     const missing = this.agreement.missing();
-    for (const r of this.moving > 0 || missing.length === 0 ? this.peers : missing) {
-      const rank = this.ranks[r] as number;
-      const since = left.get(rank);
-      const limit = missing.length > 0 ? LEFT_TIME : LEFT_TIME_MOVING;
-      if (since !== undefined && performance.now() - since > limit) return { rank, reason: "it ended" };
-    }
-    return null;
+    const awaited = peers ?? (missing.length > 0 ? missing : this.moving > 0 ? this.peers : []);
+    const patience = peers === undefined && missing.length === 0 ? LEFT_TIME_MOVING : LEFT_TIME;
+    const gone = awaited
+      .map((r) => this.ranks[r] as number)
+      .filter((rank) => performance.now() - (left.get(rank) ?? Number.POSITIVE_INFINITY) > patience);
+    const [first] = gone;
+    if (first === undefined || (peers !== undefined && gone.length < peers.length)) return null;
+    return { rank: first, reason: "has ended" };
   }
 
   abort(reason: string): void {
-    this.runtime.tell(reason);
+    this.runtime.tell(Notice.GAVE_UP, reason, this.group, this.ranks);
   }
 
   close(): void {
@@ -242,23 +238,23 @@ export class MpiCommunicator implements Communicator, movers.Port {
   }
 }
 
-/** A number for a new group that none of its ranks uses yet. */
+/** A number for a new group that none of its ranks uses yet; `absent` is told who has not come so far. */
 function* nextGroup(
   runtime: MpiRuntime,
   ranks: readonly number[],
   tag: number,
-  waitingFor: (missing: () => number[]) => void,
+  absent?: (ranks: () => number[]) => void,
 ): Task<number> {
   const words = new Int32Array(ranks.length);
   const at = runtime.mpi.address(new Uint8Array(words.buffer));
-  const own = ranks.indexOf(runtime.rank);
-  words[own] = ++runtime.groups;
-  const requests = new Requests(runtime);
+  const placeOf = (rank: number) => at + 4 * ranks.indexOf(rank);
+  words[ranks.indexOf(runtime.rank)] = ++runtime.groups;
   const peers = ranks.filter((r) => r !== runtime.rank);
-  waitingFor(() => peers.filter((r) => words[ranks.indexOf(r)] === 0));
+  absent?.(() => peers.filter((r) => words[ranks.indexOf(r)] === 0));
+  const requests = new Requests(runtime);
   try {
-    for (const r of peers) requests.receive(at + 4 * ranks.indexOf(r), 4, r, tag, runtime.control);
-    for (const r of peers) requests.send(at + 4 * own, 4, r, tag, runtime.control);
+    for (const r of peers) requests.receive(placeOf(r), 4, r, tag, runtime.control);
+    for (const r of peers) requests.send(placeOf(runtime.rank), 4, r, tag, runtime.control);
     while (!requests.done()) yield;
   } finally {
     requests.abandon([]);
@@ -272,28 +268,8 @@ function* nextGroup(
   return runtime.groups;
 }
 
-/**
- * The group of all ranks, once all of them have asked for it.
- * @throws DistTimeoutError naming the ranks that did not within `timeout` milliseconds.
- */
-export function mpiWorld(timeout: number): Communicator {
-  const runtime = mpiRuntime();
-  const ranks = Array.from({ length: runtime.size }, (_, r) => r);
-  let missing: () => number[] = () => [];
-  const task = nextGroup(runtime, ranks, SPLIT, (of) => {
-    missing = of;
-  });
-  const until = performance.now() + timeout;
-  for (;;) {
-    const step = task.next();
-    if (step.done === true) return new MpiCommunicator(runtime, ranks, runtime.rank, step.value);
-    runtime.mpi.yieldCore();
-    if (performance.now() < until) continue;
-    const absent = missing();
-    task.return(0);
-    throw new DistTimeoutError(
-      `[initProcessGroup] timed out after ${timeout} ms: ${showRanks(absent)} did not call initProcessGroup`,
-      { op: "initProcessGroup", sequenceNumber: null, ranks: absent },
-    );
-  }
+/** The group of all ranks, once all of them have asked for it. */
+export function* joinWorld(runtime: MpiRuntime, absent: (ranks: () => number[]) => void): Task<Communicator> {
+  const group = yield* nextGroup(runtime, runtime.everybody, SPLIT, absent);
+  return new MpiCommunicator(runtime, runtime.everybody, runtime.rank, group);
 }

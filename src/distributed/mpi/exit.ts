@@ -4,18 +4,16 @@
  */
 import { writeSync } from "node:fs";
 import { inspect } from "node:util";
-import type { MpiRuntime } from "./runtime.js";
+import { type MpiRuntime, Notice } from "./runtime.js";
 
 /** Milliseconds that a rank that failed gives the others to report their own errors. */
 const GRACE = 300;
 const STDERR = 2;
 
-const nap = new Int32Array(new SharedArrayBuffer(4));
-
 function listenUntil(runtime: MpiRuntime, done: () => boolean): void {
   while (!done()) {
     runtime.listen();
-    Atomics.wait(nap, 0, 0, 1);
+    runtime.sleep(1);
   }
 }
 
@@ -30,21 +28,21 @@ export function installExit(runtime: MpiRuntime): void {
     uncaught = { error };
   });
   process.on("exit", (code) => {
-    const ranks = Array.from({ length: runtime.size }, (_, r) => r);
+    const ranks = runtime.everybody;
     if (code === 0) {
-      runtime.tell(null);
+      runtime.tell(Notice.LEFT);
       listenUntil(runtime, () => ranks.every((r) => isGone(runtime, r)));
       if (!runtime.unfinished) runtime.mpi.MPI_Finalize();
       return;
     }
-    let reason = `it exited with code ${code}`;
+    let reason = `exited with code ${code}`;
     if (uncaught !== null) {
       const { error } = uncaught;
-      reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      reason = `threw ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`;
       // Node shows the error after this handler, and MPI_Abort does not return.
       writeSync(STDERR, `[rank ${runtime.rank}] ${inspect(error)}\n`);
     }
-    runtime.tell(reason);
+    runtime.tell(Notice.FAILED, reason);
     const end = performance.now() + GRACE;
     listenUntil(runtime, () => performance.now() > end || ranks.every((r) => isGone(runtime, r)));
     runtime.mpi.MPI_Abort(runtime.mpi.abi.commWorld, code);

@@ -152,8 +152,10 @@ let loaded: Mpi | null = null;
 export function loadMpi(): Mpi {
   if (loaded === null) {
     const koffi = loadKoffi();
-    // UCX, below MPICH and Open MPI, would report the signals that V8 turns into WebAssembly traps as crashes.
+    // UCX, below MPICH and Open MPI, would report the signals that V8 turns into WebAssembly traps as crashes, and
+    // overwrite the code of mmap and its kin, which V8's other threads may be running, to hear of freed memory.
     process.env.UCX_HANDLE_ERRORS ??= "none";
+    process.env.UCX_MEM_MMAP_HOOK_MODE ??= "none";
     const { library, file } = find(koffi);
     loaded = bind(koffi, library, file);
   }

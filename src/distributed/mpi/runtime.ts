@@ -2,7 +2,6 @@
  * MPI in this process: started once, its communicators, news of ranks that leave, and its end. The ranks of all groups
  * talk through three duplicates of MPI_COMM_WORLD and are told apart by tags, so making a group needs no MPI call.
  */
-import { isMainThread } from "node:worker_threads";
 import { mem, setNumThreads } from "../../kernels/index.js";
 import type { Failure } from "../communicator.js";
 import { DistBackendError } from "../errors.js";
@@ -11,11 +10,21 @@ import { loadMpi, type Mpi } from "./library.js";
 import { localThreads } from "./localThreads.js";
 
 const THREAD_FUNNELED = 1;
-/** Bytes of a notice: its kind, and a text. */
+/** Bytes of a notice: words that say its kind and the group that it is about, then a text that ends with 0. */
 const NOTICE = 1024;
+const NOTICE_TEXT = 8;
 const NOTICE_TAG = 0;
-const LEFT = 1;
-const FAILED = 2;
+
+/** What a notice says: this rank ended well, failed, or gave up a collective of a group. */
+export const Notice = { LEFT: 1, FAILED: 2, GAVE_UP: 3 } as const;
+
+/** Turns without progress in which a rank only looks, then those in which it lets others run; after that it sleeps. */
+const LOOK_TURNS = 200;
+const YIELD_TURNS = 5000;
+const NAP_MS = 0.1;
+const LISTEN_EVERY = 16;
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
 /** Scratch: flag, status, results; then a notice or a text that comes. */
 const FLAG = 0;
 const STATUS = 16;
@@ -28,6 +37,7 @@ export class MpiRuntime {
   readonly mpi: Mpi;
   readonly rank: number;
   readonly size: number;
+  readonly everybody: readonly number[];
   /** Headers, acknowledgements and notices. */
   readonly control: number;
   /** Elements of collectives. */
@@ -40,6 +50,8 @@ export class MpiRuntime {
   groups = 0;
   /** Ranks that failed, with their reasons, in the order in which the news came. */
   readonly failures: Failure[] = [];
+  /** Groups out of use: the first rank that gave one up, and why. */
+  readonly gaveUp = new Map<number, Failure>();
   /** Ranks that ended well, and when this rank heard of it. */
   readonly left = new Map<number, number>();
   private readonly scratch = new Uint8Array(SCRATCH);
@@ -50,11 +62,6 @@ export class MpiRuntime {
   private heap: { buffer: ArrayBufferLike; base: number };
 
   constructor() {
-    if (!isMainThread) {
-      throw new DistBackendError(
-        '[initProcessGroup] backend "mpi" runs in the main thread alone; in worker threads try backend "threads"',
-      );
-    }
     const mpi = loadMpi();
     this.mpi = mpi;
     this.at = mpi.address(this.scratch);
@@ -69,6 +76,7 @@ export class MpiRuntime {
     };
     this.rank = number(mpi.MPI_Comm_rank);
     this.size = number(mpi.MPI_Comm_size);
+    this.everybody = Array.from({ length: this.size }, (_, r) => r);
     this.control = this.duplicate(commWorld);
     this.bulk = this.duplicate(commWorld);
     this.messages = this.duplicate(commWorld);
@@ -140,31 +148,46 @@ export class MpiRuntime {
       const found = this.probe(null, NOTICE_TAG, this.control);
       if (found === null) return;
       this.receiveNow(this.at + INCOMING, NOTICE, found.source, NOTICE_TAG, this.control);
-      const bytes = this.scratch.subarray(INCOMING, INCOMING + NOTICE);
-      if (bytes[0] === LEFT) this.left.set(found.source, performance.now());
-      else {
-        const text = Buffer.from(bytes.subarray(1, 1 + bytes.indexOf(0, 1) - 1)).toString();
-        this.failures.push({ rank: found.source, reason: text });
-      }
+      const kind = this.words[INCOMING / 4];
+      const group = this.words[INCOMING / 4 + 1] as number;
+      const from = INCOMING + NOTICE_TEXT;
+      const reason = new TextDecoder().decode(this.scratch.slice(from, this.scratch.indexOf(0, from)));
+      const failure = { rank: found.source, reason };
+      if (kind === Notice.LEFT) this.left.set(found.source, performance.now());
+      else if (kind === Notice.FAILED) this.failures.push(failure);
+      else if (!this.gaveUp.has(group)) this.gaveUp.set(group, failure);
     }
   }
 
-  /** Tells all other ranks that this one leaves: with a reason if it failed. The messages are small and need nobody's help. */
-  tell(reason: string | null): void {
+  /** Tells other ranks some news of this one. The messages are small, and leave without anybody's help. */
+  tell(kind: number, reason = "", group = 0, ranks: readonly number[] = this.everybody): void {
     const { mpi } = this;
-    const bytes = new Uint8Array(NOTICE + 8 * this.size);
+    const bytes = new Uint8Array(NOTICE + 8 * ranks.length);
     this.told.push(bytes);
-    bytes[0] = reason === null ? LEFT : FAILED;
+    new Int32Array(bytes.buffer).set([kind, group]);
     // A text that is too long is cut; the last byte stays 0.
-    new TextEncoder().encodeInto(reason ?? "", bytes.subarray(1, NOTICE - 1));
+    new TextEncoder().encodeInto(reason, bytes.subarray(NOTICE_TEXT, NOTICE - 1));
     const at = mpi.address(bytes);
     let n = 0;
-    for (let r = 0; r < this.size; r++) {
+    for (const r of ranks) {
       if (r === this.rank) continue;
       const request = at + NOTICE + mpi.abi.handleBytes * n++;
       mpi.MPI_Isend(at, NOTICE, mpi.abi.byte, r, NOTICE_TAG, this.control, request);
     }
     this.testAll(n, at + NOTICE);
+  }
+
+  /** See {@link Communicator.pause}. While elements move nobody sleeps: it is this rank's calls that move them on. */
+  pause(turn: number, until: number, moving: boolean): void {
+    if (turn % LISTEN_EVERY === 0) this.listen();
+    if (turn <= LOOK_TURNS) return;
+    if (turn <= YIELD_TURNS || moving) this.mpi.yieldCore();
+    else this.sleep(Math.min(NAP_MS, Math.max(0, until - performance.now())));
+  }
+
+  /** Sleeps so many milliseconds. */
+  sleep(ms: number): void {
+    Atomics.wait(sleeper, 0, 0, ms);
   }
 }
 
