@@ -101,7 +101,8 @@ const backwardOp = defineMultiOp<Backward>({
     return made;
   },
   backward: (cotangents, n) => {
-    const { affine, wants, marks, group, eps, total, stats } = n.attrs;
+    const { affine, wants, marks, group, eps, total } = n.attrs;
+    const stats = n.extra[0] as Tensor;
     checkRecorded("SyncBatchNormBackward", group, marks);
     let k = 0;
     const given = wants.map((wanted) => (wanted ? (cotangents[k++] ?? null) : null));

@@ -62,7 +62,7 @@ const backwardOp = defineMultiOp<Backward>({
     n.attrs.wants.forEach((wanted, i) => {
       if (wanted) given[i] = cotangents[k++] ?? null;
     });
-    return doubleBackward(n.attrs, n.input(0), n.input(1), w, given);
+    return doubleBackward({ ...n.attrs, stats: n.extra[0] as Tensor }, n.input(0), n.input(1), w, given);
   },
 });
 
@@ -144,7 +144,8 @@ const doubleOp = defineMultiOp<DoubleBackward>({
   },
   backward: (cotangents, n) => {
     const inputs = n.shapes.map((_, i) => n.input(i));
-    const composed = (g: Tensor, x: Tensor, ...rest: Tensor[]) => doubleBackwardComposed(n.attrs, g, x, rest);
+    const attrs = { ...n.attrs, stats: n.extra[0] as Tensor };
+    const composed = (g: Tensor, x: Tensor, ...rest: Tensor[]) => doubleBackwardComposed(attrs, g, x, rest);
     return gradientsOf(
       composed as (...x: Tensor[]) => (Tensor | null)[],
       inputs,

@@ -240,3 +240,15 @@ test("gradients reach x, weight and bias one by one as they do together", () => 
     expect(numbers(autograd.grad(y(), [leaf])[0] as Tensor)).toEqual(numbers(together[i] as Tensor));
   }
 });
+
+test.each(Object.entries(cases))("%s: orders one to four with hooks on saved tensors, to 1e-10", (_, c) => {
+  const { inputs, fused } = prepare(c, [true, c.hasBias !== false]);
+  const expected = orders(fused, inputs, 4);
+  const copies = { pack: (t: Tensor) => t.clone(), unpack: (t: Tensor) => t };
+  const got = autograd.graph.savedTensorsHooks(copies, () => orders(fused, inputs, 4));
+  got.flat().forEach((g, i) => {
+    const reference = expected.flat()[i] as Tensor;
+    const scale = Math.max(1, ...numbers(reference).map(Math.abs));
+    expect(g.sub(reference).abs().max().item() / scale).toBeLessThan(1e-10);
+  });
+});
