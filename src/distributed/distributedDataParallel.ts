@@ -6,7 +6,6 @@ import type { Parameter } from "../nn/parameter.js";
 import { isLazy } from "../nn/uninitialized.js";
 import { tensor } from "../tensor/create.js";
 import { ValueError } from "../tensor/errors.js";
-import type { Tensor } from "../tensor/tensor.js";
 import type { CommHook } from "./commHooks.js";
 import {
   JOIN_DISABLED,
@@ -77,12 +76,12 @@ function reducedParameters(module: AnyModule): [string, Parameter][] {
  * optimizer.step();
  * @throws ValueError when the replicas differ in names, shapes or dtypes, have no parameter with a gradient, or are lazy.
  */
-export class DistributedDataParallel<Args extends unknown[] = [Tensor], Out = Tensor>
-  extends Module<Args, Out>
+export class DistributedDataParallel<M extends AnyModule = Module>
+  extends Module<Parameters<M["forward"]>, ReturnType<M["forward"]>>
   implements Joinable
 {
   /** The replica. */
-  readonly module: Module<Args, Out>;
+  readonly module: M;
   /** The ranks among which gradients are averaged. */
   readonly processGroup: ProcessGroup;
   readonly broadcastBuffers: boolean;
@@ -99,7 +98,7 @@ export class DistributedDataParallel<Args extends unknown[] = [Tensor], Out = Te
   #divideByInitialWorldSize = true;
 
   /** @param module the model, built by the same code on every rank. */
-  constructor(module: Module<Args, Out>, options: DistributedDataParallelOptions = {}) {
+  constructor(module: M, options: DistributedDataParallelOptions = {}) {
     super();
     const { bucketCapMb = 25 } = options;
     if (!(bucketCapMb > 0))
@@ -125,7 +124,8 @@ export class DistributedDataParallel<Args extends unknown[] = [Tensor], Out = Te
     });
   }
 
-  override forward(...args: Args): Out {
+  override forward(...args: Parameters<M["forward"]>): ReturnType<M["forward"]> {
+    const replica = this.module as AnyModule as Module<Parameters<M["forward"]>, ReturnType<M["forward"]>>;
     const sync = mode.grad && this.#gradSync;
     const active = Join.notifyJoinContext(this);
     if (active !== null) {
@@ -133,7 +133,7 @@ export class DistributedDataParallel<Args extends unknown[] = [Tensor], Out = Te
     } else if (!this.joinConfig.enable) this.#reducer.divisor = this.processGroup.size();
     this.#syncBuffers(this.joinConfig.enable);
     if (this.joinConfig.enable) this.#anyRankSyncs(sync);
-    const out = sync ? observe(this.#reducer, () => this.module(...args)) : this.module(...args);
+    const out = sync ? observe(this.#reducer, () => replica(...args)) : replica(...args);
     this.#bufferSync = sync;
     return out;
   }

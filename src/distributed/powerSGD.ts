@@ -2,7 +2,6 @@
  * PowerSGD: gradients of matrices exchanged as products of two thin factors. After Vogels, Karimireddy and Jaggi,
  * "PowerSGD: Practical Low-Rank Gradient Compression for Distributed Optimization" (NeurIPS 2019).
  */
-import { zerosLike } from "../tensor/create.js";
 import { ValueError } from "../tensor/errors.js";
 import { KEPT } from "../tensor/heap.js";
 import { Generator, randn } from "../tensor/random.js";
@@ -90,17 +89,36 @@ export class PowerSGDState {
   }
 }
 
-/** Makes the columns of a matrix orthonormal, one after the other (modified Gram-Schmidt), in place. */
-function orthogonalize(matrix: Tensor, epsilon: number): void {
-  const columns = matrix.shape[1] as number;
+const normOf = (x: Tensor): number => x.square().sum().sqrt().item();
+
+/** Takes out of a column what lies along those before it; twice, since rounding leaves some of it the first time. */
+function project(column: Tensor, before: Tensor | null): void {
+  if (before === null) return;
+  for (let i = 0; i < 2; i++) column.sub_(before.matmul(before.transpose(0, 1).matmul(column)));
+}
+
+/**
+ * Makes the columns of a matrix orthonormal, one after the other (Gram-Schmidt), in place. A column that depends on
+ * those before it becomes a random direction of `generator`, or zeros without one.
+ */
+function orthogonalize(matrix: Tensor, epsilon: number, generator: Generator | null): void {
+  const [rows, columns] = matrix.shape as [number, number];
+  const rounding = matrix.dtype === "float64" ? 1e-14 : 1e-6;
   for (let j = 0; j < columns; j++) {
     const column = matrix.narrow(1, j, 1);
-    const norm = column.square().sum().sqrt().add(epsilon);
-    // A column of zeros stays one.
-    column.copy_(column.div(norm).where(norm.gt(0), zerosLike(column)));
-    if (j + 1 === columns) return;
-    const rest = matrix.narrow(1, j + 1, columns - j - 1);
-    rest.sub_(column.matmul(column.transpose(0, 1).matmul(rest)));
+    const before = j === 0 ? null : matrix.narrow(1, 0, j);
+    const dependent = () => {
+      const size = normOf(column);
+      project(column, before);
+      return !(normOf(column) > size * rounding);
+    };
+    let lost = dependent();
+    if (lost && generator !== null) {
+      column.copy_(randn([rows, 1], { dtype: matrix.dtype, generator }));
+      lost = dependent();
+    }
+    if (lost) column.zero_();
+    else column.div_(normOf(column) + epsilon);
   }
 }
 
@@ -154,7 +172,7 @@ export function powerSGDHook(state: PowerSGDState, bucket: GradBucket): Tensor |
       return randn([columns, rank], { dtype: m.dtype, generator: state.generator });
     });
   }
-  for (const q of qs) orthogonalize(q, state.orthogonalizationEpsilon);
+  for (const q of qs) orthogonalize(q, state.orthogonalizationEpsilon, state.generator);
   const ps = matrices.map((m, i) => m.matmul((qs as Tensor[])[i] as Tensor));
   state.count(
     buffer.numel,
@@ -163,7 +181,7 @@ export function powerSGDHook(state: PowerSGDState, bucket: GradBucket): Tensor |
 
   allReduceTogether(small, group, "avg");
   allReduceTogether(ps, group, "sum");
-  for (const p of ps) orthogonalize(p, state.orthogonalizationEpsilon);
+  for (const p of ps) orthogonalize(p, state.orthogonalizationEpsilon, null);
   qs = matrices.map((m, i) => m.transpose(0, 1).matmul(ps[i] as Tensor));
   allReduceTogether(qs, group, "avg");
   large.forEach((gradient, i) => {

@@ -79,12 +79,12 @@ export function expectSameOnAllRanks(named: Iterable<readonly [string, Tensor | 
 }
 
 /** Gradients by the names of their parameters. */
-export function gradients(module: nn.Module): [string, Tensor | null][] {
+export function gradients(module: nn.AnyModule): [string, Tensor | null][] {
   return [...module.namedParameters()].map(([name, p]) => [name, p.grad]);
 }
 
 /** All values of a module one after another, as an array. */
-export function valuesOf(module: nn.Module): number[] {
+export function valuesOf(module: nn.AnyModule): number[] {
   return noGrad(() => [...module.parameters()].flatMap((p) => p.reshape([-1]).toArray() as number[]));
 }
 

@@ -40,7 +40,7 @@ const findUnused: Case = {
           bucketCapMb,
           gradientAsBucketView,
         });
-        const { module } = ddp as { module: Branches };
+        const { module } = ddp;
         // a on all ranks, b on rank 0 only, c on none.
         const step = () =>
           ddp(branchInput(rank), rank === 0 ? ["a", "b"] : ["a"])
@@ -71,7 +71,7 @@ const usedBefore: Case = {
   worldSizes: [2],
   run: (rank, size) => {
     const ddp = new DistributedDataParallel(new Branches(), { findUnusedParameters: true });
-    const { module } = ddp as { module: Branches };
+    const { module } = ddp;
     ddp.noSync(() =>
       ddp(branchInput(rank), rank === 1 ? ["a", "b"] : ["a"])
         .sum()
@@ -100,7 +100,7 @@ const partOfTheLoss: Case = {
     const ddp = new DistributedDataParallel(new Two(), { findUnusedParameters: true });
     const [y] = ddp(branchInput(rank));
     y.sum().backward();
-    const { module } = ddp as { module: Two };
+    const { module } = ddp;
     expectThat(module.a.weight.grad !== null && module.b.weight.grad === null, "a gradient for a alone");
   },
 };
@@ -133,7 +133,7 @@ const unusedNamed: Case = {
     );
     // Nothing was written: gradients are those of this rank.
     const used = (uses[rank] as string[])[0] as "a" | "b";
-    assertClose((ddp.module as Branches)[used].weight.grad, weightGrad(rank), ROUNDING);
+    assertClose(ddp.module[used].weight.grad, weightGrad(rank), ROUNDING);
     // The ranks are still in step.
     ddp.zeroGrad();
     ddp(branchInput(rank), ["a", "b", "c"]).sum().backward();
@@ -146,7 +146,7 @@ const staticGraph: Case = {
   worldSizes: [1, 2],
   run: (rank, size) => {
     const ddp = new DistributedDataParallel(new Branches(), { staticGraph: true, bucketCapMb: 1e-5 });
-    const { module } = ddp as { module: Branches };
+    const { module } = ddp;
     for (let step = 0; step < 3; step++) {
       ddp.zeroGrad();
       ddp(branchInput(rank), ["a", "b"]).sum().backward();
@@ -193,7 +193,7 @@ const inner: Case = {
     for (let step = 0; step < 3; step++) {
       fixed.zeroGrad();
       fixed(branchInput(rank)).sum().backward();
-      assertClose((fixed.module as Again).layer.weight.grad, mean.mul(2), ROUNDING);
+      assertClose(fixed.module.layer.weight.grad, mean.mul(2), ROUNDING);
     }
   },
 };
@@ -215,7 +215,7 @@ const checkpointed: Case = {
     mse(net(x), y).backward();
     const ddp = new DistributedDataParallel(new Checkpointed(), { bucketCapMb: 1e-4 });
     mse(ddp(part(x, rank, size)), part(y, rank, size)).backward();
-    for (const [name, g] of gradients((ddp.module as Checkpointed).net)) {
+    for (const [name, g] of gradients(ddp.module.net)) {
       assertClose(g, net.getParameter(name).grad, ROUNDING);
     }
   },
@@ -226,7 +226,7 @@ const inputs: Case = {
   worldSizes: [2],
   run: (rank, size) => {
     const ddp = new DistributedDataParallel(new Branches(), { findUnusedParameters: true });
-    const { module } = ddp as { module: Branches };
+    const { module } = ddp;
     ddp(branchInput(rank), ["a", "b"])
       .sum()
       .backward({ inputs: [module.b.weight] });
