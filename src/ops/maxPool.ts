@@ -1,6 +1,6 @@
 /** Max pooling over windows in one to three dimensions. */
 import { defineMultiOp, defineOp, run, runMulti } from "../autograd/node.js";
-import { INT32, INT64, isFloat } from "../tensor/dtype.js";
+import { INT32, INT64, isFloat, UINT8 } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
 import { type KernelTable, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
@@ -32,6 +32,33 @@ export interface MaxAttrs {
 
 const WINDOWS: MaxKernels = { plain: kernelTable("maxPool"), compact: kernelTable("maxPoolCompact") };
 
+const SQUARE = kernelTable("maxPool2x2");
+
+/** Whether the windows are of 2 x 2 and lie side by side inside the input. */
+function isSquare({ kernels, geometry: g }: MaxAttrs): boolean {
+  return (
+    kernels === WINDOWS &&
+    g.input.length === 2 &&
+    g.kernel.every((k) => k === 2) &&
+    g.stride.every((s) => s === 2) &&
+    g.padding.every((p) => p === 0) &&
+    g.dilation.every((d) => d === 1) &&
+    g.output.every((n, d) => n === (g.input[d] as number) >> 1)
+  );
+}
+
+/** As {@link forward} for such windows; the second result says which of the four it was (uint8). */
+function forwardSquare(x: Tensor, g: PoolGeometry, recording: boolean): [Tensor, Tensor | null] {
+  const src = contiguous(x);
+  const shape = withSizes(x.shape, g.output);
+  const out = empty(shape, x.code);
+  const which = recording ? empty(shape, UINT8) : null;
+  if (out.numel === 0) return [out, which];
+  const pointers = [ptr(src), ptr(out), which === null ? 0 : ptr(which)];
+  overPlanes(SQUARE, x.code, pointers, g.input, planesOf(x.shape, 2), volume(g.input));
+  return [out, which];
+}
+
 function forward(
   x: Tensor,
   { kernels, geometry: g }: MaxAttrs,
@@ -52,7 +79,9 @@ function forward(
 const maxPoolOp = defineOp<MaxAttrs>({
   name: "MaxPool",
   forward: ([x], attrs, ctx) => {
-    const [out, index] = forward(x as Tensor, attrs, ctx.recording ? "int32" : "none");
+    const [out, index] = isSquare(attrs)
+      ? forwardSquare(x as Tensor, attrs.geometry, ctx.recording)
+      : forward(x as Tensor, attrs, ctx.recording ? "int32" : "none");
     if (index !== null) ctx.keep(index);
     return out;
   },

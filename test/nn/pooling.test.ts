@@ -30,6 +30,7 @@ checkCalls({
   maxPool2d: one([2, 2, 5, 7], (x) =>
     F.maxPool2d(x, [2, 3], { stride: [2, 1], padding: [1, 1], ceilMode: true }),
   ),
+  "maxPool2d, side by side": one([2, 2, 5, 11], (x) => F.maxPool2d(x, 2)),
   "maxPool2d, indices": one([2, 4, 4], (x) => F.maxPool2d(x, 2, { returnIndices: true })),
   maxPool3d: one([1, 2, 4, 3, 5], (x) => F.maxPool3d(x, 2, { stride: 1, padding: [0, 1, 0] })),
   avgPool1d: one([2, 2, 7], (x) => F.avgPool1d(x, 3, { stride: 2, padding: 1, ceilMode: true })),
@@ -184,6 +185,31 @@ describe("max pooling", () => {
     expect(at.toArray()).toEqual([[1, 3]]);
   });
 
+  test("over windows of 2 x 2 side by side is that over any windows: ties, NaN, infinities, borders", () => {
+    const special = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0];
+    const sizes = fc.record({ h: fc.integer({ min: 2, max: 9 }), w: fc.integer({ min: 2, max: 23 }) });
+    const spots = fc.array(fc.tuple(fc.nat(1000), fc.nat(3)), { maxLength: 12 });
+    fc.assert(
+      fc.property(sizes, spots, ({ h, w }, spots) => {
+        const values = numbers(make([3, h, w]).mul(2).round());
+        for (const [i, k] of spots) values[i % values.length] = special[k] as number;
+        for (const dtype of ["float64", "float32"] as const) {
+          const x = tensor(values, { dtype }).reshape([3, h, w]).requiresGrad_();
+          const y = F.maxPool2d(x, 2);
+          const [z] = F.maxPool2d(x, 2, { returnIndices: true });
+          expect(numbers(y)).toEqual(numbers(z));
+          const g = make(y.shape, { seed: 2 }).to(dtype).detach().requiresGrad_();
+          const [gy, gz] = [y, z].map((t) => grad(t, x, { gradOutputs: g, createGraph: true })[0] as Tensor);
+          expect(numbers(gy as Tensor)).toEqual(numbers(gz as Tensor));
+          const u = make(x.shape, { seed: 3 }).to(dtype).detach();
+          const [hy, hz] = [gy, gz].map((t) => grad(t as Tensor, g, { gradOutputs: u })[0] as Tensor);
+          expect(numbers(hy as Tensor)).toEqual(numbers(hz as Tensor));
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   test("takes the stride positionally or in the options", () => {
     const x = m(1, 6, 6);
     const expected = numbers(F.maxPool2d(x, 3, { stride: 1, padding: 1 }));
@@ -204,7 +230,7 @@ describe("max pooling", () => {
     const x = randn([16, 8, 40, 41], { requiresGrad: true });
     sameForAllThreads(() => {
       const y = F.maxPool2d(x, 3, { stride: 2, padding: 1 });
-      const z = F.avgPool2d(x, 2);
+      const z = F.avgPool2d(x, 2).add(F.maxPool2d(x, 2));
       return [y, z, ...(grad([y, z], [x], { gradOutputs: [y.detach(), z.detach()] }) as Tensor[])];
     });
   });
