@@ -8,6 +8,7 @@ const DOORS = {
   nn: "nn/index",
   optim: "optim/index",
   data: "data/index",
+  distributed: "distributed/index",
   io: "io/index",
   testing: "testing/index",
 };
@@ -58,6 +59,7 @@ export class Declarations {
       Module: ["nn", "Linear"],
       Optimizer: ["optim", "SGD"],
       Dataset: ["data", "TensorDataset"],
+      DistributedDataParallel: ["distributed", "DistributedDataParallel"],
       Generator: ["", "Generator"],
     };
     const instance = rest.length > 0 ? instances[first] : undefined;

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import * as kindling from "kindling";
 import * as data from "kindling/data";
+import * as distributed from "kindling/distributed";
 import * as io from "kindling/io";
 import * as nn from "kindling/nn";
 import * as optim from "kindling/optim";
@@ -95,6 +96,7 @@ const sample = {
   Tensor: kindling.zeros([2]),
   Generator: new kindling.Generator(),
   Dataset: data.Dataset.prototype,
+  DistributedDataParallel: distributed.DistributedDataParallel.prototype,
   FunctionContext: new kindling.autograd.FunctionContext(),
   Module: new nn.Linear(1, 1),
   Optimizer: new optim.SGD([kindling.zeros([1], { requiresGrad: true })], { lr: 1 }),
@@ -107,6 +109,7 @@ const ROOTS: Readonly<Record<string, object>> = {
   F: nn.functional,
   optim,
   data,
+  distributed,
   io,
   testing,
   autograd: kindling.autograd,
@@ -198,7 +201,8 @@ export const spoken = (path: string): string =>
     .replace(/^Optimizer\./, "optimizer.")
     .replace(/^FunctionContext\./, "ctx.")
     .replace(/^Generator\./, "generator.")
-    .replace(/^Dataset\./, "dataset.");
+    .replace(/^Dataset\./, "dataset.")
+    .replace(/^DistributedDataParallel\./, "ddp.");
 
 function find(entry: Entry): Finding {
   const targets = entry.targets.length > 0 ? entry.targets : [expected(entry.name)];
