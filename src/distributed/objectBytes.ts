@@ -70,11 +70,21 @@ function unpack(value: object): Tensor | undefined {
   return t;
 }
 
+/** A copy with tensors in a form that structured clone copies. */
+export function packTensors(value: unknown): unknown {
+  return mapped(value, pack);
+}
+
+/** Undoes {@link packTensors}. */
+export function unpackTensors(value: unknown): unknown {
+  return mapped(value, unpack);
+}
+
 /** The bytes of a value, as a uint8 tensor. @throws TypeError when it holds functions or the like. */
 export function toBytes(op: string, value: unknown): Tensor {
   let bytes: Uint8Array;
   try {
-    bytes = serialize(mapped(value, pack));
+    bytes = serialize(packTensors(value));
   } catch (error) {
     throw new TypeError(
       `[${op}] the object cannot be sent: ${error instanceof Error ? error.message : String(error)}; ` +
@@ -89,5 +99,5 @@ export function toBytes(op: string, value: unknown): Tensor {
 /** The value of bytes that {@link toBytes} made: `count` of them from `first` on in a uint8 tensor. */
 export function fromBytes(bytes: Tensor, first: number, count: number): unknown {
   const at = ptr(bytes) + first;
-  return mapped(deserialize(mem.u8.slice(at, at + count)), unpack);
+  return unpackTensors(deserialize(mem.u8.slice(at, at + count)));
 }

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, it } from "vitest";
-import { type Ranks, startRanks } from "../../src/distributed/threads/launch.js";
+import { type Ranks, startRanks } from "../../src/distributed/threads/ranks.js";
 import { type Case, runsWith, WORLD_SIZES } from "./harness.js";
 import type { Answer, Order } from "./threadsRank.js";
 
@@ -25,7 +25,7 @@ class World {
 
   private async start(): Promise<Ranks> {
     const entry = new URL("./threadsRank.ts", import.meta.url).href;
-    const program = { entry, name: "default", args: [this.file, TIMEOUT] };
+    const program = { entry, name: "default", args: [this.file, TIMEOUT], prefix: "", argv: [] };
     const ranks = startRanks(program, { worldSize: this.size, env: RANK_ENV });
     await answers(ranks);
     return ranks;

@@ -15,6 +15,7 @@ export default async function serve(file: string, timeout: number): Promise<void
   const group = initProcessGroup("threads", { timeout });
   const answer = (message: Answer) => port.postMessage(message);
   answer({ kind: "ready" });
+  port.ref();
   await new Promise<void>((quit) => {
     port.on("message", async (order: Order) => {
       if ("quit" in order) {
