@@ -206,11 +206,11 @@ const errors: Case = {
       const other = new nn.Linear(2, 2);
       const before = valuesOf(other);
       manualSeed(5);
+      const wrong = new nn.Linear(3, 2);
       const random = getRngState();
       const state = noise.getState();
       rand([2], { generator: noise });
       const moved = noise.getState().toArray();
-      const wrong = new nn.Linear(3, 2);
       expectMatch(
         messageOf(() => loadDistributedCheckpoint(file, { noise, optimizer, net: wrong })),
         /does not fit Linear/,
