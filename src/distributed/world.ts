@@ -31,8 +31,8 @@ export interface Joining {
   readonly failure: Communicator["failure"];
 }
 
-/** A backend: null where it is not there. @internal */
-export type JoinWorld = () => Joining | null;
+/** A backend: null where it is not there. `timeout` is how long a start that waits for others may take. @internal */
+export type JoinWorld = (timeout: number) => Joining | null;
 
 const backends = new Map<Backend, JoinWorld>();
 
@@ -72,7 +72,7 @@ function drive<T>(task: Task<T>, joining: Joining, timeout: number): T {
   }
 }
 
-function find(backend: Backend | undefined): Joining {
+function find(backend: Backend | undefined, timeout: number): Joining {
   if (backend !== undefined) {
     const join = backends.get(backend);
     if (join === undefined) {
@@ -80,7 +80,7 @@ function find(backend: Backend | undefined): Joining {
         `[initProcessGroup] backend: got "${String(backend)}", expected ${[...backends.keys()].map((b) => `"${b}"`).join(" or ")}`,
       );
     }
-    const joining = join();
+    const joining = join(timeout);
     if (joining !== null) return joining;
     const how =
       backend === "mpi"
@@ -89,7 +89,7 @@ function find(backend: Backend | undefined): Joining {
     throw new DistBackendError(`[initProcessGroup] this is not a rank of a ${backend} world; ${how}`);
   }
   for (const join of backends.values()) {
-    const joining = join();
+    const joining = join(timeout);
     if (joining !== null) return joining;
   }
   throw new DistBackendError(
@@ -111,7 +111,7 @@ export function initProcessGroup(backend?: Backend, options: InitOptions = {}): 
       "[initProcessGroup] this rank has joined a world already; try destroyProcessGroup() first",
     );
   }
-  const joining = find(backend);
+  const joining = find(backend, options.timeout ?? DEFAULT_TIMEOUT);
   const { rank, size } = joining;
   if (options.worldSize !== undefined && options.worldSize !== size)
     throw new ValueError(

@@ -21,9 +21,9 @@ export function isMpiAvailable(): boolean {
 }
 
 /** Joins the world of the ranks that mpirun (or another launcher) started; null in processes that it did not start. */
-export function joinMpi(): Joining | null {
+export function joinMpi(timeout: number): Joining | null {
   if (launcher() === null || !isMainThread) return null;
-  const runtime = mpiRuntime();
+  const runtime = mpiRuntime(timeout);
   let absent: () => number[] = () => [];
   return {
     rank: runtime.rank,

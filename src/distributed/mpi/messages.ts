@@ -8,7 +8,7 @@ import { UINT8 } from "../../tensor/dtype.js";
 import { copyInto, ptr, viewOf } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { type Envelope, HEADER_WORDS, type Sending, type Task } from "../communicator.js";
-import { DistError } from "../errors.js";
+import { DistMismatchError } from "../errors.js";
 import { pinned, unpin } from "../staging.js";
 import { commit } from "./movers.js";
 import { Requests } from "./requests.js";
@@ -54,6 +54,8 @@ class Departure implements Sending {
     private readonly mailbox: Mailbox,
     readonly id: number,
     readonly destination: number,
+    /** The destination's rank in the world. */
+    private readonly to: number,
     readonly requests: Requests,
     /** The copy of the elements that is sent, when they must not be sent from where they were. */
     readonly copy: Tensor | null,
@@ -63,8 +65,13 @@ class Departure implements Sending {
 
   poll(): boolean {
     if (this.state === "waiting") this.mailbox.readAnswers();
-    if (this.state === "refused")
-      throw new DistError(this.reason, { op: "send", sequenceNumber: null, ranks: [] });
+    if (this.state === "refused") {
+      throw new DistMismatchError(`[send] rank ${this.to} refused the message: ${this.reason}`, {
+        op: "send",
+        sequenceNumber: null,
+        ranks: [this.to],
+      });
+    }
     return this.state === "taken" && this.requests.done();
   }
 
@@ -114,7 +121,7 @@ export class Mailbox {
       const from = runtime.base + ptr(copy ?? tensor);
       requests.send(from, nbytes, to, nextId % DATA_TAGS, runtime.messages);
     }
-    const departure = new Departure(this, nextId, destination, requests, copy, bytes);
+    const departure = new Departure(this, nextId, destination, to, requests, copy, bytes);
     this.departures.set(nextId, departure);
     return departure;
   }

@@ -8,6 +8,7 @@ import { DistBackendError } from "../errors.js";
 import { installExit } from "./exit.js";
 import { loadMpi, type Mpi } from "./library.js";
 import { localThreads } from "./localThreads.js";
+import { withinTime } from "./watchdog.js";
 
 const THREAD_FUNNELED = 1;
 /** Bytes of a notice: words that say its kind and the group that it is about, then a text that ends with 0. */
@@ -61,13 +62,18 @@ export class MpiRuntime {
   private readonly told: Uint8Array[] = [];
   private heap: { buffer: ArrayBufferLike; base: number };
 
-  constructor() {
+  constructor(timeout: number) {
     const mpi = loadMpi();
     this.mpi = mpi;
     this.at = mpi.address(this.scratch);
     this.heap = { buffer: mem.u8.buffer, base: mpi.address(mem.u8) };
     this.check(mpi.MPI_Initialized(this.at + FLAG));
-    if (this.words[FLAG] === 0) this.check(mpi.MPI_Init_thread(0, 0, THREAD_FUNNELED, this.at + RESULT));
+    if (this.words[FLAG] === 0) {
+      const late = `[initProcessGroup] timed out after ${timeout} ms: a rank has not called initProcessGroup, so MPI_Init does not return; every rank must call it`;
+      this.check(
+        withinTime(timeout, late, () => mpi.MPI_Init_thread(0, 0, THREAD_FUNNELED, this.at + RESULT)),
+      );
+    }
     const { commWorld } = mpi.abi;
     this.check(mpi.MPI_Comm_set_errhandler(commWorld, mpi.abi.errorsReturn));
     const number = (of: (comm: number, result: number) => number) => {
@@ -193,8 +199,8 @@ export class MpiRuntime {
 
 let runtime: MpiRuntime | null = null;
 
-/** The MPI of this process, started when first asked for. */
-export function mpiRuntime(): MpiRuntime {
-  runtime ??= new MpiRuntime();
+/** The MPI of this process, started when first asked for; other ranks get `timeout` milliseconds to do so, too. */
+export function mpiRuntime(timeout: number): MpiRuntime {
+  runtime ??= new MpiRuntime(timeout);
   return runtime;
 }
