@@ -14,9 +14,6 @@ const ENDED = 3;
 const TEXT_BYTES = 960;
 const TEXT = 64; // byte address
 
-/** What is written in FAILED while the text is not complete. */
-const WRITING = -1;
-
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -42,9 +39,14 @@ export class WorldControl {
     return FIRST_RANK + rank * LINE + word;
   }
 
-  /** Says that a rank is gone, and why; the first to say so is believed. Wakes everybody. */
+  /**
+   * Says that a rank is gone, and why; the first to say so is believed. Wakes everybody. The rank itself says it, and the
+   * launcher once its thread has ended, who completes what the rank could not.
+   */
   fail(rank: number, reason: string): void {
-    if (Atomics.compareExchange(this.words, FAILED, 0, WRITING) !== 0) return;
+    const writing = -(rank + 1);
+    const before = Atomics.compareExchange(this.words, FAILED, 0, writing);
+    if (before !== 0 && before !== writing) return;
     const text = encoder.encode(reason).slice(0, TEXT_BYTES);
     this.bytes.set(text, TEXT);
     this.words[TEXT_LENGTH] = text.length;

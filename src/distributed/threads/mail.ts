@@ -97,6 +97,9 @@ export class Mail {
   }
 }
 
+/** How often a sender looks, every 10 ms, whether a receiver has ended copying. */
+const CANCEL_LOOKS = 500;
+
 const PENDING = 0;
 const TAKING = 1;
 const TAKEN = 2;
@@ -133,10 +136,11 @@ export class Receipt {
     Atomics.notify(this.words, 0);
   }
 
-  /** Sender: gives the message up, unless the receiver is at it: then waits for it. */
-  cancel(): void {
-    if (Atomics.compareExchange(this.words, 0, PENDING, CANCELLED) === TAKING)
-      Atomics.wait(this.words, 0, TAKING, 10_000);
+  /** Sender: gives the message up. While the receiver is at it, waits for it, unless it is `dead`. */
+  cancel(dead: () => boolean): void {
+    if (Atomics.compareExchange(this.words, 0, PENDING, CANCELLED) !== TAKING) return;
+    for (let i = 0; i < CANCEL_LOOKS && Atomics.load(this.words, 0) === TAKING && !dead(); i++)
+      Atomics.wait(this.words, 0, TAKING, 10);
   }
 
   /** Sender: whether the message has arrived; the reason when it was refused. */

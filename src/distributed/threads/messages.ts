@@ -50,7 +50,7 @@ export class Messages {
           ranks: [to],
         });
       },
-      cancel: () => receipt.cancel(),
+      cancel: () => receipt.cancel(() => world.control.failedRank() === to),
     };
   }
 

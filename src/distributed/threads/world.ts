@@ -71,16 +71,13 @@ export class ThreadsWorld {
   /** Hands this rank's heap to the others and waits for theirs. */
   *exchangeHeaps(): Task<void> {
     for (let r = 0; r < this.size; r++) if (r !== this.rank) this.mail.post(r, { kind: "heap", memory });
-    for (let r = 0; r < this.size; r++) {
-      if (r === this.rank) continue;
-      for (;;) {
+    for (;;) {
+      for (const r of this.absent()) {
         const theirs = this.mail.heap(r);
-        if (theirs !== null) {
-          this.heaps[r] = new PeerHeap(theirs);
-          break;
-        }
-        yield;
+        if (theirs !== null) this.heaps[r] = new PeerHeap(theirs);
       }
+      if (this.absent().length === 0) return;
+      yield;
     }
   }
 
