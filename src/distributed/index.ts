@@ -1,9 +1,10 @@
 /** The distributed door: process groups on threads and MPI, and what trains with them. */
 import { joinMpi } from "./mpi/backend.js";
-import { joinThreads } from "./threads/backend.js";
-import { registerBackend } from "./world.js";
+import { joinAlone, joinThreads } from "./threads/backend.js";
+import { registerAlone, registerBackend } from "./world.js";
 
 registerBackend("threads", joinThreads);
+registerAlone(joinAlone);
 registerBackend("mpi", joinMpi);
 
 export { GradBucket } from "./buckets.js";

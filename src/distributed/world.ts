@@ -35,10 +35,17 @@ export interface Joining {
 export type JoinWorld = (timeout: number) => Joining | null;
 
 const backends = new Map<Backend, JoinWorld>();
+/** Makes a world of one rank where nobody started any. */
+let joinAlone: JoinWorld | null = null;
 
 /** Makes a backend known. @internal */
 export function registerBackend(name: Backend, join: JoinWorld): void {
   backends.set(name, join);
+}
+
+/** Says how a world of one rank is made. @internal */
+export function registerAlone(join: JoinWorld): void {
+  joinAlone = join;
 }
 
 let world: ProcessGroup | null = null;
@@ -72,7 +79,7 @@ function drive<T>(task: Task<T>, joining: Joining, timeout: number): T {
   }
 }
 
-function find(backend: Backend | undefined, timeout: number): Joining {
+function find(backend: Backend | undefined, timeout: number, alone: boolean): Joining {
   if (backend !== undefined) {
     const join = backends.get(backend);
     if (join === undefined) {
@@ -80,7 +87,7 @@ function find(backend: Backend | undefined, timeout: number): Joining {
         `[initProcessGroup] backend: got "${String(backend)}", expected ${[...backends.keys()].map((b) => `"${b}"`).join(" or ")}`,
       );
     }
-    const joining = join(timeout);
+    const joining = join(timeout) ?? (alone && backend === "threads" ? joinAlone?.(timeout) : null) ?? null;
     if (joining !== null) return joining;
     const how =
       backend === "mpi"
@@ -92,6 +99,8 @@ function find(backend: Backend | undefined, timeout: number): Joining {
     const joining = join(timeout);
     if (joining !== null) return joining;
   }
+  const single = alone ? joinAlone?.(timeout) : null;
+  if (single !== null && single !== undefined) return single;
   throw new DistBackendError(
     "[initProcessGroup] this is not a rank: start the ranks with launch(entry, { worldSize: 4 }), " +
       "npx kindling run --nproc 4 train.ts, or mpirun -n 4 node train.js",
@@ -100,6 +109,7 @@ function find(backend: Backend | undefined, timeout: number): Joining {
 
 /**
  * Joins the world of all ranks; every rank calls it once before the first collective. Returns the group of all ranks.
+ * A program that nobody started as a rank makes a world of its own with `worldSize: 1`.
  * Source: `torch.distributed.init_process_group`.
  * @param backend `"threads"` or `"mpi"`; found by itself when left out.
  * @throws DistBackendError when this is not a rank of such a world.
@@ -111,7 +121,7 @@ export function initProcessGroup(backend?: Backend, options: InitOptions = {}): 
       "[initProcessGroup] this rank has joined a world already; try destroyProcessGroup() first",
     );
   }
-  const joining = find(backend, options.timeout ?? DEFAULT_TIMEOUT);
+  const joining = find(backend, options.timeout ?? DEFAULT_TIMEOUT, options.worldSize === 1);
   const { rank, size } = joining;
   if (options.worldSize !== undefined && options.worldSize !== size)
     throw new ValueError(

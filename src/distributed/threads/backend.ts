@@ -2,6 +2,7 @@
 import type { Failure } from "../communicator.js";
 import type { Joining } from "../world.js";
 import { join } from "./communicator.js";
+import { WorldControl } from "./control.js";
 import { rankStart, ThreadsWorld } from "./world.js";
 
 let world: ThreadsWorld | null = null;
@@ -16,7 +17,17 @@ export function threadsWorld(): ThreadsWorld | null {
 /** Joins the world of ranks that the launcher started; null in threads that are no ranks. */
 export function joinThreads(): Joining | null {
   const mine = threadsWorld();
-  if (mine === null) return null;
+  return mine === null ? null : joining(mine);
+}
+
+/** A world of one rank, this thread. */
+export function joinAlone(): Joining {
+  const { buffer } = WorldControl.create(1);
+  const start = { rank: 0, size: 1, control: buffer, ports: [null], timeout: undefined };
+  return joining(new ThreadsWorld(start));
+}
+
+function joining(mine: ThreadsWorld): Joining {
   const { rank, size, control } = mine;
   const ranks = Array.from({ length: size }, (_, r) => r);
   const failure = (): Failure | null => {
