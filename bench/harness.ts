@@ -73,7 +73,8 @@ for threads in job["threads"]:
 json.dump(result, sys.stdout)
 `;
 
-function findPython(): string | null {
+/** A Python that has torch; null where there is none. */
+export function findPython(): string | null {
   const candidates = [process.env.KINDLING_PYTHON, "python3", "/usr/bin/python3"];
   for (const python of candidates) {
     if (python === undefined) continue;
