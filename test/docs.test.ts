@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import * as kindling from "kindling";
 import * as data from "kindling/data";
+import * as distributed from "kindling/distributed";
 import * as io from "kindling/io";
 import * as nn from "kindling/nn";
 import * as optim from "kindling/optim";
@@ -26,6 +27,7 @@ const doors: Readonly<Record<string, object>> = {
   "kindling/optim": optim,
   "kindling/data": data,
   "kindling/io": io,
+  "kindling/distributed": distributed,
   "kindling/testing": testing,
 };
 
@@ -42,8 +44,12 @@ const read = (files: string[], of: (file: string) => Snippet[]): Snippet[] =>
 
 const outside = process.cwd();
 const folder = mkdtempSync(join(tmpdir(), "kindling-docs-"));
-beforeAll(() => process.chdir(folder));
+beforeAll(() => {
+  process.chdir(folder);
+  distributed.initProcessGroup("threads", { worldSize: 1 });
+});
 afterAll(() => {
+  distributed.destroyProcessGroup();
   process.chdir(outside);
   rmSync(folder, { recursive: true });
 });
@@ -57,7 +63,16 @@ afterEach(() => {
 /** The names that a snippet may use without importing them: all doors'; a docstring's own file comes first. */
 async function scopeOf(snippet: Snippet): Promise<Record<string, unknown>> {
   const own: object = snippet.file.endsWith(".ts") ? await import(/* @vite-ignore */ snippet.file) : {};
-  const everything = { ...nn.functional, ...testing, ...data, ...io, ...optim, ...nn, ...kindling };
+  const everything = {
+    ...distributed,
+    ...nn.functional,
+    ...testing,
+    ...data,
+    ...io,
+    ...optim,
+    ...nn,
+    ...kindling,
+  };
   return { ...everything, F: nn.functional, ...own };
 }
 

@@ -2,8 +2,8 @@
  * One model on several ranks: DistributedDataParallel and SyncBatchNorm on MNIST, beside the same training in one process
  * on the whole batches. The losses agree to rounding.
  *
- *   npm run example:distributed -- --ranks 2       threads of this process
- *   mpirun -n 2 npx tsx examples/distributed/main.ts   processes under MPI
+ *   npm run example:distributed -- --ranks 2                     threads of this process
+ *   mpirun -n 2 node --import tsx examples/distributed/main.ts   processes under MPI
  */
 import { setNumThreads } from "kindling";
 import { destroyProcessGroup, initProcessGroup, launch } from "kindling/distributed";

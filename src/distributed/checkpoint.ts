@@ -82,7 +82,9 @@ function onFirstRank<T>(op: string, group: ProcessGroup, fn: () => T): T {
  * generators among the parts) of every rank. The first rank of the group writes; all call it, and go on once the file is
  * there. State that is shared out by a {@link ZeroRedundancyOptimizer} is gathered.
  * @example
- * saveDistributedCheckpoint("run.safetensors", { model: ddp, optimizer }, { extra: { epoch: 3 } });
+ * const model = new DistributedDataParallel(new nn.Linear(4, 2));
+ * const optimizer = new optim.Adam(model.parameters());
+ * saveDistributedCheckpoint("run.safetensors", { model, optimizer }, { extra: { epoch: 3 } });
  * @throws KindlingError on all ranks when the file cannot be written.
  */
 export function saveDistributedCheckpoint(
@@ -109,7 +111,9 @@ export function saveDistributedCheckpoint(
  * extra values. The first rank of the group reads the file and sends it to the others. With another number of ranks than
  * when it was saved, ranks without a saved random state keep their own.
  * @example
- * const { epoch } = loadDistributedCheckpoint("run.safetensors", { model: ddp, optimizer });
+ * const model = new DistributedDataParallel(new nn.Linear(4, 2));
+ * saveDistributedCheckpoint("run.safetensors", { model }, { extra: { epoch: 3 } });
+ * loadDistributedCheckpoint("run.safetensors", { model }).epoch; // 3
  * @throws KindlingError on all ranks when the file cannot be read, is no such checkpoint, or lacks a part.
  */
 export function loadDistributedCheckpoint(

@@ -32,6 +32,7 @@ export function averageBucket(group: ProcessGroup, bucket: GradBucket): PendingB
  * Averages gradients over a group (null: over all ranks): what happens without a hook. As a part of other hooks, and to
  * see that a hook changes nothing. Source: `torch.distributed.algorithms.ddp_comm_hooks.default_hooks.allreduce_hook`.
  * @example
+ * const ddp = new DistributedDataParallel(new nn.Linear(4, 2));
  * ddp.registerCommHook(null, allReduceHook);
  */
 export function allReduceHook(group: ProcessGroup | null | undefined, bucket: GradBucket): PendingBucket {

@@ -71,8 +71,9 @@ function reducedParameters(module: AnyModule): [string, Parameter][] {
  * @example
  * const model = new DistributedDataParallel(new nn.Linear(10, 2));
  * const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
- * const loss = nn.functional.mseLoss(model(x), y); // x, y: this rank's part
- * loss.backward();
+ * // This rank's part of the batch.
+ * const [x, y] = [randn([8, 10]), randn([8, 2])];
+ * nn.functional.mseLoss(model(x), y).backward();
  * optimizer.step();
  * @throws ValueError when the replicas differ in names, shapes or dtypes, have no parameter with a gradient, or are lazy.
  */
@@ -143,8 +144,11 @@ export class DistributedDataParallel<M extends AnyModule = Module>
    * which the next backward of an ordinary forward adds before it averages all of it. What counts is where the forward
    * runs, not the backward. Source: `DistributedDataParallel.no_sync`.
    * @example
-   * for (const [x, y] of parts.slice(0, -1)) ddp.noSync(() => nn.functional.mseLoss(ddp(x), y).backward());
-   * nn.functional.mseLoss(ddp(lastX), lastY).backward(); // averages the sums of all parts
+   * const ddp = new DistributedDataParallel(new nn.Linear(10, 2));
+   * const [first, second] = [randn([8, 10]), randn([8, 10])];
+   * ddp.noSync(() => ddp(first).square().mean().backward());
+   * // Averages the sums of both.
+   * ddp(second).square().mean().backward();
    */
   noSync(): ModeScope;
   noSync<T>(fn: () => T): T;
@@ -183,8 +187,10 @@ export class DistributedDataParallel<M extends AnyModule = Module>
    * are done, and get the parameters of one that was done last. Source: `DistributedDataParallel.join`.
    * @param options `divideByInitialWorldSize: false` divides gradients by the number of ranks that still have inputs.
    * @example
+   * const ddp = new DistributedDataParallel(new nn.Linear(10, 2));
+   * const batches = Array.from({ length: 3 + getRank() }, () => randn([8, 10]));
    * ddp.join(() => {
-   *   for (const [x, y] of loader) step(x, y);
+   *   for (const x of batches) ddp(x).square().mean().backward();
    * });
    */
   join<T>(fn: () => T, options: JoinOptions = {}): T {

@@ -68,8 +68,15 @@ function countRanks(group: ProcessGroup, value: 0 | 1): number {
  * Runs a training loop whose inputs may run out at different times on different ranks.
  * Source: `torch.distributed.algorithms.Join`.
  * @example
+ * const ddp = new DistributedDataParallel(new nn.Linear(4, 2));
+ * const optimizer = new ZeroRedundancyOptimizer(ddp.parameters(), optim.SGD, { lr: 0.1 });
  * new Join([ddp, optimizer]).run(() => {
- *   for (const [x, y] of loader) step(x, y); // of different lengths on different ranks
+ *   // Other numbers of batches on other ranks.
+ *   for (let i = 0; i < 3 + getRank(); i++) {
+ *     optimizer.zeroGrad();
+ *     ddp(randn([8, 4])).square().mean().backward();
+ *     optimizer.step();
+ *   }
  * });
  * @throws ValueError without joinables, or when their process groups differ.
  */

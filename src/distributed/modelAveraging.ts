@@ -29,8 +29,8 @@ export interface PeriodicModelAveragerOptions {
  * Averages the parameters that have a gradient over all ranks in every `period`-th call after the first `warmupSteps`.
  * Source: `torch.distributed.algorithms.model_averaging.averagers.PeriodicModelAverager`.
  * @example
+ * const model = new nn.Linear(4, 2);
  * const averager = new PeriodicModelAverager({ period: 4, warmupSteps: 100 });
- * optimizer.step();
  * averager.averageParameters(model.parameters());
  * @throws ValueError when the period is less than 1, or the number of warm-up steps negative.
  */
@@ -73,6 +73,7 @@ export class PeriodicModelAverager implements ModelAverager {
  * makes up post-local SGD. The averager's count is saved with the state.
  * Source: `torch.distributed.optim.PostLocalSGDOptimizer`.
  * @example
+ * const model = new DistributedDataParallel(new nn.Linear(4, 2));
  * const optimizer = new PostLocalSGDOptimizer(
  *   new optim.SGD(model.parameters(), { lr: 0.1 }),
  *   new PeriodicModelAverager({ period: 4, warmupSteps: 100 }),

@@ -146,6 +146,7 @@ function shouldCompress(gradient: Tensor, state: PowerSGDState): boolean {
  * Source: `torch.distributed.algorithms.ddp_comm_hooks.powerSGD_hook.powerSGD_hook` (first factors come from another
  * generator).
  * @example
+ * const ddp = new DistributedDataParallel(new nn.Linear(400, 200));
  * ddp.registerCommHook(new PowerSGDState({ matrixApproximationRank: 2, startPowerSGDIter: 10 }), powerSGDHook);
  */
 export function powerSGDHook(state: PowerSGDState, bucket: GradBucket): Tensor | PendingBucket {

@@ -67,6 +67,7 @@ export function partitionParameters(
  * State dicts are whole: {@link consolidateStateDict} gathers them on one rank, all ranks load the same.
  * Source: `torch.distributed.optim.ZeroRedundancyOptimizer`.
  * @example
+ * const model = new DistributedDataParallel(new nn.Linear(4, 2));
  * const optimizer = new ZeroRedundancyOptimizer(model.parameters(), optim.Adam, { lr: 0.001 });
  * @throws ValueError for LBFGS, which updates all parameters together.
  */
