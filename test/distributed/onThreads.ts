@@ -2,14 +2,15 @@
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, it } from "vitest";
-import { type Ranks, startRanks } from "../../src/distributed/threads/ranks.js";
+import type { Ranks } from "../../src/distributed/threads/ranks.js";
 import { type Case, runsWith, WORLD_SIZES } from "./harness.js";
+import { type Built, buildForThreads } from "./threadsBuild.js";
 import type { Answer, Order } from "./threadsRank.js";
 
 /** Milliseconds that collectives wait in cases: long enough for a loaded machine, short enough for a test. */
 const TIMEOUT = 20_000;
 
-/** How the threads of ranks find `kindling` in the sources. */
+/** How ranks that run from the sources find `kindling` in them. */
 export const RANK_ENV = {
   TSX_TSCONFIG_PATH: fileURLToPath(new URL("../../tsconfig.check.json", import.meta.url)),
 } as const;
@@ -19,14 +20,14 @@ class World {
   private ranks: Ranks | null = null;
 
   constructor(
-    private readonly file: string,
+    private readonly built: () => Promise<Built>,
     private readonly size: number,
   ) {}
 
   private async start(): Promise<Ranks> {
-    const entry = new URL("./threadsRank.ts", import.meta.url).href;
-    const program = { entry, name: "default", args: [this.file, TIMEOUT], prefix: "", argv: [] };
-    const ranks = startRanks(program, { worldSize: this.size, env: RANK_ENV });
+    const { ranks: made, entry, cases } = await this.built();
+    const program = { entry, name: "default", args: [cases, TIMEOUT], prefix: "", argv: [] };
+    const ranks = made.startRanks(program, { worldSize: this.size });
     await answers(ranks);
     return ranks;
   }
@@ -84,11 +85,17 @@ export function onThreads(
   cases: readonly Case[],
   sizes: readonly number[] = WORLD_SIZES,
 ): void {
+  let building: Promise<Built> | null = null;
+  const built = () => {
+    building ??= buildForThreads(file);
+    return building;
+  };
+  afterAll(async () => (await building)?.remove());
   for (const size of sizes) {
     const fitting = cases.map((test, i) => [test, i] as const).filter(([test]) => runsWith(test, size));
     if (fitting.length === 0) continue;
     describe(`on ${size} ${size === 1 ? "rank" : "ranks"}`, () => {
-      const world = new World(file, size);
+      const world = new World(built, size);
       afterAll(() => world.end());
       for (const [test, i] of fitting) {
         it(test.name, () => world.run(i));
