@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { inflateSync } from "node:zlib";
 import { tensor } from "kindling";
 import { loadFile } from "kindling/io";
@@ -9,6 +10,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vit
 import * as batchnorm from "../../examples/batchnorm/main.js";
 import * as charGpt from "../../examples/charGpt/main.js";
 import * as charLstm from "../../examples/charLstm/main.js";
+import * as distributed from "../../examples/distributed/main.js";
 import { type OptionSpecs, type OptionValues, readOptions } from "../../examples/lib/command.js";
 import * as vae from "../../examples/vae/main.js";
 
@@ -158,5 +160,37 @@ describe("batchnorm", () => {
 
   test("the same seed gives the same run", () => {
     expect(short()).toEqual(short());
+  });
+});
+
+describe("distributed", () => {
+  const argv = (ranks: number) => `--ranks ${ranks} --steps 25 --batch-size 24 --limit 600 --dtype float64`;
+  // The ranks are threads of their own, which read TypeScript and find kindling by themselves.
+  beforeEach(() => {
+    vi.stubEnv("TSX_TSCONFIG_PATH", fileURLToPath(new URL("../../tsconfig.check.json", import.meta.url)));
+  });
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+  const read = (text: string) => {
+    const values = readOptions(distributed.OPTIONS, text.split(" "));
+    if (values === "help") throw new Error("no help asked for");
+    return values;
+  };
+
+  test.each([1, 2, 3])("%i ranks: the losses of one process to 1e-12, and it learns", async (ranks) => {
+    const { together, alone, worst } = await distributed.trainBoth(read(argv(ranks)));
+    expect(together.losses).toHaveLength(25);
+    expect(together.ranks).toBe(ranks);
+    // Sums over ranks come in another order: rounding of float64, which 25 steps carry on.
+    expect(worst).toBeLessThan(1e-12);
+    expect(together.accuracy).toBeCloseTo(alone.accuracy, 12);
+    expect(mean(alone.losses.slice(-5))).toBeLessThan(0.5 * (alone.losses[0] as number));
+  });
+
+  test("a batch that cannot be shared out is refused", async () => {
+    await expect(distributed.trainBoth(read(argv(5)))).rejects.toThrow(
+      "--batch-size 24: expected a multiple of 5, the number of ranks",
+    );
   });
 });
