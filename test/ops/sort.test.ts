@@ -43,17 +43,21 @@ const order = (a: number, b: number): number =>
   Number.isNaN(a) ? (Number.isNaN(b) ? 0 : 1) : Number.isNaN(b) ? -1 : a - b || 0;
 const ascending = (a: number, b: number): number => (a === b ? 0 : order(a, b));
 
+/** Positions in the order of a stable sort. */
+const stableOrder = (values: readonly number[], descending: boolean): number[] =>
+  values
+    .map((_, i) => i)
+    .sort((i, j) => {
+      const c = ascending(values[i] as number, values[j] as number);
+      return (descending ? -c : c) || i - j;
+    });
+
 describe("properties", () => {
   test("sort is the stable sort with NaN as the largest", () => {
     fc.assert(
       fc.property(odd, fc.boolean(), (values, descending) => {
         const { values: v, indices } = sort(tensor(values, float64), 0, { descending });
-        const expected = values
-          .map((_, i) => i)
-          .sort((i, j) => {
-            const c = ascending(values[i] as number, values[j] as number);
-            return (descending ? -c : c) || i - j;
-          });
+        const expected = stableOrder(values, descending);
         expect(numbers(indices)).toEqual(expected);
         expect(numbers(v)).toEqual(expected.map((i) => values[i]));
       }),
@@ -86,12 +90,7 @@ describe("properties", () => {
           const x = tensor(list, { dtype });
           const values = numbers(x);
           const { values: v, indices } = sort(x, 0, { descending });
-          const expected = values
-            .map((_, i) => i)
-            .sort((i, j) => {
-              const c = ascending(values[i] as number, values[j] as number);
-              return (descending ? -c : c) || i - j;
-            });
+          const expected = stableOrder(values, descending);
           expect(numbers(indices)).toEqual(expected);
           expect(numbers(v)).toEqual(expected.map((i) => values[i]));
 
