@@ -52,6 +52,7 @@ export {
   RankFailedError,
 } from "./errors.js";
 export type { CollectiveOptions, Outcome } from "./exchange.js";
+export { getNodeLocalRank, group, isBackendAvailable } from "./facts.js";
 export * as functional from "./functional.js";
 export {
   JOIN_DISABLED,
@@ -104,7 +105,9 @@ export {
   newGroup,
   newSubgroups,
   newSubgroupsByEnumeration,
+  type SubgroupOptions,
   type Subgroups,
+  splitGroup,
 } from "./subgroups.js";
 export {
   type RevertSyncBatchnormOptions,

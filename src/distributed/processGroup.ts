@@ -192,7 +192,7 @@ export class ProcessGroup extends MessagingGroup {
     checkDtype(op, "output", output, input.code);
     checkNumel(op, "output", output, input.numel * this.size(), "those of the input for each rank");
     return this.collective(options, (staging) => {
-      const from = staging.input(input);
+      const from = staging.input(input, output);
       const to = staging.output(output);
       const counts = this.ranks.map(() => input.numel);
       return { op, tensor: input, input: from, move: (comm) => comm.allGather(from, to, counts) };
@@ -315,7 +315,7 @@ export class ProcessGroup extends MessagingGroup {
     const reduceOp = given.op ?? "sum";
     const reduction = reductionFor(op, reduceOp, output.code, this.size());
     return this.collective(given as O, (staging) => {
-      const from = staging.input(input);
+      const from = staging.input(input, output);
       const to = staging.output(output);
       const counts = this.ranks.map(() => output.numel);
       const move: Call["move"] = (comm) => comm.reduceScatter(from, to, counts, reduction);
@@ -363,7 +363,7 @@ export class ProcessGroup extends MessagingGroup {
       counts,
       uneven: options?.inputSplitSizes !== undefined || options?.outputSplitSizes !== undefined,
       detail: input.shape.slice(1),
-      buffers: (staging) => [staging.input(input), staging.output(output)],
+      buffers: (staging) => [staging.input(input, output), staging.output(output)],
     });
   }
 

@@ -43,9 +43,9 @@ export class Staging {
     return t;
   }
 
-  /** The elements of `t`, contiguous: itself where it can be. */
-  input(t: Tensor): Tensor {
-    if (!this.async && t.contig) return t;
+  /** The elements of `t`, contiguous: itself where it can be, which it cannot in the same storage as the `output`. */
+  input(t: Tensor, output?: Tensor): Tensor {
+    if (!this.async && t.contig && t.storage !== output?.storage) return t;
     const copy = this.empty(t.shape, t.code);
     copyInto(copy, t);
     if (this.async) pin(copy);

@@ -2,7 +2,7 @@
 import { show, ValueError } from "../tensor/errors.js";
 import type { Communicator } from "./communicator.js";
 import { ProcessGroup } from "./processGroup.js";
-import { nextGroupName, remember, worldOf } from "./world.js";
+import { groupOr, nextGroupName, remember, worldOf } from "./world.js";
 
 /** Options of {@link newGroup} and its kin. */
 export interface NewGroupOptions {
@@ -63,13 +63,19 @@ export function newSubgroupsByEnumeration(
   return [groups.find((group) => group.rank() >= 0) ?? null, groups];
 }
 
+/** Options of {@link newSubgroups} and {@link splitGroup}. */
+export interface SubgroupOptions extends NewGroupOptions {
+  /** The group that is cut (default: the world). */
+  group?: ProcessGroup;
+}
+
 /**
- * Cuts the world into groups of `groupSize` neighbouring ranks. Returns this rank's group and all.
- * Source: `torch.distributed.new_subgroups`.
+ * Cuts the world, or another group, into groups of `groupSize` neighbouring ranks. Every rank of the world calls it.
+ * Returns this rank's group and all. Source: `torch.distributed.new_subgroups`.
  * @throws ValueError when the number of ranks is no multiple of it.
  */
-export function newSubgroups(groupSize: number, options: NewGroupOptions = {}): Subgroups {
-  const { ranks } = worldOf("newSubgroups");
+export function newSubgroups(groupSize: number, options: SubgroupOptions = {}): Subgroups {
+  const { ranks } = groupOr("newSubgroups", options.group);
   if (!Number.isInteger(groupSize) || groupSize < 1 || ranks.length % groupSize !== 0) {
     throw new ValueError(
       `[newSubgroups] groupSize: got ${groupSize}, expected a whole number that divides ${ranks.length}, the number of ranks`,
@@ -79,4 +85,17 @@ export function newSubgroups(groupSize: number, options: NewGroupOptions = {}): 
     ranks.slice(g * groupSize, (g + 1) * groupSize),
   );
   return newSubgroupsByEnumeration(lists, options);
+}
+
+/**
+ * Cuts the world, or another group, into groups; the lists hold ranks within it, and may leave some out. Every rank of
+ * the world calls it. Returns this rank's new group, null when it is in none. Source: `torch.distributed.split_group`.
+ */
+export function splitGroup(
+  splitRanks: readonly (readonly number[])[],
+  options: SubgroupOptions = {},
+): ProcessGroup | null {
+  const of = groupOr("splitGroup", options.group);
+  const lists = splitRanks.map((ranks) => ranks.map((r) => of.globalRank(r)));
+  return newSubgroupsByEnumeration(lists, options)[0];
 }
