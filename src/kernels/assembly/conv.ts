@@ -5,13 +5,22 @@ import { lanes } from "./simd";
 import { blockOf } from "./gemm";
 import { TILE_ROW, rowsOf } from "./gemmTile";
 import { writeTile } from "./gemmWrite";
-import { sumTaps, sumTapsWide } from "./convTile";
+import { packWeights, sumRows, sumTaps, sumTapsWide } from "./convTile";
 import {
   C, DH, DW, GROUPS, H, KH, KW, OC, OH, OW, PH, PW, SH, SW, W,
   ceilDiv, field, isInside, isPointwise, padImage, padSource, phasesOf, rowStep, sourceBytes, sourceCols, sourceRows, sourceTaps,
 } from "./convSource";
 
 const TILE_BYTES: usize = 256;
+const PACKED_BYTES: usize = 131072; // of weights, beside which the image still fits the cache
+const PACKED_PIXELS: i32 = 128; // fewest outputs that make up for putting the weights in order
+
+/** Whether M x K weights are put in the order in which rows of outputs read them. */
+// @ts-ignore: decorator
+@inline
+function packs<T>(M: i32, K: i32): bool {
+  return <usize>(M * (K + 1)) * sizeof<T>() <= PACKED_BYTES;
+}
 
 // @ts-ignore: decorator
 @inline
@@ -21,15 +30,19 @@ function align(bytes: usize): usize {
 
 /**
  * y[m, i, j] = sum over k of a[m, k] * (input at source + i step + j, tap k) + bias[m], for M channels and a
- * rows x cols image. Steps of y in bytes. `exact`: do not read past the last column of a row.
+ * rows x cols image. Steps of y in bytes. `exact`: do not read past the last column of a row. `packed`: room for few
+ * enough weights, with the biases, in another order (see packs).
  */
 function sweep<T>(
   a: usize, M: i32, K: i32, taps: usize, source: usize, step: usize, rows: i32, cols: i32,
   y: usize, channelY: usize, rowY: usize, colY: usize, bias: usize, tile: usize, exact: bool,
+  packed: usize,
 ): void {
   const S = sizeof<T>();
   const L = lanes<T>();
   const kb = blockOf(K);
+  if (K > kb || colY != S || rows * cols < PACKED_PIXELS || !packs<T>(M, K)) packed = 0;
+  if (packed) packWeights<T>(a, bias, M, K, packed);
   const ra = <usize>K * S;
   let k0: i32 = 0;
   do {
@@ -46,7 +59,16 @@ function sweep<T>(
         const am = ak + <usize>m * ra;
         const ym = to + <usize>m * channelY;
         const bm = biasNow ? biasNow + <usize>m * S : 0;
-        for (let j: i32 = 0; j < cols; ) {
+        let j: i32 = 0;
+        if (packed && r > 1 && cols >= 2 * L) {
+          const whole = cols / (2 * L);
+          const am = packed + <usize>m * (ra + S);
+          sumRows<T>(r, am, from, tk, K, ym, channelY, whole);
+          const back = <usize>(cols - 2 * L) * S; // the last columns, some of them again
+          if (whole * 2 * L < cols) sumRows<T>(r, am, from + back, tk, K, ym + back, channelY, 1);
+          j = cols;
+        }
+        for (; j < cols; ) {
           const left = cols - j;
           const v = r == 1 && left >= 4 * L ? 4 : left > L ? 2 : 1;
           const n = min(left, v * L);
@@ -85,7 +107,8 @@ function forward<T>(
   const cols = plain ? field(desc, W) : sourceCols(desc, outCols);
   const step = <usize>((plain ? field(desc, SH) : rowStep(desc)) * cols) * S;
   const taps = scratch + TILE_BYTES;
-  const padded = taps + align(<usize>K << 2);
+  const packed = taps + align(<usize>K << 2);
+  const padded = packed + PACKED_BYTES;
   sourceTaps<T>(desc, rows, cols, plain ? 1 : phasesOf(desc), taps);
   const channelY = <usize>pixels * S;
   for (let n = n0; n < n1; n++) {
@@ -99,6 +122,7 @@ function forward<T>(
       sweep<T>(
         w + <usize>o * <usize>K * S, end - o, K, taps, plain ? image : padded, step, outRows, outCols,
         yn + <usize>o * channelY, channelY, <usize>outCols * S, S, bias ? bias + <usize>o * S : 0, scratch, plain,
+        packed,
       );
       o = end;
     }
@@ -188,7 +212,8 @@ function gradInput<T>(
   const low = ph / sh, lowCol = pw / sw;
   const taps = scratch + TILE_BYTES;
   const weights = taps + align(<usize>(perGroup * kernel) << 2) + 16;
-  const padded = weights + align(<usize>(channels * perGroup * kernel) * S) + 16;
+  const packed = weights + align(<usize>(channels * perGroup * kernel) * S) + 16;
+  const padded = packed + PACKED_BYTES;
   const planeX = <usize>(height * width) * S;
   for (let c = c0; c < c1; ) {
     const group = c / channels;
@@ -230,6 +255,7 @@ function gradInput<T>(
           sweep<T>(
             a, end - c, K, t, source, <usize>cols * S, plain ? 1 : nh, plain ? pixels : nw, xn + first, planeX,
             <usize>(sh * width) * S, <usize>sw * S, bias ? bias + <usize>c * S : 0, scratch, plain,
+            packed,
           );
           a += <usize>(K * (end - c)) * S;
           t += <usize>K << 2;
@@ -249,7 +275,7 @@ function scratchBytes<T>(desc: usize): i32 {
   const back = TILE_BYTES + align(<usize>(perGroup * kernel) << 2) + 64 +
     align(<usize>(channels * perGroup * kernel) * sizeof<T>()) +
     <usize>(perGroup * gradRows(desc) * gradCols(desc) + 4 * lanes<T>()) * sizeof<T>();
-  return <i32>max(ahead, back);
+  return <i32>(max(ahead, back) + PACKED_BYTES);
 }
 
 /** Bytes of scratch for conv_f32 and convGradInput_f32, any range of images and channels. */

@@ -340,7 +340,7 @@ function gradWeight<T>(
   }
 }
 
-/** gb[c] = sum over images and pixels of g[n, c, pixel], in double precision, for channels c0..c1-1. */
+/** gb[c] = sum over images and pixels of g[n, c, pixel], for channels c0..c1-1: in float64, of float32 by sums of four. */
 function gradBias<T>(g: usize, gb: usize, N: i32, channels: i32, pixels: i32, c0: i32, c1: i32): void {
   const S = sizeof<T>();
   for (let c = c0; c < c1; c++) {
@@ -349,6 +349,16 @@ function gradBias<T>(g: usize, gb: usize, N: i32, channels: i32, pixels: i32, c0
     for (let n: i32 = 0; n < N; n++) {
       let p = g + (<usize>n * <usize>channels + <usize>c) * <usize>pixels * S;
       let i: i32 = 0;
+      if (S == 4) {
+        for (; i + 16 <= pixels; i += 16) {
+          const v = f32x4.add(
+            f32x4.add(v128.load(p), v128.load(p, 16)), f32x4.add(v128.load(p, 32), v128.load(p, 48)),
+          );
+          s0 = f64x2.add(s0, f64x2.promote_low_f32x4(v));
+          s1 = f64x2.add(s1, f64x2.promote_low_f32x4(v128.shuffle<f64>(v, v, 1, 0)));
+          p += 64;
+        }
+      }
       for (; i + 4 <= pixels; i += 4) {
         if (S == 4) {
           const v = v128.load(p);
