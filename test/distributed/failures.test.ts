@@ -4,22 +4,29 @@
  */
 import { readdirSync } from "node:fs";
 import fc from "fast-check";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type LaunchOptions, launch } from "../../src/distributed/index.js";
-import { startRanks } from "../../src/distributed/threads/ranks.js";
 import { RANK_ENV } from "./onThreads.js";
 import type { Ending, Mismatch, untilKilled } from "./ranks/failures.js";
+import { type Built, buildForThreads } from "./threadsBuild.js";
 
 const ENTRY = new URL("./ranks/failures.ts", import.meta.url);
 
+let built: Built;
+beforeAll(async () => {
+  built = await buildForThreads(ENTRY.href);
+});
+afterAll(() => built.remove());
+
+/** From the sources, as users launch TypeScript. */
 function run<T>(name: string, options: Partial<LaunchOptions> = {}): Promise<T[]> {
   return launch<T>(ENTRY, { worldSize: 3, name, env: RANK_ENV, ...options });
 }
 
 /** Starts ranks and lets them end by themselves, whatever becomes of the others. */
 async function runEach<T>(name: string, args: unknown[]): Promise<(T | undefined)[]> {
-  const program = { entry: ENTRY.href, name, args, prefix: "", argv: [] };
-  const ranks = startRanks(program, { worldSize: 3, env: RANK_ENV });
+  const program = { entry: built.cases, name, args, prefix: "", argv: [] };
+  const ranks = built.ranks.startRanks(program, { worldSize: 3 });
   await ranks.done;
   return ranks.handles.map((handle) => handle.value as T | undefined);
 }
@@ -191,8 +198,8 @@ describe("a rank that is killed", () => {
     }) => {
       const progress = new Int32Array(new SharedArrayBuffer(12));
       const args = [progress, numel];
-      const program = { entry: ENTRY.href, name: "untilKilled", args, prefix: "", argv: [] };
-      const ranks = startRanks(program, { worldSize: 3, env: RANK_ENV });
+      const program = { entry: built.cases, name: "untilKilled", args, prefix: "", argv: [] };
+      const ranks = built.ranks.startRanks(program, { worldSize: 3 });
       while (Atomics.load(progress, victim) <= step) await new Promise((next) => setImmediate(next));
       const until = performance.now() + micros / 1000;
       while (performance.now() < until);
@@ -209,6 +216,6 @@ describe("a rank that is killed", () => {
         expect([before, after]).toContain(distinct[0]);
       }
     };
-    await fc.assert(fc.asyncProperty(points, kill), { numRuns: 10, endOnFailure: true });
+    await fc.assert(fc.asyncProperty(points, kill), { numRuns: 16, endOnFailure: true });
   });
 });
