@@ -103,12 +103,19 @@ function passSignals(ranks: Ranks): () => NodeJS.Signals | null {
   return () => received;
 }
 
+/** Name, message and where it was thrown; an error that came from another thread has lost its class. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return inspect(error);
+  const at = error.stack?.indexOf("\n    at ") ?? -1;
+  return `${error.name}: ${error.message}${at < 0 ? "" : error.stack?.slice(at)}`;
+}
+
 function reportError({ rank, outcome }: RankHandle, first: boolean): void {
   const error = outcome?.error;
   if (error === undefined) return;
   const lines = new Lines(`[rank ${rank}] `, (text) => writeAll(2, text));
   const short = !first && error instanceof Error;
-  lines.add(`${short ? `${error.name}: ${error.message}` : inspect(error)}\n`);
+  lines.add(`${short ? `${error.name}: ${error.message}` : describe(error)}\n`);
 }
 
 /** Runs a file in several ranks; the exit code. */
