@@ -17,7 +17,6 @@ export {
 } from "./autograd/mode.js";
 export { vmap } from "./autograd/vmap.js";
 export * as func from "./func.js";
-export { getNumThreads, setNumThreads } from "./kernels/index.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/families.js";
 export * from "./ops/functions.js";
@@ -76,6 +75,7 @@ export {
 export { keep, type Scope, scope } from "./tensor/scope.js";
 export type { Shape } from "./tensor/shape.js";
 export { Tensor, type TensorHook } from "./tensor/tensor.js";
+export { getNumThreads, setNumThreads } from "./tensor/threads.js";
 export * from "./tensor/triangle.js";
 export * from "./tensor/windows.js";
 

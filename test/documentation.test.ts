@@ -1,51 +1,17 @@
 /** The documentation leads everywhere: from its first page to all pages, from a method to its doc. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import ts from "typescript";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 
 const root = resolve(import.meta.dirname, "..");
 const docs = join(root, "docs");
-const pages = readdirSync(docs).filter((file) => file.endsWith(".md"));
+const pages = readdirSync(docs).filter((file) => file.endsWith(".md") && file !== "README.md");
 
-/** Where the links of a page lead, with anchors, web addresses left out. */
-function linksOf(file: string): string[] {
-  const text = readFileSync(file, "utf8").replaceAll(/^```[\s\S]*?^```/gm, "");
-  return [...text.matchAll(/\]\(([^)\s]+)\)/g)]
-    .map((match) => match[1] as string)
-    .filter((link) => !/^[a-z]+:/.test(link));
-}
-
-/** The anchor that a heading gets. */
-const anchorOf = (heading: string): string =>
-  heading
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
-    .trim()
-    .replaceAll(" ", "-");
-
-function anchorsOf(file: string): string[] {
-  return [...readFileSync(file, "utf8").matchAll(/^#+ (.*)$/gm)].map((match) => anchorOf(match[1] as string));
-}
-
-describe("pages", () => {
-  test("docs/README.md links every page", () => {
-    const linked = linksOf(join(docs, "README.md"));
-    expect(pages.filter((page) => page !== "README.md" && !linked.includes(page))).toEqual([]);
-  });
-
-  test.each(["README.md", ...pages.map((page) => `docs/${page}`)])(
-    "every link of %s leads somewhere",
-    (page) => {
-      const file = join(root, page);
-      const broken = linksOf(file).filter((link) => {
-        const [path, anchor] = link.split("#") as [string, string?];
-        const target = path === "" ? file : resolve(dirname(file), path);
-        return !existsSync(target) || (anchor !== undefined && !anchorsOf(target).includes(anchor));
-      });
-      expect(broken).toEqual([]);
-    },
-  );
+test("docs/README.md links every page", () => {
+  const first = readFileSync(join(docs, "README.md"), "utf8");
+  const linked = [...first.matchAll(/\]\(([^)#\s]+)/g)].map((match) => match[1]);
+  expect(pages.filter((page) => !linked.includes(page))).toEqual([]);
 });
 
 test("editors show a doc on every member of Tensor", () => {

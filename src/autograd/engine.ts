@@ -67,6 +67,7 @@ function execute(
     });
     const order = topological(start, captures?.cut === true ? captures.nodes : undefined);
     pass.order = order;
+    const freed = captures === null ? undefined : order.find((node) => node.released);
     if (captures !== null) pass.needed = onPath(order, captures);
     if (leafHooks.any) pass.awaitLeaves(roots);
     // What the outer pass has gathered for a node of this graph is not for this pass.
@@ -81,6 +82,8 @@ function execute(
     });
     try {
       for (const node of order) pass.run(node);
+      // The edges of a freed node are gone: what was not reached may have lain behind it.
+      if (freed !== undefined && captures?.results.includes(null)) throw freed.gone(op);
       pass.finish(accumulate);
     } catch (error) {
       for (const node of order) node.pending = null;

@@ -3,7 +3,7 @@
  * On a view, the base is rewritten as "base with this part replaced", and other views of it are linked anew.
  */
 import { category, nameOf } from "../tensor/dtype.js";
-import { AutogradError, DTypeError, ShapeError, show } from "../tensor/errors.js";
+import { AutogradError, DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { drop } from "../tensor/heap.js";
 import { copyInto, copyOf } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
@@ -13,6 +13,12 @@ import { engineOps, Node, placeOf, relink } from "./node.js";
 
 /** Throws when `x` may not be changed in place now. */
 export function checkInPlace(op: string, x: Tensor): void {
+  if (!x.contig && x.shape.some((n, d) => n > 1 && x.strides[d] === 0)) {
+    throw new ValueError(
+      `[${op}] the elements of an expanded tensor share their places: got shape ${show(x.shape)} with strides ` +
+        `${show(x.strides)}; try clone() first`,
+    );
+  }
   if (!mode.grad) return;
   const root = x.base ?? x;
   if ((root.leafRequiresGrad && root.node === null) || (x.leafRequiresGrad && x.node === null)) {

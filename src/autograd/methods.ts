@@ -69,14 +69,17 @@ const methods: AutogradMethods & ThisType<Tensor> = {
     }
     if (requiresGrad && !isFloat(this.code)) {
       throw new DTypeError(
-        `[requiresGrad_] only floating tensors can require gradients: got ${nameOf(this.code)}`,
+        `[requiresGrad_] only floating tensors can require gradients: got ${nameOf(this.code)}; try x.to("float32")`,
       );
     }
     this.leafRequiresGrad = requiresGrad;
     return this;
   },
   retainGrad() {
-    if (!this.requiresGrad) throw new AutogradError("[retainGrad] the tensor does not require a gradient");
+    if (!this.requiresGrad)
+      throw new AutogradError(
+        "[retainGrad] the tensor does not require a gradient; try requiresGrad: true on the inputs",
+      );
     if (this.node === null) return;
     Object.defineProperty(this, "retainsGrad", { value: true, configurable: true });
     this.registerHook((g) => {
@@ -87,7 +90,7 @@ const methods: AutogradMethods & ThisType<Tensor> = {
   registerHook(hook) {
     if (!this.requiresGrad) {
       throw new AutogradError(
-        "[registerHook] the tensor does not require a gradient: its hook would never be called",
+        "[registerHook] the tensor does not require a gradient: its hook would never be called; try requiresGrad: true on the inputs",
       );
     }
     if (this.node === null) {

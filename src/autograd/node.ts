@@ -328,10 +328,10 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   }
 
   /** @internal The error of walking a freed graph. */
-  gone(): AutogradError {
+  gone(op = "backward"): AutogradError {
     return new AutogradError(
-      `[backward] the graph of ${this.name} was already freed: a graph can be walked once; try ` +
-        "backward({ retainGraph: true }) the first time, or detach() what should not be walked again",
+      `[${op}] the graph of ${this.name} was already freed: a graph can be walked once; try ` +
+        "{ retainGraph: true } the first time, or detach() what should not be walked again",
     );
   }
 

@@ -14,7 +14,7 @@ import {
   stopRecording,
 } from "../tensor/heap.js";
 import { addInto, anyNaN, copyOf } from "../tensor/raw.js";
-import { sameShape } from "../tensor/shape.js";
+import { type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor, TensorHook } from "../tensor/tensor.js";
 import { type BackwardPass, mode, type PassObserver } from "./mode.js";
 import { engineOps, type InputGrads, type MultiOp, Node, type Op } from "./node.js";
@@ -320,6 +320,18 @@ export class Pass implements BackwardPass {
     }
   }
 
+  /** Sums over what a broadcast repeated. */
+  private fit(node: Node, i: number, g: Tensor, shape: Shape): Tensor {
+    const lead = g.shape.length - shape.length;
+    if (lead < 0 || shape.some((n, d) => n !== 1 && n !== g.shape[d + lead])) {
+      throw new AutogradError(
+        `[${node.name}] backward gave input ${i} a gradient of shape ${show(g.shape)}, expected ${show(shape)}, the shape of ` +
+          "the input, or one that broadcasts from it",
+      );
+    }
+    return engineOps.sumTo(g, shape);
+  }
+
   private deliver(node: Node, grads: InputGrads): void {
     const { edges, edgeNrs } = node;
     const fitted: (Tensor | null)[] = [];
@@ -332,7 +344,7 @@ export class Pass implements BackwardPass {
       }
       const shape = node.shape(i);
       const given = g.storage;
-      if (!sameShape(g.shape, shape)) g = engineOps.sumTo(g, shape);
+      if (!sameShape(g.shape, shape)) g = this.fit(node, i, g, shape);
       if (g.code !== node.codes[i]) g = engineOps.cast(g, node.codes[i] as number);
       if (!this.create && g.storage !== given) g.storage.flags |= OWNED;
       // Held until delivered: what another edge also receives must not be summed into or taken over.
@@ -374,7 +386,9 @@ function checkAnomaly(node: Node, grads: InputGrads): void {
   if (!mode.checkNan) return;
   grads.forEach((g, i) => {
     if (g !== null && isFloat(g.code) && anyNaN(g)) {
-      throw new AutogradError(`[detectAnomaly] ${node.name} returned NaN in the gradient of its input ${i}`);
+      throw new AutogradError(
+        `[detectAnomaly] ${node.name} returned NaN in the gradient of its input ${i}; try inputs where its slope is finite`,
+      );
     }
   });
 }

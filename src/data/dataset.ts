@@ -176,7 +176,8 @@ export function randomSplit<T>(
   const sum = sizes.reduce((a, b) => a + b, 0);
   if (sum !== dataset.length) {
     throw new ValueError(
-      `[randomSplit] the lengths [${lengths.join(", ")}] sum to ${sum}, expected ${dataset.length}, the dataset's length`,
+      `[randomSplit] the lengths [${lengths.join(", ")}] sum to ${sum}, expected ${dataset.length}, the dataset's length, or ` +
+        "fractions that sum to 1",
     );
   }
   const order = toArray(randperm(sum, options)) as number[];

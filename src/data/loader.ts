@@ -1,11 +1,18 @@
 /** DataLoader: batches of a dataset, shuffled as PyTorch shuffles for the same seed. */
 import { stack } from "../ops/join.js";
 import { tensor } from "../tensor/create.js";
-import { ValueError } from "../tensor/errors.js";
+import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import type { Generator } from "../tensor/random.js";
+import { sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { type Dataset, IterableDataset } from "./dataset.js";
 import { BatchSampler, drawSeed, RandomSampler, type Sampler, SequentialSampler } from "./sampler.js";
+
+function kindOf(sample: unknown): string {
+  if (sample instanceof Tensor) return "a tensor";
+  if (Array.isArray(sample)) return "an array";
+  return sample === null ? "null" : `a value of type ${typeof sample}`;
+}
 
 /**
  * Joins samples into a batch: tensors are stacked, numbers and booleans become tensors, arrays and objects are joined
@@ -13,7 +20,24 @@ import { BatchSampler, drawSeed, RandomSampler, type Sampler, SequentialSampler 
  */
 export function defaultCollate(batch: readonly unknown[]): unknown {
   const first = batch[0];
-  if (first instanceof Tensor) return stack(batch as Tensor[]);
+  const kind = kindOf(first);
+  const other = batch.findIndex((sample) => kindOf(sample) !== kind);
+  if (other >= 0) {
+    throw new ValueError(
+      `[defaultCollate] the samples of a batch must be of one kind: got ${kind} and, at ${other}, ${kindOf(batch[other])}; try ` +
+        "a collateFn of your own",
+    );
+  }
+  if (first instanceof Tensor) {
+    const odd = (batch as Tensor[]).find((t) => !sameShape(t.shape, first.shape));
+    if (odd !== undefined) {
+      throw new ShapeError(
+        `[defaultCollate] the tensors of a batch must have one shape: got ${show(first.shape)} and ${show(odd.shape)}; try ` +
+          "padding them, or a collateFn of your own",
+      );
+    }
+    return stack(batch as Tensor[]);
+  }
   if (typeof first === "number") {
     const whole = batch.every((v) => Number.isInteger(v));
     return tensor(batch as number[], { dtype: whole ? "int64" : "float64" });
@@ -56,6 +80,18 @@ export interface DataLoaderOptions<B> {
   generator?: Generator;
 }
 
+/** Throws unless it has what a walk needs: `length` and `get`, or an iterator. */
+function checkDataset(dataset: unknown): void {
+  if (dataset instanceof IterableDataset) return;
+  const given = dataset as Partial<Dataset> | null | undefined;
+  if (typeof given?.get === "function" && typeof given.length === "number") return;
+  const got = Array.isArray(dataset) ? "an array" : dataset === null ? "null" : typeof dataset;
+  throw new ValueError(
+    `[DataLoader] got ${got}, expected a Dataset, with length and get(index), or an IterableDataset; try new ` +
+      "TensorDataset(inputs, targets)",
+  );
+}
+
 /**
  * Walks through a dataset in batches, by `for` or `for await`; each walk is an epoch.
  * Source: `torch.utils.data.DataLoader`.
@@ -81,20 +117,23 @@ export class DataLoader<T = unknown, B = T extends Tensor[] ? T : unknown>
 
   constructor(dataset: Dataset<T> | IterableDataset<T>, options: DataLoaderOptions<B> = {}) {
     const { shuffle, sampler, batchSampler, dropLast, generator } = options;
+    checkDataset(dataset);
     if (sampler !== undefined && shuffle === true)
-      throw new ValueError("[DataLoader] sampler and shuffle exclude each other");
+      throw new ValueError("[DataLoader] got both sampler and shuffle, expected one; try a RandomSampler");
     if (
       batchSampler !== undefined &&
       (options.batchSize !== undefined || shuffle === true || sampler !== undefined || dropLast === true)
     ) {
-      throw new ValueError("[DataLoader] batchSampler excludes batchSize, shuffle, sampler and dropLast");
+      throw new ValueError(
+        "[DataLoader] got batchSampler and one of batchSize, shuffle, sampler and dropLast, expected batchSampler alone",
+      );
     }
     if (
       dataset instanceof IterableDataset &&
       (shuffle === true || sampler !== undefined || batchSampler !== undefined)
     ) {
       throw new ValueError(
-        "[DataLoader] an IterableDataset has its own order: it takes no shuffle and no sampler",
+        "[DataLoader] an IterableDataset has its own order: it takes no shuffle and no sampler; try shuffling in it",
       );
     }
     this.dataset = dataset;
@@ -133,7 +172,7 @@ export class DataLoader<T = unknown, B = T extends Tensor[] ? T : unknown>
   }
 
   private load(dataset: Dataset<T>, indices: readonly number[]): B {
-    const whole = this.collate === null ? dataset.getBatch(indices) : undefined;
+    const whole = this.collate === null ? dataset.getBatch?.(indices) : undefined;
     return whole === undefined ? this.join(indices.map((i) => dataset.get(i))) : (whole as B);
   }
 

@@ -22,6 +22,7 @@ export function writeBytes(op: string, path: string, bytes: Uint8Array): void {
 /** Reads a file. @throws KindlingError naming it when it does not exist. @internal */
 export function readBytes(op: string, path: string): Uint8Array {
   const fs = files(op);
-  if (!fs.existsSync(path)) throw new KindlingError(`[${op}] no file ${path}`);
+  if (!fs.existsSync(path))
+    throw new KindlingError(`[${op}] got ${path}, expected the path of a file that exists`);
   return fs.readFileSync(path);
 }

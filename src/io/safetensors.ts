@@ -13,10 +13,10 @@ import {
   type TypedArray,
   UINT8,
 } from "../tensor/dtype.js";
-import { KindlingError } from "../tensor/errors.js";
+import { DTypeError, KindlingError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { fromTyped, toTyped } from "../tensor/raw.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import { readBytes, writeBytes } from "./files.js";
 
 const NAMES = ["BOOL", "U8", "I32", "I64", "F32", "F64"] as const;
@@ -53,6 +53,10 @@ export function save(
   tensors: Readonly<Record<string, Tensor>>,
   options: { metadata?: Record<string, string> } = {},
 ): Uint8Array {
+  for (const [name, t] of Object.entries(tensors)) {
+    if (!(t instanceof Tensor))
+      throw new DTypeError(`[safetensors] ${name}: got ${t === null ? "null" : typeof t}, expected a tensor`);
+  }
   const names = Object.keys(tensors).sort((a, b) => {
     const bySize =
       (SIZES[(tensors[b] as Tensor).code] as number) - (SIZES[(tensors[a] as Tensor).code] as number);
@@ -124,7 +128,7 @@ function read(name: string, entry: Entry, data: Uint8Array): Tensor {
   const n = shape.reduce((a, b) => a * b, 1);
   if (!(start >= 0) || end > data.length || end - start !== n * size) {
     throw fail(
-      `${name} of shape [${shape.join(", ")}] needs ${n * size} bytes, the file has ${start} to ${end} of ${data.length}`,
+      `${name} of shape [${shape.join(", ")}] needs ${n * size} bytes: got ${start} to ${end} of ${data.length}, a file cut short`,
     );
   }
   const bytes = data.slice(start, end);
@@ -162,11 +166,12 @@ export function loadMetadata(bytes: Uint8Array): Record<string, string> {
 function parse(given: Uint8Array): { tensors: Record<string, Tensor>; metadata: Record<string, string> } {
   // A Node Buffer is a Uint8Array whose slice() does not copy: take its bytes as a plain one.
   const bytes = new Uint8Array(given.buffer, given.byteOffset, given.byteLength);
-  if (bytes.length < 8) throw fail(`${bytes.length} bytes are too few for a file`);
+  if (bytes.length < 8)
+    throw fail(`got ${bytes.length} bytes, expected at least 8: not a safetensors file, or cut short`);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0, true));
   if (length > MAX_HEADER || 8 + length > bytes.length)
     throw fail(
-      `the header says ${length} bytes, the file has ${bytes.length}: not a safetensors file, or cut short`,
+      `got ${bytes.length} bytes, expected more than the ${length} of the header: not a safetensors file, or cut short`,
     );
   let header: Record<string, unknown>;
   try {

@@ -1,6 +1,6 @@
 /** What all modules are, whatever they take and give: callable, with hooks around the call, and printed. */
 import type { HookHandle } from "../autograd/methods.js";
-import { KindlingError } from "../tensor/errors.js";
+import { DTypeError, KindlingError } from "../tensor/errors.js";
 import {
   type BackwardHook,
   type BackwardPreHook,
@@ -34,6 +34,11 @@ function headline(module: AnyModule): string {
   return formatModule(module._getName(), module.extraRepr(), []).replaceAll(/\n\s*/g, " ");
 }
 
+/** Whether something is an array of numbers where a tensor of them may be meant. */
+function isNumbers(x: unknown): boolean {
+  return Array.isArray(x) && (typeof x[0] === "number" || isNumbers(x[0]));
+}
+
 /** A module without the types of its forward; {@link Module} adds them. */
 export abstract class ModuleBase extends ModuleTree {
   #calls: CallHooks | null = null;
@@ -48,12 +53,13 @@ export abstract class ModuleBase extends ModuleTree {
         ? this.forward(...(args as never[]))
         : callWithHooks(this, args, this.#calls);
     } catch (error) {
-      throw this.locate(error);
+      throw this.locate(error, args);
     }
   }
 
   /** Adds to an error of a layer the path at which the layer is found from here. */
-  private locate(error: unknown): unknown {
+  private locate(thrown: unknown, args: readonly unknown[]): unknown {
+    const error = located.has(thrown as Error) ? thrown : this.explain(thrown, args);
     if (!(error instanceof KindlingError)) return error;
     const at = (located.get(error) ?? { message: error.message, module: this }) as Located;
     located.set(error, at);
@@ -63,6 +69,19 @@ export abstract class ModuleBase extends ModuleTree {
       }
     }
     return error;
+  }
+
+  /** What an error says of a module without forward, or one that was called without a tensor. */
+  private explain(error: unknown, args: readonly unknown[]): unknown {
+    const label = `[${this._getName()}]`;
+    if (typeof (this.forward as unknown) !== "function")
+      return new KindlingError(`${label} got no forward(), expected a method that computes the output`);
+    const [first] = args;
+    const none = first === undefined || first === null;
+    const asArray = isNumbers(first) && (error instanceof TypeError || error instanceof DTypeError);
+    if (this.forward.length === 0 || !(asArray || (none && error instanceof TypeError))) return error;
+    const got = none ? `${String(first)} as the input` : "an array";
+    return new DTypeError(`${label} got ${got}, expected a tensor; try tensor(values)`, { cause: error });
   }
 
   /** @internal */

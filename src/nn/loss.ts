@@ -5,8 +5,8 @@ import * as F from "./functional/loss.js";
 import { Module } from "./module.js";
 
 /** The reduction of some options; throws on any other word. @internal */
-export function checkReduction(options: F.LossOptions): F.Reduction {
-  return reductionOf("Loss", options);
+export function checkReduction(layer: string, options: F.LossOptions): F.Reduction {
+  return reductionOf(layer, options);
 }
 
 /** A loss of an input and a target. */
@@ -16,7 +16,7 @@ export abstract class Loss extends Module<[input: Tensor, target: Tensor]> {
 
   constructor(options: F.LossOptions = {}) {
     super();
-    this.reduction = checkReduction(options);
+    this.reduction = checkReduction(this._getName(), options);
   }
 }
 
@@ -176,7 +176,7 @@ export class GaussianNLLLoss extends Module<[input: Tensor, target: Tensor, vari
 
   constructor(options: F.GaussianNllOptions = {}) {
     super();
-    this.reduction = checkReduction(options);
+    this.reduction = checkReduction(this._getName(), options);
     this.full = options.full ?? false;
     this.eps = options.eps ?? 1e-6;
   }
@@ -197,7 +197,9 @@ export class KLDivLoss extends Module<[input: Tensor, target: Tensor]> {
   constructor(options: F.KlDivOptions = {}) {
     super();
     this.reduction =
-      options.reduction === "batchmean" ? "batchmean" : checkReduction(options as F.LossOptions);
+      options.reduction === "batchmean"
+        ? "batchmean"
+        : checkReduction(this._getName(), options as F.LossOptions);
     this.logTarget = options.logTarget ?? false;
   }
 
@@ -223,7 +225,7 @@ export class CTCLoss extends Module<
   constructor(options: F.CtcLossOptions = {}) {
     super();
     this.blank = options.blank ?? 0;
-    this.reduction = checkReduction(options);
+    this.reduction = checkReduction(this._getName(), options);
     this.zeroInfinity = options.zeroInfinity ?? false;
   }
 

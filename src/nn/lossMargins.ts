@@ -14,7 +14,7 @@ abstract class LossOfThree<Args extends [Tensor, Tensor, Tensor]> extends Module
 
   constructor(options: F.MarginOptions, margin: number) {
     super();
-    this.reduction = checkReduction(options);
+    this.reduction = checkReduction(this._getName(), options);
     this.margin = options.margin ?? margin;
   }
 }

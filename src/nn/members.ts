@@ -306,7 +306,10 @@ export abstract class ModuleMembers extends Callable {
   getParameter(target: string): Parameter {
     const [owner, , value] = this.member("getParameter", target);
     if (value instanceof Parameter) return value;
-    throw new ValueError(`[getParameter] "${target}" is no parameter of ${owner._getName()}`);
+    const known = [...owner.namedParameters({ recurse: false })].map(([name]) => name).join(", ");
+    throw new ValueError(
+      `[getParameter] "${target}" is no parameter of ${owner._getName()}: expected one of ${known === "" ? "none" : known}`,
+    );
   }
 
   /** The buffer at a path. Source: `torch.nn.Module.get_buffer`. */

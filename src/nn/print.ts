@@ -32,9 +32,15 @@ export function foldRepeats(children: readonly (readonly [string, string])[]): [
   return out;
 }
 
-/** A value in extraRepr: tuples as `(1, 2)`, strings quoted, numbers as JavaScript writes them. */
+/** A number as JavaScript writes it, but small ones as 1e-5. */
+export function showNumber(value: number): string {
+  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
+}
+
+/** A value in extraRepr: tuples as `(1, 2)`, strings quoted, numbers by {@link showNumber}. */
 export function showValue(value: unknown): string {
   if (Array.isArray(value)) return `(${value.map(showValue).join(", ")})`;
+  if (typeof value === "number") return showNumber(value);
   return typeof value === "string" ? `'${value}'` : String(value);
 }
 

@@ -1,6 +1,6 @@
 /** State dicts: collecting a module's tensors by PyTorch's keys, and loading them, all or nothing. */
 import { noGrad } from "../autograd/mode.js";
-import { KindlingError, show } from "../tensor/errors.js";
+import { KindlingError, show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { copyInto, detached } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
@@ -115,6 +115,8 @@ export class StateLoad {
   private readonly plans: (() => void)[] = [];
 
   constructor(state: Readonly<Record<string, unknown>>, options: LoadStateDictOptions) {
+    if (typeof state !== "object" || state === null)
+      throw new ValueError(`[loadStateDict] expected an object of tensors by name, got ${String(state)}`);
     this.state = new Map(Object.entries(state));
     this.metadata = (state as { _metadata?: StateDictMetadata })._metadata ?? {};
     this.state.delete("_metadata");

@@ -136,7 +136,8 @@ function geometry(op: string, x: Tensor, w: Tensor, rank: number, o: ConvOptions
   if (channels !== (w.shape[1] as number) * groups) {
     throw new ShapeError(
       `[${op}] expected an input with ${(w.shape[1] as number) * groups} channels for weight ${show(w.shape)} and ` +
-        `groups ${groups}, got ${channels} channels, input ${show(x.shape)}`,
+        `groups ${groups}, got ${channels} channels, input ${show(x.shape)}; try a layer of ${channels} inChannels, or ` +
+        "permute the channels to dimension 1",
     );
   }
   const stride = sizesOf(op, "stride", o.stride ?? 1, rank, 1);

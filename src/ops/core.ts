@@ -35,7 +35,15 @@ export type Operand = Tensor | Scalar;
 export function scalarCode(value: Scalar): DTypeCode {
   if (typeof value === "boolean") return BOOL;
   if (typeof value === "bigint") return INT64;
+  if (typeof value !== "number") throw noOperand(value);
   return Number.isInteger(value) ? INT64 : defaultFloatCode();
+}
+
+/** What is given where a tensor or a number is expected, and how to make one of it. */
+function noOperand(value: unknown): DTypeError {
+  const got = Array.isArray(value) ? "an array" : typeof value === "string" ? `"${value}"` : String(value);
+  const remedy = Array.isArray(value) ? "; try tensor([...])" : "";
+  return new DTypeError(`[operand] expected a tensor or a number, got ${got}${remedy}`);
 }
 
 /**
@@ -68,6 +76,8 @@ export function constant(value: Scalar, code: DTypeCode): Tensor {
   const known = constants[code] as Map<Scalar, Tensor>;
   const found = known.get(value);
   if (found !== undefined && !Object.is(value, -0)) return found;
+  if (typeof value !== "number" && typeof value !== "boolean" && typeof value !== "bigint")
+    throw noOperand(value);
   const outer = startRecording([]); // no backward pass and no scope may free it
   const made = full([], value, code);
   stopRecording(outer);

@@ -1,6 +1,6 @@
 /** Other arrangements of the dimensions, all views: movedim, swapaxes, atleast1d, unflatten, broadcastTo and their kin. */
 import { ShapeError, show } from "../tensor/errors.js";
-import { broadcastShapes, inferShape, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
+import { broadcastShapes, inferShape, numelOf, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { sumTo } from "./sum.js";
 import { expand, flatten, permute, reshape, transpose, unsqueeze, view } from "./view.js";
@@ -109,6 +109,13 @@ export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
   if (sizes.length === 0) throw new ShapeError("[unflatten] got no sizes, expected at least one");
   const d = wrapDim("unflatten", dim, x.shape.length);
   const size = x.shape[d] as number;
+  const known = numelOf(sizes.filter((n) => n !== -1));
+  if (sizes.includes(-1) ? size % known !== 0 : known !== size) {
+    throw new ShapeError(
+      `[unflatten] sizes ${show(sizes)} do not multiply to ${size}, the size of dimension ${d} of ${show(x.shape)}; try -1 ` +
+        "for one of them to be inferred",
+    );
+  }
   const parts = inferShape("unflatten", sizes, size, [size]);
   return view(x, [...x.shape.slice(0, d), ...parts, ...x.shape.slice(d + 1)]);
 }

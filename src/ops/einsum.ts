@@ -1,7 +1,7 @@
 /** Einstein summation: operands are contracted two by two, from left to right, as batched matrix products. */
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { numelOf } from "../tensor/shape.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import { mul } from "./arithmetic.js";
 import { diagonal } from "./diagonal.js";
 import { bmm, mm } from "./matmul.js";
@@ -49,10 +49,14 @@ function implied(terms: readonly (readonly string[])[]): string[] {
 function checkOutput(output: readonly string[], known: ReadonlySet<string>, equation: string): void {
   for (const label of output) {
     if (output.indexOf(label) !== output.lastIndexOf(label)) {
-      throw new ValueError(`[einsum] label "${label}" appears twice in the output of "${equation}"`);
+      throw new ValueError(
+        `[einsum] label "${label}" appears twice in the output of "${equation}": expected each once`,
+      );
     }
     if (!known.has(label))
-      throw new ValueError(`[einsum] label "${label}" of the output is in no operand of "${equation}"`);
+      throw new ValueError(
+        `[einsum] label "${label}" of the output is in no operand of "${equation}": expected one of theirs`,
+      );
   }
 }
 
@@ -118,17 +122,21 @@ function contract(left: Labelled, right: Labelled, keep: ReadonlySet<string>): L
 /**
  * Sums of products of elements, named by letters: "ij,jk->ik" is a matrix product, "bij->bji" a transpose, "ii->i" a
  * diagonal. Without "->" the result has the letters that occur once, in alphabetical order; "..." stands for any
- * dimensions, which are broadcast. Source: `torch.einsum`.
+ * dimensions, which are broadcast. The operands are a list, or follow one by one. Source: `torch.einsum`.
  * @example
  * einsum("ij,j->i", [tensor([[1, 2], [3, 4]]), tensor([1, 10])]).toArray(); // [21, 43]
  * @throws ShapeError when a letter names different sizes.
  */
-export function einsum(equation: string, operands: readonly Tensor[]): Tensor {
+export function einsum(equation: string, operands: readonly Tensor[] | Tensor, ...more: Tensor[]): Tensor {
+  return contractAll(equation, operands instanceof Tensor ? [operands, ...more] : operands);
+}
+
+function contractAll(equation: string, operands: readonly Tensor[]): Tensor {
   const [inputs, given, ...more] = equation.replaceAll(" ", "").split("->") as [string, string | undefined];
   const terms = inputs.split(",").map((term) => parse(term, equation));
   if (more.length > 0 || terms.length !== operands.length) {
     throw new ValueError(
-      `[einsum] "${equation}" names ${terms.length} operands, got ${operands.length} tensors`,
+      `[einsum] "${equation}" names ${terms.length} operands: got ${operands.length} tensors, expected ${terms.length}`,
     );
   }
   const dots = terms.map((labels, i) => {

@@ -15,7 +15,7 @@ import { broadcastShapes, sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { type AlphaOptions, add, mul, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
-import { mapBinary, mapUnary, type Operand, operand, promote, type Scalar } from "./core.js";
+import { mapBinary, mapUnary, type Operand, operand, promote, type Scalar, scalarCode } from "./core.js";
 import { type DivOptions, div } from "./division.js";
 import { floatPower } from "./powers.js";
 import { expand } from "./view.js";
@@ -145,6 +145,7 @@ function fillAs(name: string, x: Tensor, value: Operand): Tensor {
 }
 
 function checkValue(name: string, value: Operand): void {
+  if (!(value instanceof Tensor)) scalarCode(value); // throws unless it is a number
   if (value instanceof Tensor && value.shape.length > 0) {
     throw new ShapeError(
       `[${name}] value must be a number or a 0-d tensor: got shape ${show(value.shape)}; try copy_`,

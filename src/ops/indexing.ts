@@ -57,7 +57,9 @@ function positions(op: string, { index: flat, fromMask, first, size }: Group): T
   const bad = kernels.checkIndex(ptr(flat), flat.numel, -size, size);
   if (bad >= 0) {
     const got = readAt(flat, flat.storageOffset + bad);
-    throw new IndexError(`[${op}] index ${got} is out of range for dimension ${first} of size ${size}`);
+    throw new IndexError(
+      `[${op}] index ${got} is out of range for dimension ${first} of size ${size}: expected ${-size} to ${size - 1}`,
+    );
   }
   const wrapped = empty(flat.shape, INT64);
   kernels.wrapIndex(ptr(flat), ptr(wrapped), flat.numel, size);

@@ -172,7 +172,7 @@ export function parseIndices(op: string, indices: readonly Index[], shape: Shape
     else {
       if (index < -size || index >= size) {
         throw new IndexError(
-          `[${op}] index ${index} is out of range for dimension ${from} of size ${size}, shape ${show(shape)}`,
+          `[${op}] index ${index} is out of range for dimension ${from} of shape ${show(shape)}: expected ${-size} to ${size - 1}`,
         );
       }
       add({ kind: "select", at: index < 0 ? index + size : index }, 1, 0);
@@ -186,7 +186,7 @@ function checkMask(op: string, mask: Shape, shape: Shape, dim: number): void {
   if (wrong >= 0) {
     throw new IndexError(
       `[${op}] a mask of shape ${show(mask)} does not fit shape ${show(shape)}: dimension ${dim + wrong} has size ` +
-        `${shape[dim + wrong]}, the mask ${mask[wrong]}`,
+        `${shape[dim + wrong]}, the mask ${mask[wrong]}; expected a mask of the same sizes`,
     );
   }
 }

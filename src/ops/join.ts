@@ -95,7 +95,7 @@ export function cat(tensors: readonly Tensor[], dim?: JoinDim): Tensor {
   for (const { shape } of pieces) {
     if (shape.length !== first.length || shape.some((n, k) => k !== d && n !== first[k])) {
       throw new ShapeError(
-        `[cat] shapes ${show(first)} and ${show(shape)} cannot be joined along dimension ${d}: the other sizes must agree`,
+        `[cat] shapes ${show(first)} and ${show(shape)} cannot be joined along dimension ${d}: expected the same sizes in the other dimensions; try stack for a new one`,
       );
     }
     total += sizeAlong(shape, d);

@@ -1,6 +1,6 @@
 /** Losses of distributions: Kullback-Leibler divergence, Poisson and Gaussian negative log likelihood. */
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
-import { sameShape } from "../tensor/shape.js";
+import { broadcastShapes, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
 import { clamp } from "./clamp.js";
@@ -28,6 +28,7 @@ export interface KlDivOptions {
  * Source: `torch.nn.functional.kl_div`.
  */
 export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
+  broadcastShapes("klDiv", input.shape, target.shape);
   const batch = options.reduction === "batchmean";
   const reduction = batch ? "sum" : reductionOf("klDiv", options as LossOptions);
   const terms =
@@ -53,6 +54,7 @@ export interface PoissonNllOptions extends LossOptions {
  * where y > 1. Source: `torch.nn.functional.poisson_nll_loss`.
  */
 export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNllOptions = {}): Tensor {
+  broadcastShapes("poissonNllLoss", input.shape, target.shape);
   const reduction = reductionOf("poissonNllLoss", options);
   const { logInput = true, full = false, eps = 1e-8 } = options;
   let loss = logInput ? sub(exp(input), mul(target, input)) : sub(input, mul(target, log(add(input, eps))));

@@ -69,9 +69,10 @@ function outerSum(g: Tensor, x: Tensor): Tensor {
 function checkDtypes(x: Tensor, weight: Tensor, bias: Tensor | null): void {
   if (x.code === weight.code && (bias === null || bias.code === weight.code)) return;
   const types = [x, weight, ...(bias === null ? [] : [bias])].map((t) => nameOf(t.code));
+  const orModule = isFloat(x.code) ? `, or module.to("${nameOf(x.code)}")` : "";
   throw new DTypeError(
     `[linear] expected input, weight and bias of one dtype, got ${types.join(", ")}; ` +
-      `try input.to("${nameOf(weight.code)}"), or module.to("${nameOf(x.code)}")`,
+      `try input.to("${nameOf(weight.code)}")${orModule}`,
   );
 }
 

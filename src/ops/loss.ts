@@ -3,10 +3,11 @@
  * Each is one pass forward and one backward, right at every order; `composed` holds the same in plain ops.
  */
 import { kernels } from "../kernels/index.js";
-import { ShapeError, ValueError } from "../tensor/errors.js";
+import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { contiguous, ptr, readAt } from "../tensor/raw.js";
 import { broadcastShapes, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { warnOnce } from "../tensor/warn.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { clamp, clampMin } from "./clamp.js";
@@ -61,18 +62,30 @@ const bceWithLogitsOp = pairLoss({
   target: { slope: (a) => neg(a), cross: () => -1 },
 });
 
+/** Warns, as PyTorch does, of shapes that differ: broadcasting (N, 1) and (N) gives N x N differences. */
+function warnOfBroadcast(op: string, input: Tensor, target: Tensor): void {
+  if (sameShape(input.shape, target.shape)) return;
+  warnOnce(
+    op,
+    `the target has shape ${show(target.shape)}, the input ${show(input.shape)}; they are broadcast, which is rarely meant; ` +
+      "try reshape",
+  );
+}
+
 /**
- * (input - target)^2, averaged. The two are broadcast. Source: `torch.nn.functional.mse_loss`.
+ * (input - target)^2, averaged. The two are broadcast, with a warning. Source: `torch.nn.functional.mse_loss`.
  * @example
  * mseLoss(tensor([1.5, 2]), tensor([1.5, 4])).item(); // 2
  * @throws ShapeError when the shapes do not broadcast, DTypeError for integers.
  */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  warnOfBroadcast("mseLoss", input, target);
   return fused(mseOp, "mseLoss", input, target, { reduction: reductionOf("mseLoss", options), params: [] });
 }
 
 /** |input - target|, averaged. The two are broadcast. Source: `torch.nn.functional.l1_loss`. */
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  warnOfBroadcast("l1Loss", input, target);
   return fused(l1Op, "l1Loss", input, target, { reduction: reductionOf("l1Loss", options), params: [] });
 }
 
@@ -88,6 +101,7 @@ export interface HuberOptions extends LossOptions {
  * @throws ValueError for a delta that is not above 0.
  */
 export function huberLoss(input: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
+  warnOfBroadcast("huberLoss", input, target);
   const delta = options.delta ?? 1;
   if (!(delta > 0)) throw new ValueError(`[huberLoss] delta ${delta}: expected a number above 0`);
   const reduction = reductionOf("huberLoss", options);
@@ -106,6 +120,7 @@ export interface SmoothL1Options extends LossOptions {
  * @throws ValueError for a negative beta.
  */
 export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
+  warnOfBroadcast("smoothL1Loss", input, target);
   const beta = options.beta ?? 1;
   if (!(beta >= 0)) throw new ValueError(`[smoothL1Loss] beta ${beta}: expected a number at least 0`);
   const reduction = reductionOf("smoothL1Loss", options);

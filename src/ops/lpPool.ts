@@ -1,4 +1,5 @@
 /** Power-average pooling: the p-norm over windows. */
+import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { mul } from "./arithmetic.js";
 import { avgPool1d, avgPool2d, avgPool3d } from "./avgPool.js";
@@ -24,6 +25,8 @@ function lpPool(
   kernelSize: Sizes,
   o: LpPoolOptions,
 ): Tensor {
+  if (normType === 0)
+    throw new ValueError(`[lpPool${rank}d] normType must not be 0, got 0; try 1, 2 or Infinity`);
   const size = sizesOf(`lpPool${rank}d`, "kernelSize", kernelSize, rank, 1).reduce((a, b) => a * b, 1);
   const mean = average(pow(x, normType), kernelSize, {
     stride: o.stride ?? null,

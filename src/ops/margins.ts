@@ -2,7 +2,7 @@
 import { type DTypeCode, FLOAT32, INT64, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { fromTyped, toNumbers } from "../tensor/raw.js";
-import { type Shape, sameShape } from "../tensor/shape.js";
+import { broadcastShapes, type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { clampMin } from "./clamp.js";
@@ -56,6 +56,7 @@ export function marginRankingLoss(
  * Source: `torch.nn.functional.hinge_embedding_loss`.
  */
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
+  broadcastShapes("hingeEmbeddingLoss", input.shape, target.shape);
   const reduction = reductionOf("hingeEmbeddingLoss", options);
   const apart = where(ne(target, 1), clampMin(sub(options.margin ?? 1, input), 0), 0);
   return reduceLoss(add(apart, where(ne(target, -1), input, 0)), reduction);
@@ -63,6 +64,7 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
 
 /** log(1 + exp(-y x)) for targets y of 1 or -1, averaged. Source: `torch.nn.functional.soft_margin_loss`. */
 export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  broadcastShapes("softMarginLoss", input.shape, target.shape);
   const reduction = reductionOf("softMarginLoss", options);
   return reduceLoss(softplusOfMinus(mul(target, input)), reduction);
 }
@@ -268,6 +270,7 @@ export function tripletMarginLoss(
 ): Tensor {
   const op = "tripletMarginLoss";
   checkTriplet(op, anchor, positive, negative);
+  broadcastShapes(op, broadcastShapes(op, anchor.shape, positive.shape), negative.shape);
   const { p = 2, eps = 1e-6 } = options;
   return triplet(op, anchor, positive, negative, options, (a, b) => pairwiseDistance(a, b, { p, eps }));
 }

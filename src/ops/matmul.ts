@@ -4,7 +4,7 @@ import { defineOp, run } from "../autograd/node.js";
 import { FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
 import { empty } from "../tensor/raw.js";
-import { broadcastShapes, numelOf } from "../tensor/shape.js";
+import { broadcastShapes, numelOf, type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
@@ -110,6 +110,20 @@ function mergesLead(t: Tensor): boolean {
   return true;
 }
 
+/** The common leading dimensions of two stacks of matrices. */
+function batchOf(x: Tensor, other: Tensor): Shape {
+  const [a, b] = [x.shape.slice(0, -2), other.shape.slice(0, -2)];
+  for (let d = 1; d <= Math.min(a.length, b.length); d++) {
+    const [n, m] = [a.at(-d) as number, b.at(-d) as number];
+    if (n === m || n === 1 || m === 1) continue;
+    throw new ShapeError(
+      `[matmul] shapes ${show(x.shape)} and ${show(other.shape)} cannot be multiplied: the leading dimensions ${show(a)} ` +
+        `and ${show(b)} cannot be broadcast, expected equal sizes or 1; try reshape or unsqueeze`,
+    );
+  }
+  return broadcastShapes("matmul", a, b);
+}
+
 /**
  * Matrix product with broadcasting of the leading dimensions; vectors count as rows (left) or columns (right).
  * Source: `torch.matmul`.
@@ -133,7 +147,7 @@ export function matmul(x: Tensor, other: Tensor): Tensor {
     const out = mm(reshape(x, [numelOf(lead), x.shape.at(-1) as number]), other);
     return reshape(out, [...lead, other.shape[1] as number]);
   }
-  const batch = broadcastShapes("matmul", x.shape.slice(0, -2), other.shape.slice(0, -2));
+  const batch = batchOf(x, other);
   const flat = (t: Tensor): Tensor => {
     const rest = t.shape.slice(-2);
     return reshape(expand(t, [...batch, ...rest]), [numelOf(batch), ...rest]);
@@ -183,25 +197,35 @@ export interface AddProductOptions {
   alpha?: Scalar;
 }
 
-function addProduct(input: Tensor, made: Tensor, { beta = 1, alpha = 1 }: AddProductOptions): Tensor {
+function addProduct(
+  op: string,
+  input: Tensor,
+  made: Tensor,
+  { beta = 1, alpha = 1 }: AddProductOptions,
+): Tensor {
+  if (!sameShape(broadcastShapes(op, made.shape, input.shape), made.shape)) {
+    throw new ShapeError(
+      `[${op}] the input of shape ${show(input.shape)} does not broadcast to ${show(made.shape)}, the shape of the product`,
+    );
+  }
   const scaled = alpha === 1 ? made : mul(made, alpha);
-  if (beta === 0) return expand(scaled, broadcastShapes("addmm", scaled.shape, input.shape));
+  if (beta === 0) return scaled;
   return add(beta === 1 ? input : mul(input, beta), scaled);
 }
 
 /** `beta * input + alpha * (mat1 mat2)`. Source: `torch.addmm`. */
 export function addmm(input: Tensor, mat1: Tensor, mat2: Tensor, options: AddProductOptions = {}): Tensor {
-  return addProduct(input, mm(mat1, mat2), options);
+  return addProduct("addmm", input, mm(mat1, mat2), options);
 }
 
 /** `beta * input + alpha * (mat vec)`. Source: `torch.addmv`. */
 export function addmv(input: Tensor, mat: Tensor, vec: Tensor, options: AddProductOptions = {}): Tensor {
-  return addProduct(input, mv(mat, vec), options);
+  return addProduct("addmv", input, mv(mat, vec), options);
 }
 
 /** `beta * input + alpha * outer(vec1, vec2)`. Source: `torch.addr`. */
 export function addr(input: Tensor, vec1: Tensor, vec2: Tensor, options: AddProductOptions = {}): Tensor {
-  return addProduct(input, outer(vec1, vec2), options);
+  return addProduct("addr", input, outer(vec1, vec2), options);
 }
 
 /** `beta * input + alpha * bmm(batch1, batch2)`. Source: `torch.baddbmm`. */
@@ -211,7 +235,7 @@ export function baddbmm(
   batch2: Tensor,
   options: AddProductOptions = {},
 ): Tensor {
-  return addProduct(input, bmm(batch1, batch2), options);
+  return addProduct("baddbmm", input, bmm(batch1, batch2), options);
 }
 
 /** `beta * input + alpha * sum over the batch of bmm(batch1, batch2)`. Source: `torch.addbmm`. */
@@ -221,5 +245,5 @@ export function addbmm(
   batch2: Tensor,
   options: AddProductOptions = {},
 ): Tensor {
-  return addProduct(input, sum(bmm(batch1, batch2), 0), options);
+  return addProduct("addbmm", input, sum(bmm(batch1, batch2), 0), options);
 }

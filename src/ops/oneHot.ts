@@ -35,7 +35,9 @@ export function oneHot(x: Tensor, options: number | OneHotOptions = {}): Tensor 
   const classes = numClasses === -1 ? values.reduce((m, v) => Math.max(m, v), -1) + 1 : numClasses;
   const bad = values.find((v) => v < 0 || v >= classes);
   if (bad !== undefined)
-    throw new IndexError(`[oneHot] index ${bad} is out of range: expected 0 to ${classes - 1}`);
+    throw new IndexError(
+      `[oneHot] index ${bad} is out of range: expected ${numClasses === -1 ? "0 or above" : `0 to ${classes - 1}; try a larger numClasses`}`,
+    );
   const zeros = full([...x.shape, classes], 0, INT64);
   return x.numel === 0 ? zeros : scatter(zeros, x.shape.length, unsqueeze(x, x.shape.length), 1);
 }

@@ -33,7 +33,7 @@ interface Over {
 function notEmpty(op: string, x: Tensor, dims: readonly number[]): void {
   if (dims.some((d) => x.shape[d] === 0) || (x.shape.length === 0 && x.numel === 0)) {
     throw new ShapeError(
-      `[${op}] cannot reduce shape ${show(x.shape)} over an empty dimension: the result has no identity`,
+      `[${op}] cannot reduce shape ${show(x.shape)} over an empty dimension: there is no element to take; try another dim`,
     );
   }
 }
@@ -194,7 +194,9 @@ export function max(x: Tensor, dim: number | DimOptions, options?: DimOptions): 
 export function max(x: Tensor, arg?: MaxArg, options?: DimOptions): Tensor | ValuesAndIndices {
   if (arg instanceof Tensor) return maximum(x, arg);
   const o = asDim(arg, options);
-  return o.dim === undefined || o.dim === null ? amax(flatten(x)) : withIndex(maxDimOp, "max", x, o);
+  return o.dim === undefined || o.dim === null
+    ? extreme(amaxOp, "max", flatten(x), {})
+    : withIndex(maxDimOp, "max", x, o);
 }
 
 /** As {@link max}, with the smallest. Source: `torch.min`. */
@@ -204,7 +206,9 @@ export function min(x: Tensor, dim: number | DimOptions, options?: DimOptions): 
 export function min(x: Tensor, arg?: MaxArg, options?: DimOptions): Tensor | ValuesAndIndices {
   if (arg instanceof Tensor) return minimum(x, arg);
   const o = asDim(arg, options);
-  return o.dim === undefined || o.dim === null ? amin(flatten(x)) : withIndex(minDimOp, "min", x, o);
+  return o.dim === undefined || o.dim === null
+    ? extreme(aminOp, "min", flatten(x), {})
+    : withIndex(minDimOp, "min", x, o);
 }
 
 function position(table: KernelTable, name: string, x: Tensor, o: DimOptions): Tensor {

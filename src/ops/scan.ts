@@ -1,7 +1,7 @@
 /** Running sums, products, extremes and log-sum-exps along one dimension, and prod, whose gradient is made of them. */
 import { defineMultiOp, defineOp, type Op, run, runMulti } from "../autograd/node.js";
 import { BOOL, codeOf, type DType, type DTypeCode, INT64, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
-import { DTypeError } from "../tensor/errors.js";
+import { DTypeError, ValueError } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, full, ptr } from "../tensor/raw.js";
 import { wrapDim } from "../tensor/shape.js";
@@ -166,8 +166,9 @@ function scanArgs(
   options: ScanOptions | undefined,
 ): [Tensor, number] {
   const o = typeof dim === "number" ? { ...options, dim } : dim;
+  if (o?.dim === undefined) throw new ValueError(`[${op}] the dimension is missing; try ${op}(x, 0)`);
   const code = o.dtype !== undefined ? codeOf(o.dtype) : isFloat(x.code) ? x.code : INT64;
-  return [cast(x, code === BOOL ? INT64 : code), wrapDim(op, o.dim ?? Number.NaN, x.shape.length)];
+  return [cast(x, code === BOOL ? INT64 : code), wrapDim(op, o.dim, x.shape.length)];
 }
 
 /**

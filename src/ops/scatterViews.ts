@@ -40,7 +40,7 @@ export function selectScatter(x: Tensor, src: Tensor, dim: number, index: number
   const size = x.shape[d] ?? 0;
   if (!Number.isInteger(index) || index < -size || index >= size) {
     throw new IndexError(
-      `[selectScatter] index ${index} is out of range for dimension ${d} of size ${size}, shape ${show(x.shape)}`,
+      `[selectScatter] index ${index} is out of range for dimension ${d} of shape ${show(x.shape)}: expected ${-size} to ${size - 1}`,
     );
   }
   const { shape, strides } = whole(x);

@@ -15,6 +15,8 @@ export function sizesOf(
   low: number,
 ): readonly number[] {
   const list = typeof value === "number" ? [value] : value;
+  if (!Array.isArray(list))
+    throw new ValueError(`[${op}] ${name} must be a number or a list of numbers, got ${typeof value}`);
   if (list.length !== 1 && list.length !== rank) {
     const one = rank === 1 ? "1 number" : `1 or ${rank} numbers`;
     throw new ValueError(`[${op}] ${name} must be ${one}, got ${show(list)}`);

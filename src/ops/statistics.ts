@@ -3,7 +3,7 @@ import { defineOp, run } from "../autograd/node.js";
 import { codeOf, type DType, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, ValueError } from "../tensor/errors.js";
 import { copyOf } from "../tensor/raw.js";
-import { wrapDims } from "../tensor/shape.js";
+import { broadcastShapes, wrapDims } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
@@ -207,5 +207,6 @@ export function norm(
 
 /** The p-norm of `x - other`. Source: `torch.dist`. */
 export function dist(x: Tensor, other: Tensor, p: number | { p?: number } = 2): Tensor {
+  broadcastShapes("dist", x.shape, other.shape);
   return vectorNorm(sub(x, other), typeof p === "number" ? p : (p.p ?? 2));
 }

@@ -4,6 +4,7 @@ import { IndexError, ShapeError, show } from "../tensor/errors.js";
 import { viewOf } from "../tensor/raw.js";
 import {
   broadcastStrides,
+  checkList,
   inferShape,
   numelOf,
   type Shape,
@@ -31,11 +32,13 @@ const expandOp = defineOp<Shape>({
  * @throws ShapeError when a dimension other than 1 would change.
  */
 export function expand(x: Tensor, size: Shape): Tensor {
+  checkList("expand", size);
   const lead = size.length - x.shape.length;
   const fits = lead >= 0 && x.shape.every((n, d) => n === 1 || size[d + lead] === -1 || size[d + lead] === n);
   if (!fits || size.some((n, d) => n < 0 && (n !== -1 || d < lead))) {
     throw new ShapeError(
-      `[expand] cannot expand shape ${show(x.shape)} to ${show(size)}: only dimensions of size 1 can grow`,
+      `[expand] cannot expand shape ${show(x.shape)} to ${show(size)}: expected the same sizes, or larger ones where the ` +
+        "tensor has 1, and as many dimensions or more; try unsqueeze for new dimensions, or repeat",
     );
   }
   const target = size.map((n, d) => (n === -1 ? (x.shape[d - lead] as number) : n));
@@ -92,7 +95,10 @@ export function flatten(x: Tensor, startDim: number | FlattenOptions = 0, endDim
   if (x.shape.length === 0) return reshape(x, [1]);
   const start = wrapDim("flatten", o.startDim, x.shape.length);
   const end = wrapDim("flatten", o.endDim, x.shape.length);
-  if (start > end) throw new IndexError(`[flatten] startDim ${o.startDim} lies after endDim ${o.endDim}`);
+  if (start > end)
+    throw new IndexError(
+      `[flatten] got startDim ${o.startDim} and endDim ${o.endDim}, expected startDim not after endDim`,
+    );
   if (start === end) return x;
   const merged = numelOf(x.shape.slice(start, end + 1));
   return reshape(x, [...x.shape.slice(0, start), merged, ...x.shape.slice(end + 1)]);
@@ -120,7 +126,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
   const order = dims.map((d) => wrapDim("permute", d, rank));
   if (order.length !== rank || new Set(order).size !== rank) {
     throw new IndexError(
-      `[permute] got dims ${show(dims)} for shape ${show(x.shape)}: expected each dimension once`,
+      `[permute] got dims ${show(dims)} for shape ${show(x.shape)}: expected each of its ${rank} dimensions once`,
     );
   }
   return runView(permuteOp, x, order);
@@ -180,7 +186,7 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
   const size = x.shape[d] as number;
   if (!Number.isInteger(index) || index < -size || index >= size) {
     throw new IndexError(
-      `[select] index ${index} is out of range for dimension ${d} of size ${size}, shape ${show(x.shape)}`,
+      `[select] index ${index} is out of range for dimension ${d} of shape ${show(x.shape)}: expected ${-size} to ${size - 1}`,
     );
   }
   return selectView(x, { dim: d, index: index < 0 ? index + size : index });
@@ -230,7 +236,7 @@ export function narrow(x: Tensor, dim: number, start: number | Tensor, length: n
   const from = given < 0 ? given + size : given;
   if (from < 0 || length < 0 || from + length > size) {
     throw new IndexError(
-      `[narrow] start ${given} and length ${length} do not fit dimension ${d} of size ${size}`,
+      `[narrow] got start ${given} and length ${length}, expected a part of dimension ${d} of size ${size}`,
     );
   }
   return sliceView(x, { dim: d, start: length === 0 ? 0 : from, length, step: 1 });

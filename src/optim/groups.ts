@@ -1,4 +1,6 @@
 /** Parameters and options as optimizers are given them, and the groups made of both. */
+
+import { ModuleBase } from "../nn/base.js";
 import { isLazy } from "../nn/uninitialized.js";
 import { itemOf } from "../ops/read.js";
 import { isFloat, nameOf } from "../tensor/dtype.js";
@@ -126,8 +128,16 @@ export function groupsOf<O>(label: string, params: ParamsInput<O>): ParamGroupIn
   if (params instanceof Tensor) {
     throw new ValueError(`[${label}] expected a list of parameters, got one tensor; try [parameter]`);
   }
+  if (params instanceof ModuleBase) {
+    throw new ValueError(`[${label}] expected parameters, got a module; try module.parameters()`);
+  }
   if (isGroup(params)) {
     throw new ValueError(`[${label}] expected a list of groups, got one group; try [{ params, ... }]`);
+  }
+  if (typeof (params as Partial<Iterable<unknown>> | null)?.[Symbol.iterator] !== "function") {
+    throw new ValueError(
+      `[${label}] expected a list of parameters, got ${String(params)}; try model.parameters()`,
+    );
   }
   const list = [...(params as Iterable<unknown>)];
   if (list.length === 0) {
@@ -187,7 +197,10 @@ export function makeGroup<O extends RateOptions>(
   const seen = new Set(others.flatMap((g) => g.params));
   for (const p of params) {
     checkParam(label, p, differentiable.differentiable === true);
-    if (seen.has(p)) throw new ValueError(`[${label}] a parameter appears in more than one group, or twice`);
+    if (seen.has(p))
+      throw new ValueError(
+        `[${label}] a parameter appears in more than one group, or twice: expected each once`,
+      );
     seen.add(p);
   }
   const first = others[0];
@@ -220,7 +233,10 @@ export function checkRange(
   }
   const range =
     high === INFINITY ? `>= ${low}` : closed ? `from ${low} to ${high}` : `from ${low} up to but not ${high}`;
-  throw new ValueError(`[${label}] invalid ${name}: got ${String(value)}, expected ${range}`);
+  if (typeof value === "number")
+    throw new ValueError(`[${label}] invalid ${name}: got ${value}, expected ${range}`);
+  const got = typeof value === "string" ? `"${value}"` : String(value);
+  throw new ValueError(`[${label}] invalid ${name}: got ${got}, expected a number ${range}`);
 }
 
 /** Throws unless both decay rates of moments are in [0, 1). */

@@ -156,6 +156,8 @@ export function ones(size: Shape, options?: CreateOptions): Tensor {
 /** One value everywhere; without a dtype, whole numbers give int64 and booleans bool. Source: `torch.full`. */
 export function full(size: Shape, fillValue: number | boolean | bigint, options?: CreateOptions): Tensor {
   nextOp();
+  if (typeof fillValue !== "number" && typeof fillValue !== "boolean" && typeof fillValue !== "bigint")
+    throw new DTypeError(`[full] expected a number or a boolean as the value, got ${typeof fillValue}`);
   const own =
     typeof fillValue === "boolean"
       ? BOOL

@@ -1,4 +1,5 @@
 /** Data types: codes ordered by PyTorch's promotion, so that promoting two types is taking the larger code. */
+import { DTypeError } from "./errors.js";
 
 /** Element types of a tensor. `float32` is the default for numbers with fractions, `int64` for whole numbers. */
 export type DType = "bool" | "uint8" | "int32" | "int64" | "float32" | "float64";
@@ -44,7 +45,7 @@ const CODES: Readonly<Record<DType, DTypeCode>> = {
 export function codeOf(dtype: DType): DTypeCode {
   const code = CODES[dtype] as DTypeCode | undefined;
   if (code === undefined) {
-    throw new TypeError(`[dtype] unknown dtype ${String(dtype)}: expected one of ${DTYPES.join(", ")}`);
+    throw new DTypeError(`[dtype] unknown dtype: got ${String(dtype)}, expected one of ${DTYPES.join(", ")}`);
   }
   return code;
 }
@@ -73,12 +74,12 @@ export function defaultFloatCode(): DTypeCode {
 
 /**
  * Sets the dtype of tensors made from numbers with fractions (`float32` at start, or `float64`).
- * @throws TypeError when the dtype is not a floating one.
+ * @throws DTypeError when the dtype is not a floating one.
  */
 export function setDefaultDtype(dtype: DType): void {
   const code = codeOf(dtype);
   if (!isFloat(code)) {
-    throw new TypeError(`[setDefaultDtype] only floating dtypes are supported as the default: got ${dtype}`);
+    throw new DTypeError(`[setDefaultDtype] got ${dtype}, expected a floating dtype: "float32" or "float64"`);
   }
   defaultFloat = code;
 }

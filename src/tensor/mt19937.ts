@@ -1,4 +1,5 @@
 /** The random generator's state as bytes: the heap layout of kernels/assembly/mersenne.ts and PyTorch's own. */
+import { ValueError } from "./errors.js";
 
 /** Bytes of a generator state in the heap. */
 export const STATE_BYTES = 2544;
@@ -67,7 +68,7 @@ export function toTorchState(state: Uint8Array): Uint8Array {
 /** The bytes of `torch.get_rng_state()` to a heap state; throws on bytes that are no such state. */
 export function fromTorchState(bytes: Uint8Array): Uint8Array {
   if (bytes.length !== TORCH_STATE_BYTES) {
-    throw new RangeError(
+    throw new ValueError(
       `[setRngState] wrong state size: got ${bytes.length} bytes, expected ${TORCH_STATE_BYTES}; pass what getRngState() returned`,
     );
   }
@@ -75,7 +76,7 @@ export function fromTorchState(bytes: Uint8Array): Uint8Array {
   const left = from.getInt32(torch.left, true);
   const next = from.getBigUint64(torch.next, true);
   if (from.getInt32(torch.seeded, true) === 0 || left <= 0 || left > WORDS || next > BigInt(WORDS)) {
-    throw new RangeError(
+    throw new ValueError(
       `[setRngState] invalid mt19937 state: got left ${left}, next ${next}, expected left in 1..${WORDS} and next in 0..${WORDS}; pass what getRngState() returned`,
     );
   }

@@ -100,7 +100,9 @@ export function wrapDims(
   const dims = dim.map((d) => wrapDim(op, d, rank)).sort((a, b) => a - b);
   for (let i = 1; i < dims.length; i++) {
     if (dims[i] === dims[i - 1])
-      throw new IndexError(`[${op}] dimension ${dims[i]} appears twice in [${dim.join(", ")}]`);
+      throw new IndexError(
+        `[${op}] dimension ${dims[i]} appears twice in [${dim.join(", ")}]: expected each once`,
+      );
   }
   return rank === 0 ? [] : dims;
 }
@@ -117,16 +119,21 @@ export function reducedShape(shape: Shape, dims: readonly number[], keepdim: boo
 
 /** Fills in a single -1 of a reshape target and checks the number of elements. */
 export function inferShape(op: string, target: Shape, numel: number, from: Shape): Shape {
+  checkList(op, target);
   let hole = -1;
   let known = 1;
   for (let i = 0; i < target.length; i++) {
     const size = target[i] as number;
     if (size === -1) {
       if (hole >= 0)
-        throw new ShapeError(`[${op}] only one dimension can be inferred: got shape ${show(target)}`);
+        throw new ShapeError(
+          `[${op}] only one dimension can be inferred: got shape ${show(target)}, expected one -1 at most`,
+        );
       hole = i;
     } else if (!(size >= 0) || !Number.isInteger(size)) {
-      throw new ShapeError(`[${op}] invalid shape ${show(target)}: expected whole numbers >= 0, or one -1`);
+      throw new ShapeError(
+        `[${op}] invalid shape: got ${show(target)}, expected whole numbers >= 0, or one -1`,
+      );
     } else known *= size;
   }
   if (hole < 0) {
@@ -145,9 +152,13 @@ export function inferShape(op: string, target: Shape, numel: number, from: Shape
 }
 
 function misfit(op: string, target: Shape, numel: number, from: Shape): ShapeError {
+  const has = `a tensor of shape ${show(from)} with ${numel} elements`;
+  const hole = target.indexOf(-1);
   return new ShapeError(
-    `[${op}] shape ${show(target)} is invalid for a tensor of shape ${show(from)} with ${numel} elements; ` +
-      "try -1 for one dimension to be inferred",
+    hole < 0
+      ? `[${op}] shape ${show(target)} is invalid for ${has}; try -1 for one dimension to be inferred`
+      : `[${op}] shape ${show(target)} is invalid for ${has}: dimension ${hole} cannot be inferred, as ${numel} is no ` +
+          `multiple of ${-numelOf(target)}; try other sizes`,
   );
 }
 
@@ -182,11 +193,20 @@ export function viewStrides(shape: Shape, strides: Shape, to: Shape): number[] |
   return out;
 }
 
+/** Throws unless sizes come as one list. */
+export function checkList(op: string, sizes: Shape): void {
+  if (Array.isArray(sizes)) return;
+  throw new ShapeError(
+    `[${op}] expected a list of sizes, got ${String(sizes)}; try ${op}([${String(sizes)}])`,
+  );
+}
+
 /** Checks a list of sizes for a creation function. */
 export function checkSizes(op: string, shape: Shape): Shape {
+  checkList(op, shape);
   for (const size of shape) {
     if (!Number.isInteger(size) || size < 0) {
-      throw new ShapeError(`[${op}] invalid size ${show(shape)}: expected whole numbers >= 0`);
+      throw new ShapeError(`[${op}] invalid size: got ${show(shape)}, expected whole numbers >= 0`);
     }
   }
   return shape;

@@ -3,8 +3,9 @@
  * Methods come from the op files (`src/ops`), which add them to this class; here are only its facts.
  */
 import { type DType, type DTypeCode, nameOf, SHIFTS, sizeOf } from "./dtype.js";
+import { ShapeError, show } from "./errors.js";
 import { drop, KEPT, SEEN, type Storage } from "./heap.js";
-import { contiguousStrides, isContiguous, numelOf, type Shape } from "./shape.js";
+import { contiguousStrides, isContiguous, numelOf, type Shape, sameShape } from "./shape.js";
 
 /** What a tensor knows of the recorded op that made it; `src/autograd` implements it. */
 export interface GradFn {
@@ -94,9 +95,17 @@ export class Tensor {
     return g;
   }
 
-  /** Replaces the gradient; null forgets it. */
+  /** Replaces the gradient, by one of the same shape and dtype; null forgets it. */
   set grad(g: Tensor | null) {
-    if (g !== null) g.storage.flags |= SEEN;
+    if (g !== null) {
+      if (!sameShape(g.shape, this.shape) || g.code !== this.code) {
+        const own = `${this.dtype}${show(this.shape)}`;
+        throw new ShapeError(
+          `[grad] got a gradient ${g.dtype}${show(g.shape)}, expected ${own} as the tensor has`,
+        );
+      }
+      g.storage.flags |= SEEN;
+    }
     this.ownGrad = g;
   }
 

@@ -279,12 +279,12 @@ describe("errors say what is wrong", () => {
     [
       "position",
       () => x.at(0, 4),
-      /^\[at\] index 4 is out of range for dimension 1 of size 4, shape \[3, 4\]$/,
+      /^\[at\] index 4 is out of range for dimension 1 of shape \[3, 4\]: expected -4 to 3$/,
     ],
     [
       "position in a list",
       () => x.at([0, -4]),
-      /^\[at\] index -4 is out of range for dimension 0 of size 3$/,
+      /^\[at\] index -4 is out of range for dimension 0 of size 3: expected -3 to 2$/,
     ],
     ["too many", () => x.at(0, 0, 0), /^\[at\] too many indices: got 3 for shape \[3, 4\] of 2 dimensions$/],
     ["negative step", () => x.at("::-1"), /step of "::-1" must be >= 1; try flip/],

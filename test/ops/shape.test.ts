@@ -548,7 +548,9 @@ describe("edges", () => {
 
   test("einsum says what is wrong", () => {
     const x = ones([2, 3]);
-    expect(() => einsum("ij,jk", [x])).toThrow('[einsum] "ij,jk" names 2 operands, got 1 tensors');
+    expect(() => einsum("ij,jk", [x])).toThrow(
+      '[einsum] "ij,jk" names 2 operands: got 1 tensors, expected 2',
+    );
     expect(() => einsum("ijk", [x])).toThrow(
       'operand 0 of shape [2, 3] does not have the dimensions of "ijk"',
     );

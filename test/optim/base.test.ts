@@ -191,10 +191,9 @@ describe("step", () => {
     expect(() => optimizer.step()).toThrow(
       "[adam] the expAvg of a parameter is float32[2, 2], expected float64[2, 2]; try to convert",
     );
-    model.weight.grad = zeros([3], { dtype: "float64" });
-    expect(() => optimizer.step()).toThrow(
-      "the gradient of a parameter is float64[3], expected float64[2, 2]",
-    );
+    expect(() => {
+      model.weight.grad = zeros([3], { dtype: "float64" });
+    }).toThrow("[grad] got a gradient float64[3], expected float64[2, 2] as the tensor has");
   });
 
   test("a subclass writes init and update only", () => {

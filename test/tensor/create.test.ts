@@ -38,7 +38,7 @@ describe("dtype of creation functions", () => {
     } finally {
       k.setDefaultDtype("float32");
     }
-    expect(() => k.setDefaultDtype("int64")).toThrow(/only floating dtypes/);
+    expect(() => k.setDefaultDtype("int64")).toThrow(/expected a floating dtype/);
   });
 
   it("is kept by the new* methods and the *Like functions unless given", () => {

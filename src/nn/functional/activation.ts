@@ -151,8 +151,11 @@ export function softshrink(input: Tensor, options?: number | { lambd?: number })
 }
 
 /** x Phi(x); with approximate: "tanh" the well-known approximation. Source: `torch.nn.functional.gelu`. */
-export function gelu(input: Tensor, options?: { approximate?: ops.GeluApproximate }): Tensor {
-  return ops.gelu(input, options?.approximate);
+export function gelu(
+  input: Tensor,
+  options?: ops.GeluApproximate | { approximate?: ops.GeluApproximate },
+): Tensor {
+  return ops.gelu(input, typeof options === "string" ? options : options?.approximate);
 }
 
 /** x sigmoid(x). Source: `torch.nn.functional.silu`. */

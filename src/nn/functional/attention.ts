@@ -53,10 +53,13 @@ export function scaledDotProductAttention(
     );
   }
   if (isCausal && attnMask !== null)
-    throw new ValueError("[scaledDotProductAttention] isCausal and attnMask exclude each other");
+    throw new ValueError(
+      "[scaledDotProductAttention] isCausal and attnMask exclude each other; try one of them",
+    );
   const width = query.shape.at(-1) as number;
   const scale = options.scale ?? 1 / Math.sqrt(width);
   const [L, S] = [query.shape.at(-2) as number, key.shape.at(-2) as number];
+  checkInputs(query, key, value);
   let [k, v] = [key, value];
   if (enableGqa) {
     const heads = query.shape.at(-3) as number;
@@ -86,8 +89,38 @@ export function scaledDotProductAttention(
   return reshape(out, [...lead, L, v.shape.at(-1) as number]);
 }
 
+function checkInputs(query: Tensor, key: Tensor, value: Tensor): void {
+  const label = "[scaledDotProductAttention]";
+  if (query.code !== key.code || key.code !== value.code) {
+    throw new DTypeError(
+      `${label} expected query, key and value of one dtype, got ${query.dtype}, ${key.dtype}, ${value.dtype}; try .to("${query.dtype}")`,
+    );
+  }
+  if (!isFloat(query.code))
+    throw new DTypeError(`${label} expected a floating dtype, got ${query.dtype}; try .to("float32")`);
+  if (query.shape.at(-1) !== key.shape.at(-1)) {
+    throw new ShapeError(
+      `${label} expected query and key of one width: got ${show(query.shape)} and ${show(key.shape)}, whose last dimensions differ`,
+    );
+  }
+  if (key.shape.at(-2) !== value.shape.at(-2)) {
+    throw new ShapeError(
+      `${label} expected as many values as keys: got key ${show(key.shape)} and value ${show(value.shape)}, whose ` +
+        "dimensions -2 differ",
+    );
+  }
+}
+
 /** The mask as (1 or B, L, S), floating: what is hidden is -Infinity. */
 function flatMask(given: Tensor, lead: Shape, L: number, S: number, like: Tensor): Tensor {
+  const full = given.ndim <= 2 ? [L, S] : [...lead, L, S];
+  const fits = given.shape.every((n, d) => n === 1 || n === full[d + full.length - given.ndim]);
+  if (given.ndim > full.length || !fits) {
+    throw new ShapeError(
+      `[scaledDotProductAttention] attnMask of shape ${show(given.shape)} does not broadcast: expected ${show([...lead, L, S])}, ` +
+        "(..., queries, keys), or sizes of 1",
+    );
+  }
   const mask = given.code === BOOL ? asFloat(logicalNot(given), like) : given.to(like.dtype);
   if (mask.ndim <= 2) return reshape(expand(mask, [L, S]), [1, L, S]);
   return reshape(expand(mask, [...lead, L, S]), [numelOf(lead), L, S]);
@@ -213,17 +246,26 @@ export function multiHeadAttentionForward(
   let S = k0.shape[0] as number;
   if (E !== embedDimToCheck)
     throw new ShapeError(
-      `[multiHeadAttentionForward] was expecting embedding dimension of ${embedDimToCheck}, but got ${E}`,
+      `[multiHeadAttentionForward] expected a query of width ${embedDimToCheck} (embedDim), got ${E}: query of shape ${show(query.shape)}`,
     );
   const headDim = E / numHeads;
   if (!Number.isInteger(headDim))
-    throw new ShapeError(`[multiHeadAttentionForward] embedDim ${E} not divisible by numHeads ${numHeads}`);
+    throw new ShapeError(
+      `[multiHeadAttentionForward] embedDim must be divisible by numHeads: got ${E} and ${numHeads}`,
+    );
+  if (k0.shape[1] !== B || v0.shape[1] !== B) {
+    throw new ShapeError(
+      `[multiHeadAttentionForward] expected query, key and value of one batch size, got ${show(query.shape)}, ` +
+        `${show(key.shape)}, ${show(value.shape)}: dimension 1 differs; try { batchFirst: true } for (B, L, E)`,
+    );
+  }
   const separate = options.useSeparateProjWeight === true;
   if (
     separate ? k0.shape[0] !== v0.shape[0] || k0.shape[1] !== v0.shape[1] : show(k0.shape) !== show(v0.shape)
   ) {
     throw new ShapeError(
-      `[multiHeadAttentionForward] key shape ${show(k0.shape)} does not match value shape ${show(v0.shape)}`,
+      `[multiHeadAttentionForward] expected a key and a value of one shape, got ${show(key.shape)} and ${show(value.shape)}; ` +
+        "try { kdim, vdim } for other widths",
     );
   }
   let q: Tensor;
@@ -248,7 +290,7 @@ export function multiHeadAttentionForward(
     const expected = mask.ndim === 2 ? [L, S] : [B * numHeads, L, S];
     if (show(mask.shape) !== show(expected)) {
       throw new ShapeError(
-        `[multiHeadAttentionForward] The shape of the ${mask.ndim}D attnMask is ${show(mask.shape)}, but should be ${show(expected)}`,
+        `[multiHeadAttentionForward] expected an attnMask of shape ${show([L, S])} or ${show([B * numHeads, L, S])}, got ${show(mask.shape)}`,
       );
     }
     if (mask.ndim === 2) mask = unsqueeze(mask, 0);
@@ -282,7 +324,7 @@ export function multiHeadAttentionForward(
   if (padding !== null) {
     if (show(padding.shape) !== show([B, S])) {
       throw new ShapeError(
-        `[multiHeadAttentionForward] expecting keyPaddingMask shape of ${show([B, S])}, but got ${show(padding.shape)}`,
+        `[multiHeadAttentionForward] expected a keyPaddingMask of shape ${show([B, S])}, got ${show(padding.shape)}`,
       );
     }
     const wide = reshape(expand(reshape(padding, [B, 1, 1, S]), [B, numHeads, 1, S]), [B * numHeads, 1, S]);

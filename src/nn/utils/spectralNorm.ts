@@ -131,7 +131,9 @@ export function spectralNorm<M extends AnyModule>(
   const [which, o] = named(name, options);
   const [field, weight] = tensorOf("spectralNorm", module, which);
   if (ownerOf(module, SpectralNorm, field) !== null)
-    throw new ValueError(`[spectralNorm] "${which}" of ${module._getName()} is normalised already`);
+    throw new ValueError(
+      `[spectralNorm] "${which}" of ${module._getName()} is normalised already; try removeSpectralNorm first`,
+    );
   if (!(weight instanceof Parameter))
     throw new ValueError(`[spectralNorm] "${which}" of ${module._getName()} is no parameter`);
   const norm = new SpectralNorm(module, field, spectralOptions("spectralNorm", module, weight, o));

@@ -44,7 +44,8 @@ function check(
   const part = (what: string, names: string[]) =>
     names.length === 0 ? "" : `; ${what}: ${names.join(", ")}`;
   throw new ValueError(
-    `[functionalCall] the names do not fit ${module._getName()}${part("unexpected", unknown)}${part("missing", missing)}`,
+    `[functionalCall] the names do not fit ${module._getName()}, expected those of namedParameters() and ` +
+      `namedBuffers()${part("unexpected", unknown)}${part("missing", missing)}`,
   );
 }
 

@@ -73,7 +73,9 @@ export function weightNorm<M extends AnyModule>(
   const [which, o] = named(name, given);
   const [field, weight] = tensorOf("weightNorm", module, which);
   if (ownerOf(module, WeightNorm, field) !== null)
-    throw new ValueError(`[weightNorm] "${which}" of ${module._getName()} is normalised already`);
+    throw new ValueError(
+      `[weightNorm] "${which}" of ${module._getName()} is normalised already; try removeWeightNorm first`,
+    );
   const dim = o.dim === undefined ? 0 : (o.dim ?? -1);
   const norm = new WeightNorm(module, field, dim);
   const g = noGrad(() => normExceptDim(weight, dim));

@@ -247,7 +247,9 @@ export function ldlSolve(LD: Tensor, pivots: Tensor, B: Tensor, _options: LdlOpt
   if (pivots.code !== INT32)
     throw new DTypeError(`[${op}] pivots must be int32, as ldlFactor returns them, got ${pivots.dtype}`);
   if (n !== B.shape.at(-2))
-    throw new ShapeError(`[${op}] LD of shape ${show(LD.shape)} does not fit B of shape ${show(B.shape)}`);
+    throw new ShapeError(
+      `[${op}] LD of shape ${show(LD.shape)} does not fit B of shape ${show(B.shape)}: expected as many rows`,
+    );
   const [ld, b] = expandBatches(op, LD.detach(), B);
   return solveWith(ld, expand(pivots, [...batchShape(ld), n]), b);
 }

@@ -244,7 +244,9 @@ export function luSolve(LU: Tensor, pivots: Tensor, B: Tensor, options: LuSolveO
   if (pivots.code !== INT32)
     throw new DTypeError(`[${op}] pivots must be int32, as luFactor returns them, got ${pivots.dtype}`);
   if (n !== B.shape.at(-2))
-    throw new ShapeError(`[${op}] LU of shape ${show(LU.shape)} does not fit B of shape ${show(B.shape)}`);
+    throw new ShapeError(
+      `[${op}] LU of shape ${show(LU.shape)} does not fit B of shape ${show(B.shape)}: expected as many rows`,
+    );
   const [lus, b] = expandBatches(op, LU, B);
   const shape: Shape = [...batchShape(lus), n];
   const P = permutation(expand(pivots, shape), n, LU.code);

@@ -204,7 +204,9 @@ export function lstsq(A: Tensor, B: Tensor, options: number | LstsqOptions = {})
   const vector = isVector(A, B);
   const b = vector ? unsqueeze(B, -1) : B;
   if (b.shape.at(-2) !== m)
-    throw new ShapeError(`[${op}] A of shape ${show(A.shape)} does not fit B of shape ${show(B.shape)}`);
+    throw new ShapeError(
+      `[${op}] A of shape ${show(A.shape)} does not fit B of shape ${show(B.shape)}: expected as many rows`,
+    );
   const rtol = o.rcond ?? epsilon(A.code) * Math.max(m, n);
   const x = matmul(pinv(A, { atol: 0, rtol }), b);
   const none: Shape = [0];

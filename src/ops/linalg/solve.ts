@@ -108,7 +108,9 @@ function solveAndInfo(op: string, A: Tensor, B: Tensor, left: boolean, check: bo
   const matrix = vector ? unsqueeze(B, -1) : B;
   checkMatrices(op, matrix);
   if (A.shape.at(-1) !== (left ? matrix.shape.at(-2) : matrix.shape.at(-1))) {
-    throw new ShapeError(`[${op}] A of shape ${show(A.shape)} does not fit B of shape ${show(B.shape)}`);
+    throw new ShapeError(
+      `[${op}] A of shape ${show(A.shape)} does not fit B of shape ${show(B.shape)}: expected as many rows`,
+    );
   }
   const [lu, pivots, info] = factored(op, A.detach());
   if (check) checkInfo(op, A, info, singular);

@@ -104,7 +104,9 @@ export function solveTriangular(
   checkSameDtype(op, A, B);
   const { left = true, unitriangular = false } = options;
   if (A.shape.at(-1) !== (left ? B.shape.at(-2) : B.shape.at(-1))) {
-    throw new ShapeError(`[${op}] A of shape ${show(A.shape)} does not fit B of shape ${show(B.shape)}`);
+    throw new ShapeError(
+      `[${op}] A of shape ${show(A.shape)} does not fit B of shape ${show(B.shape)}: expected as many rows`,
+    );
   }
   const [a, b] = expandBatches(op, A, B);
   return (left ? solveLeft : solveRight)(

@@ -328,7 +328,7 @@ describe("lazy layers", () => {
       "num_batches_tracked",
     ]);
     expect(String(layer)).toMatch(
-      new RegExp(`^${plain}\\(3, eps=0\\.00001, momentum=0\\.1, affine=true, trackRunningStats=true\\)`),
+      new RegExp(`^${plain}\\(3, eps=1e-5, momentum=0\\.1, affine=true, trackRunningStats=true\\)`),
     );
   });
 
@@ -363,22 +363,19 @@ describe("lazy layers", () => {
 
 describe("printing", () => {
   test.each([
-    [
-      new nn.BatchNorm2d(32),
-      "BatchNorm2d(32, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)",
-    ],
+    [new nn.BatchNorm2d(32), "BatchNorm2d(32, eps=1e-5, momentum=0.1, affine=true, trackRunningStats=true)"],
     [
       new nn.BatchNorm1d(4, { momentum: null, affine: false }),
-      "BatchNorm1d(4, eps=0.00001, momentum=null, affine=false, trackRunningStats=true)",
+      "BatchNorm1d(4, eps=1e-5, momentum=null, affine=false, trackRunningStats=true)",
     ],
     [
       new nn.InstanceNorm1d(4),
-      "InstanceNorm1d(4, eps=0.00001, momentum=0.1, affine=false, trackRunningStats=false)",
+      "InstanceNorm1d(4, eps=1e-5, momentum=0.1, affine=false, trackRunningStats=false)",
     ],
-    [new nn.GroupNorm(2, 4), "GroupNorm(2, 4, eps=0.00001, affine=true)"],
-    [new nn.LayerNorm([3, 4]), "LayerNorm((3, 4), eps=0.00001, elementwiseAffine=true)"],
+    [new nn.GroupNorm(2, 4), "GroupNorm(2, 4, eps=1e-5, affine=true)"],
+    [new nn.LayerNorm([3, 4]), "LayerNorm((3, 4), eps=1e-5, elementwiseAffine=true)"],
     [new nn.RMSNorm(4), "RMSNorm((4), eps=null, elementwiseAffine=true)"],
-    [new nn.LocalResponseNorm(5), "LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=1)"],
+    [new nn.LocalResponseNorm(5), "LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1)"],
   ] as const)("%s", (layer, text) => {
     expect(String(layer)).toBe(text);
   });

@@ -32,8 +32,8 @@ const ENCODER_LAYER = `TransformerEncoderLayer(
   (linear1): Linear(inFeatures=4, outFeatures=8, bias=true)
   (dropout): Dropout(p=0.1, inplace=false)
   (linear2): Linear(inFeatures=8, outFeatures=4, bias=true)
-  (norm1): LayerNorm((4), eps=0.00001, elementwiseAffine=true)
-  (norm2): LayerNorm((4), eps=0.00001, elementwiseAffine=true)
+  (norm1): LayerNorm((4), eps=1e-5, elementwiseAffine=true)
+  (norm2): LayerNorm((4), eps=1e-5, elementwiseAffine=true)
   (dropout1): Dropout(p=0.1, inplace=false)
   (dropout2): Dropout(p=0.1, inplace=false)
 )`;
@@ -48,9 +48,9 @@ const DECODER_LAYER = `TransformerDecoderLayer(
   (linear1): Linear(inFeatures=4, outFeatures=8, bias=true)
   (dropout): Dropout(p=0.1, inplace=false)
   (linear2): Linear(inFeatures=8, outFeatures=4, bias=true)
-  (norm1): LayerNorm((4), eps=0.00001, elementwiseAffine=true)
-  (norm2): LayerNorm((4), eps=0.00001, elementwiseAffine=true)
-  (norm3): LayerNorm((4), eps=0.00001, elementwiseAffine=true)
+  (norm1): LayerNorm((4), eps=1e-5, elementwiseAffine=true)
+  (norm2): LayerNorm((4), eps=1e-5, elementwiseAffine=true)
+  (norm3): LayerNorm((4), eps=1e-5, elementwiseAffine=true)
   (dropout1): Dropout(p=0.1, inplace=false)
   (dropout2): Dropout(p=0.1, inplace=false)
   (dropout3): Dropout(p=0.1, inplace=false)
@@ -61,7 +61,7 @@ const stack = (name: string, layer: string, more = "") => `${name}(
     (0): ${inner(layer, 4)}
   )${more}
 )`;
-const NORM = "\n  (norm): LayerNorm((4), eps=0.00001, elementwiseAffine=true)";
+const NORM = "\n  (norm): LayerNorm((4), eps=1e-5, elementwiseAffine=true)";
 const ENCODER = stack("TransformerEncoder", ENCODER_LAYER);
 const DECODER = stack("TransformerDecoder", DECODER_LAYER);
 const WHOLE = `Transformer(

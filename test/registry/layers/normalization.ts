@@ -114,7 +114,7 @@ export const normalization = {
       ...running(batch1, { sequences: [3, 2, 2] }),
     },
     prints: {
-      "BatchNorm1d(3, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)": () =>
+      "BatchNorm1d(3, eps=1e-5, momentum=0.1, affine=true, trackRunningStats=true)": () =>
         new nn.BatchNorm1d(3),
       "BatchNorm1d(3, eps=0.001, momentum=null, affine=false, trackRunningStats=true)": () =>
         new nn.BatchNorm1d(3, { eps: 0.001, momentum: null, affine: false }),
@@ -131,9 +131,9 @@ export const normalization = {
       ...running(batch2, { images: [2, 2, 1, 2], "one image": [1, 2, 2, 2] }),
     },
     prints: {
-      "BatchNorm2d(3, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)": () =>
+      "BatchNorm2d(3, eps=1e-5, momentum=0.1, affine=true, trackRunningStats=true)": () =>
         new nn.BatchNorm2d(3),
-      "BatchNorm2d(3, eps=0.00001, momentum=0.01, affine=true, trackRunningStats=false)": () =>
+      "BatchNorm2d(3, eps=1e-5, momentum=0.01, affine=true, trackRunningStats=false)": () =>
         new nn.BatchNorm2d(3, { momentum: 0.01, trackRunningStats: false }),
     },
     trainEvalDiffer: true,
@@ -148,7 +148,7 @@ export const normalization = {
       ...running(batch3, { volumes: [2, 2, 1, 1, 2] }),
     },
     prints: {
-      "BatchNorm3d(3, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)": () =>
+      "BatchNorm3d(3, eps=1e-5, momentum=0.1, affine=true, trackRunningStats=true)": () =>
         new nn.BatchNorm3d(3),
     },
     trainEvalDiffer: true,
@@ -169,7 +169,7 @@ export const normalization = {
         () => [make([0, 4, 1, 2])],
       ),
     },
-    prints: { "CrossMapLRN2d(3, alpha=0.0001, beta=0.75, k=1)": () => new nn.CrossMapLRN2d(3) },
+    prints: { "CrossMapLRN2d(3, alpha=1e-4, beta=0.75, k=1)": () => new nn.CrossMapLRN2d(3) },
   },
   GroupNorm: {
     samples: {
@@ -195,7 +195,7 @@ export const normalization = {
       ),
     },
     prints: {
-      "GroupNorm(3, 6, eps=0.00001, affine=true)": () => new nn.GroupNorm(3, 6),
+      "GroupNorm(3, 6, eps=1e-5, affine=true)": () => new nn.GroupNorm(3, 6),
       "GroupNorm(3, 6, eps=0.01, affine=false)": () => new nn.GroupNorm(3, 6, { eps: 0.01, affine: false }),
     },
     errors: {
@@ -223,9 +223,9 @@ export const normalization = {
       ),
     },
     prints: {
-      "InstanceNorm1d(3, eps=0.00001, momentum=0.1, affine=false, trackRunningStats=false)": () =>
+      "InstanceNorm1d(3, eps=1e-5, momentum=0.1, affine=false, trackRunningStats=false)": () =>
         new nn.InstanceNorm1d(3),
-      "InstanceNorm1d(3, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)": () =>
+      "InstanceNorm1d(3, eps=1e-5, momentum=0.1, affine=true, trackRunningStats=true)": () =>
         new nn.InstanceNorm1d(3, { affine: true, trackRunningStats: true }),
     },
     trainEvalDiffer: true,
@@ -244,7 +244,7 @@ export const normalization = {
       ),
     },
     prints: {
-      "InstanceNorm2d(3, eps=0.00001, momentum=0.1, affine=false, trackRunningStats=false)": () =>
+      "InstanceNorm2d(3, eps=1e-5, momentum=0.1, affine=false, trackRunningStats=false)": () =>
         new nn.InstanceNorm2d(3),
     },
     trainEvalDiffer: true,
@@ -263,7 +263,7 @@ export const normalization = {
       ),
     },
     prints: {
-      "InstanceNorm3d(3, eps=0.00001, momentum=0.1, affine=false, trackRunningStats=false)": () =>
+      "InstanceNorm3d(3, eps=1e-5, momentum=0.1, affine=false, trackRunningStats=false)": () =>
         new nn.InstanceNorm3d(3),
     },
     trainEvalDiffer: true,
@@ -297,7 +297,7 @@ export const normalization = {
       ),
     },
     prints: {
-      "LayerNorm((3, 4), eps=0.00001, elementwiseAffine=true)": () => new nn.LayerNorm([3, 4]),
+      "LayerNorm((3, 4), eps=1e-5, elementwiseAffine=true)": () => new nn.LayerNorm([3, 4]),
       "LayerNorm((5), eps=0.01, elementwiseAffine=false)": () =>
         new nn.LayerNorm(5, { eps: 0.01, elementwiseAffine: false }),
     },
@@ -313,22 +313,22 @@ export const normalization = {
     },
   },
   LazyBatchNorm1d: lazy((o) => new nn.LazyBatchNorm1d(o), [3, 2, 2], {
-    "LazyBatchNorm1d(0, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)": () =>
+    "LazyBatchNorm1d(0, eps=1e-5, momentum=0.1, affine=true, trackRunningStats=true)": () =>
       new nn.LazyBatchNorm1d(),
   }),
   LazyBatchNorm2d: lazy((o) => new nn.LazyBatchNorm2d(o), [2, 2, 1, 2], {
-    "LazyBatchNorm2d(0, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)": () =>
+    "LazyBatchNorm2d(0, eps=1e-5, momentum=0.1, affine=true, trackRunningStats=true)": () =>
       new nn.LazyBatchNorm2d(),
   }),
   LazyBatchNorm3d: lazy((o) => new nn.LazyBatchNorm3d(o), [2, 2, 1, 1, 2], {
-    "LazyBatchNorm3d(0, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)": () =>
+    "LazyBatchNorm3d(0, eps=1e-5, momentum=0.1, affine=true, trackRunningStats=true)": () =>
       new nn.LazyBatchNorm3d(),
   }),
   LazyInstanceNorm1d: lazy(
     (o) => new nn.LazyInstanceNorm1d({ affine: true, trackRunningStats: true, ...o }),
     [2, 2, 3],
     {
-      "LazyInstanceNorm1d(0, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)": () =>
+      "LazyInstanceNorm1d(0, eps=1e-5, momentum=0.1, affine=true, trackRunningStats=true)": () =>
         new nn.LazyInstanceNorm1d(),
     },
   ),
@@ -336,7 +336,7 @@ export const normalization = {
     (o) => new nn.LazyInstanceNorm2d({ affine: true, trackRunningStats: true, ...o }),
     [2, 2, 1, 3],
     {
-      "LazyInstanceNorm2d(0, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)": () =>
+      "LazyInstanceNorm2d(0, eps=1e-5, momentum=0.1, affine=true, trackRunningStats=true)": () =>
         new nn.LazyInstanceNorm2d(),
     },
   ),
@@ -344,7 +344,7 @@ export const normalization = {
     (o) => new nn.LazyInstanceNorm3d({ affine: true, trackRunningStats: true, ...o }),
     [1, 2, 1, 1, 3],
     {
-      "LazyInstanceNorm3d(0, eps=0.00001, momentum=0.1, affine=true, trackRunningStats=true)": () =>
+      "LazyInstanceNorm3d(0, eps=1e-5, momentum=0.1, affine=true, trackRunningStats=true)": () =>
         new nn.LazyInstanceNorm3d(),
     },
   ),
@@ -367,7 +367,7 @@ export const normalization = {
         () => [make([0, 4, 2])],
       ),
     },
-    prints: { "LocalResponseNorm(2, alpha=0.0001, beta=0.75, k=1)": () => new nn.LocalResponseNorm(2) },
+    prints: { "LocalResponseNorm(2, alpha=1e-4, beta=0.75, k=1)": () => new nn.LocalResponseNorm(2) },
     errors: {
       "two dimensions": [() => new nn.LocalResponseNorm(2)(make([2, 3])), /\[localResponseNorm\].*3/],
     },
