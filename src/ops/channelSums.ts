@@ -44,7 +44,6 @@ const MAX_PIECES = 16;
 export function overPieces(
   { N, C, S }: Channels,
   queue: (n0: number, n1: number, c0: number, c1: number, piece: number) => void,
-  backwards = false,
 ): void {
   const wanted = Math.min(MAX_PIECES, Math.floor((N * C * S) / GRAIN));
   if (wanted < 2) {
@@ -54,8 +53,7 @@ export function overPieces(
   const rows = Math.min(N, wanted);
   const columns = Math.min(C, Math.ceil(wanted / rows));
   inPieces(rows * columns, 1, (first, count) => {
-    for (let k = first; k < first + count; k++) {
-      const i = backwards ? rows * columns - 1 - k : k;
+    for (let i = first; i < first + count; i++) {
       const n = Math.floor(i / columns);
       const c = i % columns;
       const part = (k: number, parts: number, total: number) => Math.floor((k * total) / parts);
@@ -147,5 +145,5 @@ export function mapChannels(
   of: Channels,
 ): void {
   const { N, C, S } = of;
-  overPieces(of, (n0, n1, c0, c1) => enqueue(table, code, ...pointers, N, C, S, n0, n1, c0, c1), (globalThis as any).BACK);
+  overPieces(of, (n0, n1, c0, c1) => enqueue(table, code, ...pointers, N, C, S, n0, n1, c0, c1));
 }
