@@ -58,6 +58,9 @@ interface NodeWorkerOptions {
 }
 
 interface NodeModules {
+  "node:util": { inspect(value: unknown, options: Readonly<Record<string, unknown>>): string };
+  "node:v8": { setFlagsFromString(flags: string): void };
+  "node:vm": { runInNewContext(code: string): unknown };
   "node:os": { availableParallelism(): number };
   "node:worker_threads": {
     readonly Worker: new (source: string, options: NodeWorkerOptions) => NodeWorker;

@@ -3,104 +3,50 @@
  *
  * Storages live in Regions: a large storage has one of its own, small ones share a slab of their size class.
  * The heap points at resident regions and regions never point at storages, so an unreachable storage is ordinary
- * garbage. When the soft limit would be passed, the least recently used regions are evicted: their bytes move to a
- * garbage-collected array that only their storages hold, and come back (one storage at a time) when next used.
+ * garbage. When the soft limit would be passed, the regions that nobody reaches are freed (see reachable.ts). If that
+ * is not enough, the least recently used regions are evicted: their bytes move to a garbage-collected array that only
+ * their storages hold, and come back (one storage at a time) when next used.
  */
-import { growTo, HEAP_BASE, maxBytes, mem } from "../kernels/index.js";
+import { HEAP_BASE, mem } from "../kernels/index.js";
+import { giveAddresses, MAX_ADDRESS, takeAddresses } from "./addresses.js";
 import { HeapError } from "./errors.js";
+import { Pace } from "./pace.js";
+import { type Collection, canSurvey, lease, surveyAfter } from "./reachable.js";
+import { DROPPED, KEPT, Region, Storage, Ticket } from "./storage.js";
 
-const MAX_ADDRESS = maxBytes - 65536;
-/** Bytes by which the memory grows at least. */
-const GROWTH = 8 * 1024 * 1024;
+export { DROPPED, KEPT, type Region, SEEN, Storage } from "./storage.js";
+
+/** The soft limit at start: small where garbage can be collected, since what is filled once stays in the process. */
+const START_LIMIT = (canSurvey ? 8 : 32) * 1024 * 1024;
+/** Below it the limit grows for speed alone. */
+const EASY_LIMIT = 48 * 1024 * 1024;
+const MAX_LIMIT = 3 * 1024 ** 3;
+/** The share of the time that collections may take before the limit grows, up to EASY_LIMIT. */
+const MAX_SHARE = 0.1;
 /** Storages up to this size share slabs. */
 const SMALL = 32 * 1024;
 const SLAB = 256 * 1024;
-/** Storages from this size on are freed by finalization whenever the event loop turns. */
-const FINALIZED = 256 * 1024;
+/** Where no garbage can be collected, storages from this size on are freed when the event loop turns. */
+const FINALIZED = canSurvey ? Number.POSITIVE_INFINITY : 256 * 1024;
 
-/**
- * What the finalizer holds of a large storage. Its callbacks wait for the event loop, and what they hold stays alive
- * until then: so a ticket lets go of a region, and of its bytes, once the region is evicted.
- */
-class Ticket {
-  region: Region | null;
-  constructor(region: Region) {
-    this.region = region;
-    region.ticket = this;
-  }
-}
-
-/** A piece of the heap: a slab of equal small blocks, or one large block. */
-export class Region {
-  /** Address while resident, 0 once evicted. */
-  ptr: number;
-  readonly size: number;
-  /** Block size of a slab, 0 for a large block. */
-  readonly block: number;
-  /** The bytes after eviction. */
-  data: Uint8Array | null = null;
-  /** Op clock of the last use; a region used by the current op is never evicted. */
-  tick: number;
-  /** Bytes handed out so far (slabs). */
-  used = 0;
-  /** What the finalizer holds. */
-  ticket: Ticket | null = null;
-  /** Offsets of blocks freed explicitly (slabs). */
-  free: number[] = [];
-  constructor(ptr: number, size: number, block: number, tick: number) {
-    this.ptr = ptr;
-    this.size = size;
-    this.block = block;
-    this.tick = tick;
-  }
-}
-
-/** Set on storages that a scope must not free: parameters, gradients, buffers, optimizer state. */
-export const KEPT = 1;
-/** Set when the library knows that no handle is left: freed as soon as no graph saves it. */
-export const DROPPED = 2;
-
-/** Set on a gradient's storage once user code has read it off a tensor: then nothing frees it early. */
-export const SEEN = 8;
-
-/** The bytes behind one or more tensors. */
-export class Storage {
-  /** Where the bytes are; null once freed. */
-  region: Region | null;
-  offset: number;
-  readonly nbytes: number;
-  /** Counts in-place changes; saved tensors compare it. */
-  version = 0;
-  /** Number of graph nodes that save a tensor of this storage. */
-  saves = 0;
-  flags = 0;
-  /** Pending gradients of a running backward pass that use this storage. */
-  pending = 0;
-  constructor(region: Region, offset: number, nbytes: number) {
-    this.region = region;
-    this.offset = offset;
-    this.nbytes = nbytes;
-  }
-}
-
-/** Free address ranges, ordered by address, coalesced. */
-const extents: { ptr: number; size: number }[] = [];
 const regions = new Set<Region>();
 const slabs = new Map<number, Region>();
 /** Slabs with explicitly freed blocks, by block size. */
 const holes = new Map<number, Region[]>();
 
-let top = HEAP_BASE;
 let clock = 1;
-let limit = 128 * 1024 * 1024;
+let limit = START_LIMIT;
 let userLimit = false;
 let resident = 0;
 let evicted = 0;
 let peak = 0;
-let restoredSinceEviction = 0;
+/** Bytes that came back since room was last made. */
+let restored = 0;
 let evictions = 0;
 let recorder: Storage[] | null = null;
 
+const minor = new Pace(0.1);
+const major = new Pace(5);
 const nothing = new Region(HEAP_BASE, 0, 0, 0);
 
 const finalizer = new FinalizationRegistry<Ticket>(({ region }) => {
@@ -127,70 +73,9 @@ function classOf(nbytes: number): number {
   return (nbytes + step - 1) & -step;
 }
 
-/** Takes the best fitting free extent, or -1. */
-function takeExtent(size: number): number {
-  let best = -1;
-  let bestSize = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < extents.length; i++) {
-    const s = (extents[i] as { size: number }).size;
-    if (s >= size && s < bestSize) {
-      best = i;
-      bestSize = s;
-      if (s === size) break;
-    }
-  }
-  if (best < 0) return -1;
-  const extent = extents[best] as { ptr: number; size: number };
-  const ptr = extent.ptr;
-  if (extent.size === size) extents.splice(best, 1);
-  else {
-    extent.ptr += size;
-    extent.size -= size;
-  }
-  return ptr;
-}
-
-function giveExtent(ptr: number, size: number): void {
-  let lo = 0;
-  let hi = extents.length;
-  while (lo < hi) {
-    const mid = (lo + hi) >> 1;
-    if ((extents[mid] as { ptr: number }).ptr < ptr) lo = mid + 1;
-    else hi = mid;
-  }
-  const before = extents[lo - 1];
-  const after = extents[lo];
-  const joinsBefore = before !== undefined && before.ptr + before.size === ptr;
-  const joinsAfter = after !== undefined && ptr + size === after.ptr;
-  if (joinsBefore && joinsAfter) {
-    before.size += size + after.size;
-    extents.splice(lo, 1);
-  } else if (joinsBefore) before.size += size;
-  else if (joinsAfter) {
-    after.ptr = ptr;
-    after.size += size;
-  } else extents.splice(lo, 0, { ptr, size });
-  const last = extents[extents.length - 1];
-  if (last !== undefined && last.ptr + last.size === top) {
-    top = last.ptr;
-    extents.pop();
-  }
-}
-
-function takeAddresses(size: number): number {
-  const found = takeExtent(size);
-  if (found >= 0) return found;
-  if (top + size > MAX_ADDRESS) return -1;
-  // Growth remakes the views of the memory, so it goes in steps.
-  if (!growTo(Math.min(maxBytes, roundUp(top + size, GROWTH))) && !growTo(top + size)) return -1;
-  const ptr = top;
-  top += size;
-  return ptr;
-}
-
 function releaseRegion(region: Region): void {
   if (region.size === 0) return;
-  giveExtent(region.ptr, region.size);
+  giveAddresses(region.ptr, region.size);
   resident -= region.size;
   region.ptr = 0;
   regions.delete(region);
@@ -209,18 +94,15 @@ function evict(region: Region): void {
   region.ticket = null;
   region.data = copy;
   region.free = [];
+  region.lease = null;
   evicted += bytes;
   evictions++;
-  evictedFinalizer.register(copy, bytes);
+  major.bytes += bytes;
+  if (!canSurvey) evictedFinalizer.register(copy, bytes);
 }
 
 /** Evicts the least recently used regions until `goal` bytes are resident; the current op's stay. */
 function evictTo(goal: number): void {
-  if (!userLimit && restoredSinceEviction * 8 > limit) {
-    // Much of what was evicted came back: the live set is larger than the limit.
-    limit = Math.min(limit * 1.5, 3 * 1024 ** 3);
-  }
-  restoredSinceEviction = 0;
   const victims: Region[] = [];
   for (const region of regions) if (region.tick < clock) victims.push(region);
   victims.sort((a, b) => a.tick - b.tick);
@@ -230,10 +112,48 @@ function evictTo(goal: number): void {
   }
 }
 
+/** Collects garbage and frees the regions that nobody reaches; those of the current op stay. */
+function collect(kind: Collection): void {
+  const before = resident + evicted;
+  const start = performance.now();
+  for (const region of regions) region.lease = null;
+  const found = surveyAfter(kind);
+  if (found !== null) {
+    evicted = found.evicted;
+    for (const region of regions)
+      if (region.seen !== found.mark && region.tick < clock) releaseRegion(region);
+  }
+  const share = (kind === "minor" ? minor : major).note(start, before - resident - evicted);
+  if (share > MAX_SHARE) raiseLimit(Math.min(limit * 1.5, EASY_LIMIT));
+}
+
+function raiseLimit(to: number): void {
+  if (!userLimit) limit = Math.max(limit, Math.min(to, MAX_LIMIT));
+}
+
+/** Makes room for `size` more bytes under the limit, or raises it when what is live needs more. */
+function makeRoom(size: number): void {
+  const goal = () => Math.max(0, Math.min(limit - size, limit * 0.875));
+  if (!canSurvey) {
+    // Much of what was evicted came back: the live set is larger than the limit.
+    if (restored * 8 > limit) raiseLimit(limit * 1.5);
+    restored = 0;
+  } else if (minor.pays()) collect("minor");
+  if (canSurvey && resident > goal()) {
+    if (major.pays()) {
+      collect("major");
+      raiseLimit(1.5 * (resident + size));
+    } else raiseLimit(Math.min(2 * limit, EASY_LIMIT));
+  }
+  if (resident > goal()) evictTo(goal());
+}
+
 function newRegion(size: number, block: number): Region {
-  if (resident + size > limit) evictTo(Math.max(0, Math.min(limit - size, limit * 0.875)));
+  minor.bytes += size;
+  if (resident + size > limit) makeRoom(size);
   let ptr = takeAddresses(size);
   if (ptr < 0) {
+    if (canSurvey) collect("major");
     evictTo(0);
     ptr = takeAddresses(size);
   }
@@ -253,29 +173,39 @@ function newRegion(size: number, block: number): Region {
 /** Puts `nbytes` somewhere in the heap: sets `place.region` and `place.offset`. */
 function place(storage: Storage, nbytes: number): void {
   if (nbytes > SMALL) {
-    storage.region = newRegion(roundUp(nbytes, nbytes >= 1 << 20 ? 65536 : 4096), 0);
+    const region = newRegion(roundUp(nbytes, nbytes >= 1 << 20 ? 65536 : 4096), 0);
+    storage.region = region;
     storage.offset = 0;
+    if (canSurvey) storage.lease = lease(region);
     return;
   }
   const block = classOf(nbytes);
   const open = holes.get(block);
   if (open !== undefined && open.length > 0) {
     const region = open[open.length - 1] as Region;
-    storage.region = region;
     storage.offset = region.free.pop() as number;
-    region.tick = clock;
     if (region.free.length === 0) open.pop();
+    join(storage, region);
     return;
   }
   let slab = slabs.get(block);
   if (slab === undefined || slab.used + block > slab.size) {
+    if (slab !== undefined) slab.lease = null;
     slab = newRegion(Math.max(SLAB >> (block < 512 ? 2 : 0), block * 8), block);
     slabs.set(block, slab);
   }
-  storage.region = slab;
   storage.offset = slab.used;
   slab.used += block;
+  join(storage, slab);
+}
+
+/** Makes a storage one of a slab's. */
+function join(storage: Storage, slab: Region): void {
+  storage.region = slab;
   slab.tick = clock;
+  if (!canSurvey) return;
+  slab.lease ??= lease(slab);
+  storage.lease = slab.lease;
 }
 
 /** A new storage with undefined contents. */
@@ -292,12 +222,13 @@ export function allocate(nbytes: number): Storage {
 function restore(storage: Storage, from: Region): void {
   const data = from.data as Uint8Array;
   const bytes = data.subarray(storage.offset, storage.offset + storage.nbytes);
-  finalizer.unregister(storage);
+  if (storage.nbytes >= FINALIZED) finalizer.unregister(storage);
   place(storage, storage.nbytes);
   const region = storage.region as Region;
   mem.u8.set(bytes, region.ptr + storage.offset);
   if (storage.nbytes >= FINALIZED) finalizer.register(storage, new Ticket(region), storage);
-  restoredSinceEviction += storage.nbytes;
+  restored += storage.nbytes;
+  major.bytes += storage.nbytes;
 }
 
 /** Address of a storage's bytes, brought back into the heap if need be, and safe until the next op starts. */
@@ -321,13 +252,15 @@ export function address(storage: Storage): number {
  * have a region of their own in the heap.
  */
 export function trade(a: Storage, b: Storage): boolean {
-  const { region: ra } = a;
-  const { region: rb } = b;
+  const { region: ra, lease: la } = a;
+  const { region: rb, lease: lb } = b;
   if (ra === null || rb === null || ra.block !== 0 || rb.block !== 0 || ra.ptr === 0 || rb.ptr === 0)
     return false;
   if (a.nbytes !== b.nbytes || a.nbytes <= SMALL) return false;
   a.region = rb;
   b.region = ra;
+  a.lease = lb;
+  b.lease = la;
   const { tick } = ra;
   ra.tick = rb.tick;
   rb.tick = tick;
@@ -345,6 +278,7 @@ export function release(storage: Storage): void {
   const region = storage.region;
   if (region === null) return;
   storage.region = null;
+  storage.lease = null;
   if (region.size === 0 || region.ptr === 0) return;
   if (region.block === 0) {
     if (storage.nbytes >= FINALIZED) finalizer.unregister(storage);
@@ -412,7 +346,7 @@ export function memory(): MemoryStats {
 }
 
 /**
- * Sets the soft limit of the heap in bytes (128 MiB at start, growing with the live set until it is set by hand).
+ * Sets the soft limit of the heap in bytes (8 MiB at start, growing with the live set until it is set by hand).
  * Above it the least recently used tensors move out of the heap; results never change, only time does.
  */
 export function setMemoryLimit(bytes: number): void {
