@@ -57,10 +57,16 @@ const SONAMES = {
   },
 } as const;
 
-const INSTALL = {
-  linux: '"apt-get install mpich" or "apt-get install openmpi-bin"',
-  darwin: '"brew install mpich" or "brew install open-mpi"',
-} as const;
+const platform = process.platform === "darwin" ? "darwin" : "linux";
+
+/** How to install an MPI library, or to say where one is. */
+function installation(): string {
+  const commands = {
+    linux: '"apt-get install mpich" or "apt-get install openmpi-bin"',
+    darwin: '"brew install mpich" or "brew install open-mpi"',
+  };
+  return `${commands[platform]}, or set KINDLING_MPI_LIBRARY to the library's file`;
+}
 
 /** Which MPI's launcher started this process, by the variables it sets; null where none did. */
 export function launcher(): Abi["name"] | "unknown" | null {
@@ -93,7 +99,6 @@ function loadFirst(koffi: Koffi, files: readonly string[]): { library: NativeLib
 }
 
 function find(koffi: Koffi): { library: NativeLibrary; file: string } {
-  const platform = process.platform === "darwin" ? "darwin" : "linux";
   const { MPICH, "Open MPI": OPEN_MPI } = SONAMES[platform];
   const given = process.env.KINDLING_MPI_LIBRARY || undefined;
   const started = launcher();
@@ -114,7 +119,7 @@ function find(koffi: Koffi): { library: NativeLibrary; file: string } {
   }
   const whose = started === "MPICH" || started === "Open MPI" ? ` of ${started}, whose mpirun runs` : "";
   throw new DistBackendError(
-    `[mpi] no MPI library${whose} (looked for ${files.join(", ")}): try ${INSTALL[platform]}, or set KINDLING_MPI_LIBRARY to the library's file`,
+    `[mpi] no MPI library${whose} (looked for ${files.join(", ")}): try ${installation()}`,
   );
 }
 
@@ -127,15 +132,22 @@ function bind(koffi: Koffi, library: NativeLibrary, file: string): Mpi {
     }
   });
   const types = { h: abi.handle, p: "uintptr_t", i: "int" } as const;
-  const functions = Object.fromEntries(
-    Object.entries(FUNCTIONS).map(([name, parameters]) => [
-      name,
-      library.func(
+  const functionOf = (name: string, parameters: string) => {
+    try {
+      return library.func(
         name,
         "int",
         [...parameters].map((letter) => types[letter as keyof typeof types]),
-      ),
-    ]),
+      );
+    } catch (error) {
+      throw new DistBackendError(
+        `[mpi] ${file} has no function ${name}, so it is no MPI library; try ${installation()}`,
+        { cause: error },
+      );
+    }
+  };
+  const functions = Object.fromEntries(
+    Object.entries(FUNCTIONS).map(([name, parameters]) => [name, functionOf(name, parameters)]),
   ) as MpiFunctions;
   // The MPI library links the C library, so the loader finds its functions there, too.
   const yieldCore = library.func("sched_yield", "int", []);
