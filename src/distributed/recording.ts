@@ -11,7 +11,7 @@ import { AutogradError } from "../tensor/errors.js";
 import { empty, full } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { showRanks } from "./errors.js";
+import { DistError, showRanks } from "./errors.js";
 import type { Marks } from "./header.js";
 import type { ProcessGroup } from "./processGroup.js";
 
@@ -49,6 +49,17 @@ export function checkRecorded(op: string, group: ProcessGroup, marks: readonly n
   );
 }
 
+/** Runs a collective of a backward; its errors say whose backward that is, since no layer's forward is under way. */
+export function inBackwardOf<T>(name: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof DistError && !error.message.includes("\n  in the backward of "))
+      error.message += `\n  in the backward of ${name}`;
+    throw error;
+  }
+}
+
 /** A collective that has run, on its way onto the tape. */
 export interface Collective {
   readonly group: ProcessGroup;
@@ -71,10 +82,8 @@ export function collectiveOp<A>(
     },
     backward: (grads, n) => {
       checkRecorded(name, n.attrs.group, n.attrs.marks);
-      return backward(
-        grads.map((g, nr) => g ?? full(n.outShapes[nr] as Shape, 0, n.outCodes[nr] as DTypeCode)),
-        n,
-      );
+      const all = grads.map((g, nr) => g ?? full(n.outShapes[nr] as Shape, 0, n.outCodes[nr] as DTypeCode));
+      return inBackwardOf(name, () => backward(all, n));
     },
   });
 }

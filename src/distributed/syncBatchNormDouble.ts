@@ -24,7 +24,7 @@ import { nextOp, release } from "../tensor/heap.js";
 import { detached, empty, full, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { allReduce } from "./functional.js";
-import { checkRecorded, marksFor, recordedInputs } from "./recording.js";
+import { checkRecorded, inBackwardOf, marksFor, recordedInputs } from "./recording.js";
 import { elements, type SyncNormalization } from "./syncChannels.js";
 
 /** weight, and the cotangents of dx, dweight, dbias. */
@@ -95,7 +95,7 @@ export function syncDoubleBackward(
   }
   const inputs = [g, x, ...rest.filter((t) => t !== null)];
   const marks = marksFor(inputs);
-  norm.group.allReduce(sums, { marks });
+  inBackwardOf(`SyncBatchNorm(${C})`, () => norm.group.allReduce(sums, { marks }));
   const has = rest.map((t) => t !== null);
   return runMulti(doubleOp, recordedInputs(inputs, marks.all), { ...norm, has, marks: marks.all, own, sums });
 }

@@ -22,7 +22,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { mergeMoments, momentsLength } from "./batchMoments.js";
 import type { Marks } from "./header.js";
 import type { ProcessGroup } from "./processGroup.js";
-import { checkRecorded, marksFor, recordedInputs } from "./recording.js";
+import { checkRecorded, inBackwardOf, marksFor, recordedInputs } from "./recording.js";
 import { syncDoubleBackward } from "./syncBatchNormDouble.js";
 import { elements, type SyncNormalization } from "./syncChannels.js";
 
@@ -131,7 +131,7 @@ function syncBackward(
   for (let i = 0; i < 2 * C; i++) to[i] = (from[i] as number) * (factor?.[i % C] ?? 1);
   const inputs = w === null ? [g, x] : [g, x, w];
   const marks = marksFor(inputs);
-  norm.group.allReduce(sums, { marks });
+  inBackwardOf(`SyncBatchNorm(${C})`, () => norm.group.allReduce(sums, { marks }));
   const attrs = { ...norm, affine: w !== null, marks: marks.all, own, sums };
   const made = runMulti(backwardOp, recordedInputs(inputs, marks.all), attrs);
   let k = 0;

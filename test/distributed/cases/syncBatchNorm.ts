@@ -499,6 +499,32 @@ const oneValue: Case = {
   },
 };
 
+const disagreement: Case = {
+  name: "SyncBatchNorm: ranks with different layers are told, forward and backward, and nothing changes",
+  worldSizes: [2, 3],
+  run: (rank, size) => {
+    const C = rank === 1 ? 3 : 2;
+    const layer = new SyncBatchNorm(C);
+    const model = new nn.Sequential(new nn.Identity(), layer);
+    const message = messageOf(() => model(make([4, C], rank, "float32")));
+    expectMatch(
+      message,
+      /the ranks disagree.*allGatherIntoTensor of float64\[5\].*allGatherIntoTensor of float64\[7\]/,
+    );
+    expectMatch(message, /in 1: SyncBatchNorm\(/);
+    expectEqual(layer.numBatchesTracked?.item(), 0);
+    assertClose(layer.runningVar, zeros([C]).add(1), { rtol: 0, atol: 0 });
+    // Backward in another order than forward on one rank: which cannot happen by itself.
+    const [a, b] = [2, 3].map((n) => new SyncBatchNorm(n)(make([4, n], rank, "float32").requiresGrad_())) as [
+      Tensor,
+      Tensor,
+    ];
+    const wrong = messageOf(() => (rank === 1 ? b : a).sum().backward());
+    expectMatch(wrong, /\[allReduce\] the ranks disagree[\s\S]*in the backward of SyncBatchNorm\([23]\)/);
+    assertClose(sumOf(tensor([1])), tensor([size]), { rtol: 0, atol: 0 }); // in step again
+  },
+};
+
 const allEmpty: Case = {
   name: "SyncBatchNorm: no values on any rank: empty outputs, zero gradients, statistics untouched, counter grows",
   worldSizes: ALL,
@@ -572,6 +598,8 @@ const subgroups: Case = {
     const split = [3, 2].slice(0, getWorldSize(group));
     equalsWholeBatch({ split, shape: [2, 3], group, seed: 100 * at });
     // Of another group this rank cannot take part, and is told so.
+    const net = SyncBatchNorm.convertSyncBatchnorm(new nn.Sequential(new nn.BatchNorm1d(2)), group);
+    expectEqual((net[0] as unknown as SyncBatchNorm).processGroup, group);
     const other = new SyncBatchNorm(2, { processGroup: groups[1 - at] as ProcessGroup });
     if (group.size() > 1 && (groups[1 - at] as ProcessGroup).size() > 1)
       expectMatch(
@@ -638,6 +666,7 @@ export const cases: readonly Case[] = [
   needs,
   modes,
   oneValue,
+  disagreement,
   allEmpty,
   constant,
   withoutCollective,
