@@ -74,6 +74,36 @@ import("kindling").then((again) => {
   say("require: the same losses, one copy");
 }
 
+/** Ranks from the installed package: by its command, and by launch from a program. */
+function runRanks() {
+  write(
+    "ranks.mjs",
+    `import { tensor } from "kindling";
+import { allReduce, getRank, initProcessGroup } from "kindling/distributed";
+export default function sum(start) {
+  initProcessGroup();
+  const x = tensor([start + getRank()]);
+  allReduce(x);
+  return x.item();
+}
+if (process.argv[2] === "print") console.log(sum(10));`,
+  );
+  write(
+    "launch.mjs",
+    `import { launch } from "kindling/distributed";
+console.log(JSON.stringify(await launch("./ranks.mjs", { worldSize: 2, args: [10] })));`,
+  );
+  const byCommand = run("npx", ["--offline", "kindling", "run", "--nproc", "2", "ranks.mjs", "print"]);
+  const expected = "[rank 0] 21\n[rank 1] 21\n";
+  if (byCommand.split("\n").sort().join("\n").trim() !== expected.trim())
+    throw new Error(
+      `kindling run printed ${JSON.stringify(byCommand)}, expected ${JSON.stringify(expected)}`,
+    );
+  const byLaunch = run(process.execPath, ["launch.mjs"]).trim();
+  if (byLaunch !== "[21,21]") throw new Error(`launch returned ${byLaunch}, expected [21,21]`);
+  say("ranks: kindling run and launch");
+}
+
 function compileStrict() {
   write(
     "user.ts",
@@ -134,6 +164,7 @@ try {
   const flags = ["--ignore-scripts", "--offline", "--no-audit", "--no-fund"];
   run("npm", ["install", join(folder, packed.filename), ...flags]);
   trainBothWays();
+  runRanks();
   compileStrict();
 } catch (error) {
   console.error(`pack: failed: ${error.stdout ?? ""}${error.stderr ?? ""}\n${error.message}`);

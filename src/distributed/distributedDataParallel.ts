@@ -85,11 +85,15 @@ export class DistributedDataParallel<M extends AnyModule = Module>
   readonly module: M;
   /** The ranks among which gradients are averaged. */
   readonly processGroup: ProcessGroup;
+  /** Whether buffers are rank 0's at every forward (default true). */
   readonly broadcastBuffers: boolean;
+  /** Whether parameters may stay without gradient in a pass (default false). */
   readonly findUnusedParameters: boolean;
+  /** Whether gradients share the memory of the buckets (default false). */
   readonly gradientAsBucketView: boolean;
+  /** Whether every pass uses the same parameters (default false). */
   readonly staticGraph: boolean;
-  /** @internal */
+  /** How the running join wants it; set by {@link Join}. */
   joinConfig: JoinConfig = JOIN_DISABLED;
   readonly #reducer: Reducer;
   /** Whether forwards from here on are to be averaged. */
@@ -197,7 +201,7 @@ export class DistributedDataParallel<M extends AnyModule = Module>
     return new Join([this], options).run(fn);
   }
 
-  /** @internal */
+  /** The ranks that join. Source: `torch.distributed.algorithms.Joinable.join_process_group`. */
   get joinProcessGroup(): ProcessGroup {
     return this.processGroup;
   }

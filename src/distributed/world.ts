@@ -17,7 +17,7 @@ export interface InitOptions {
   groupName?: string;
 }
 
-/** A world under construction, as a backend offers it. @internal */
+/** A world under construction, as a backend offers it. */
 export interface Joining {
   readonly rank: number;
   readonly size: number;
@@ -31,7 +31,7 @@ export interface Joining {
   readonly failure: Communicator["failure"];
 }
 
-/** A backend: null where it is not there. `timeout` is how long a start that waits for others may take. @internal */
+/** A backend: null where it is not there. `timeout` is how long a start that waits for others may take. */
 export type JoinWorld = (timeout: number) => Joining | null;
 
 const backends = new Map<Backend, JoinWorld>();

@@ -77,8 +77,9 @@ export class ZeroRedundancyOptimizer<O extends RateOptions = RateOptions>
 {
   /** The ranks among which the parameters are shared out. */
   readonly processGroup: ProcessGroup;
+  /** Whether the parameters of a rank share memory, so that they are sent at once (default false). */
   readonly parametersAsBucketView: boolean;
-  /** @internal */
+  /** How the running join wants it; set by {@link Join}. */
   joinConfig: JoinConfig = JOIN_DISABLED;
   #owner: Map<Tensor, number>;
   #shards: Shards[];
@@ -244,7 +245,7 @@ export class ZeroRedundancyOptimizer<O extends RateOptions = RateOptions>
     this.#consolidated = null;
   }
 
-  /** @internal */
+  /** The ranks that join. Source: `torch.distributed.algorithms.Joinable.join_process_group`. */
   get joinProcessGroup(): ProcessGroup {
     return this.processGroup;
   }
