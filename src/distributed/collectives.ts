@@ -17,7 +17,8 @@ export interface GroupOption {
   group?: ProcessGroup | undefined;
 }
 
-type WithGroup<O> = O & GroupOption;
+/** Options of a collective, and the group. */
+export type WithGroup<O> = O & GroupOption;
 
 /** The options of a call that may give the reduction in their place. */
 function withOp<O extends ReduceOptions>(options: WithGroup<O> | ReduceOp | undefined): WithGroup<O> {

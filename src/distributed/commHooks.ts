@@ -64,9 +64,13 @@ export interface PostLocalSGDOptions {
  * Source: `torch.distributed.algorithms.ddp_comm_hooks.post_localSGD_hook.PostLocalSGDState`.
  */
 export class PostLocalSGDState {
+  /** The group that is averaged over; null: the default group. */
   readonly processGroup: ProcessGroup | null;
+  /** The ranks that are averaged over after the first passes. */
   readonly subgroup: ProcessGroup;
+  /** Backward passes that are averaged over all ranks. */
   readonly startLocalSGDIter: number;
+  /** Whether gradients are averaged over the subgroup afterwards (default true), or not at all. */
   readonly postLocalGradientAllreduce: boolean;
   /** Backward passes so far. */
   iter = 0;

@@ -29,11 +29,17 @@ export interface DistributedSamplerOptions {
  * @throws ValueError for a rank that is out of range.
  */
 export class DistributedSampler extends Sampler {
+  /** What is visited. */
   readonly dataset: Sized;
+  /** Number of ranks that share it (default: those of the group). */
   readonly numReplicas: number;
+  /** Which of them this is (default: the own rank). */
   readonly rank: number;
+  /** Whether the order is drawn anew each epoch (default true). */
   readonly shuffle: boolean;
+  /** Seed of the order, the same on all ranks (default 0). */
   readonly seed: number;
+  /** Whether samples that do not divide among the ranks are left out (default false: some come twice). */
   readonly dropLast: boolean;
   /** Added to the seed; see {@link DistributedSampler.setEpoch}. */
   epoch = 0;

@@ -17,8 +17,11 @@ export interface DistErrorFacts {
  */
 export class DistError extends KindlingError {
   override name = "DistError";
+  /** The function that was called, such as `allReduce`. */
   readonly op: string;
+  /** How many collectives the group had begun, this one included; null outside of collectives. */
   readonly sequenceNumber: number | null;
+  /** The ranks (in the world) that are missing, gone, or at odds with this one. */
   readonly ranks: readonly number[];
 
   constructor(message: string, facts: DistErrorFacts) {

@@ -31,7 +31,12 @@ export interface CollectiveOptions {
 }
 
 /** A {@link Work} when `asyncOp` is true, else nothing: the collective is over when the call returns. */
-export type Outcome<O> = O extends { asyncOp: true } ? Work : undefined;
+export type Outcome<O> = O extends {
+  /** Whether the call returns before the collective is over. */
+  asyncOp: true;
+}
+  ? Work
+  : undefined;
 
 /** The counts that all ranks know, by rank: what each gave. */
 export type Table = readonly (readonly number[])[];

@@ -30,6 +30,7 @@ export {
   reduceScatter,
   reduceScatterTensor,
   scatter,
+  type WithGroup,
 } from "./collectives.js";
 export {
   allReduceHook,
@@ -114,7 +115,7 @@ export {
   SyncBatchNorm,
   type SyncBatchNormOptions,
 } from "./syncBatchNorm.js";
-export { type LaunchOptions, launch } from "./threads/launch.js";
+export { type AbortSignalLike, type LaunchOptions, launch, type UrlLike } from "./threads/launch.js";
 export { Work } from "./work.js";
 export {
   destroyProcessGroup,

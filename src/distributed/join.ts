@@ -18,7 +18,9 @@ export interface JoinHook {
 
 /** How an object takes part in {@link Join}; {@link JOIN_DISABLED} outside of it. */
 export interface JoinConfig {
+  /** Whether ranks may end at different times. */
   readonly enable: boolean;
+  /** Whether all ranks throw as soon as one has no more inputs. */
   readonly throwOnEarlyTermination: boolean;
   /** Whether it is the one that tells the others of each iteration. */
   readonly isFirstJoinable: boolean;

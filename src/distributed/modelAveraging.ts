@@ -35,8 +35,11 @@ export interface PeriodicModelAveragerOptions {
  * @throws ValueError when the period is less than 1, or the number of warm-up steps negative.
  */
 export class PeriodicModelAverager implements ModelAverager {
+  /** Steps between two averages. */
   readonly period: number;
+  /** Steps before the first (default 0). */
   readonly warmupSteps: number;
+  /** The group that is averaged over (default: the default group). */
   readonly processGroup: ProcessGroup;
   step = 0;
 
@@ -80,6 +83,7 @@ export class PeriodicModelAverager implements ModelAverager {
  * );
  */
 export class PostLocalSGDOptimizer extends OptimizerWrapper {
+  /** What averages the parameters after each step. */
   readonly averager: ModelAverager;
 
   constructor(optim: AnyOptimizer, averager: ModelAverager) {
@@ -94,7 +98,10 @@ export class PostLocalSGDOptimizer extends OptimizerWrapper {
   }
 
   /** The state of the optimizer inside, and the averager's count as `step`. */
-  override stateDict(): OptimizerStateDict & { step: number } {
+  override stateDict(): OptimizerStateDict & {
+    /** Steps that the averager has counted. */
+    step: number;
+  } {
     return { ...super.stateDict(), step: this.averager.step };
   }
 

@@ -49,15 +49,19 @@ export function irecv(tensor: Tensor, src: number | null = null, options?: Point
 
 /** One send or receive for {@link batchIsendIrecv}. Source: `torch.distributed.P2POp`. */
 export class P2POp {
+  /** The group (default: the default group). */
   readonly group: ProcessGroup | undefined;
+  /** Number by which sends and receives are told apart (default 0). */
   readonly tag: number;
 
   /**
    * @param op {@link isend} or {@link irecv}.
+   * @param tensor What is sent, or where what is received goes.
    * @param peer The other rank, as a number in the world.
    */
   constructor(
     readonly op: typeof isend | typeof irecv,
+    /** What is sent, or where what is received goes. */
     readonly tensor: Tensor,
     readonly peer: number,
     options: { group?: ProcessGroup; tag?: number } = {},

@@ -37,12 +37,19 @@ export interface PowerSGDOptions {
  * @throws ValueError when `startPowerSGDIter` is less than 2 although errors or factors are carried on.
  */
 export class PowerSGDState {
+  /** The group that is averaged over; null: the default group. */
   readonly processGroup: ProcessGroup | null;
+  /** Rank of the factors (default 1). */
   readonly matrixApproximationRank: number;
+  /** Backward passes without compression at first (default 1000). */
   readonly startPowerSGDIter: number;
+  /** Gradients that this would not shrink by at least this factor are exchanged whole (default 2). */
   readonly minCompressionRate: number;
+  /** Whether what was left out is added to the next gradient (default true). */
   readonly useErrorFeedback: boolean;
+  /** Whether factors start from those of the last pass (default true). */
   readonly warmStart: boolean;
+  /** Added to norms when factors are made orthogonal (default 0). */
   readonly orthogonalizationEpsilon: number;
   /** Backward passes so far. */
   iter = 0;
@@ -84,7 +91,14 @@ export class PowerSGDState {
   }
 
   /** How many times fewer elements were exchanged since compression began, and both numbers of elements. */
-  compressionStats(): { rate: number; before: number; after: number } {
+  compressionStats(): {
+    /** before / after. */
+    rate: number;
+    /** Elements of the gradients. */
+    before: number;
+    /** Elements that were exchanged. */
+    after: number;
+  } {
     return { rate: this.after > 0 ? this.before / this.after : 0, before: this.before, after: this.after };
   }
 }

@@ -8,13 +8,21 @@ export type ReduceOp = "sum" | "product" | "min" | "max" | "avg" | "band" | "bor
 
 /** The reductions by PyTorch's names. Source: `torch.distributed.ReduceOp`. */
 export const ReduceOp = {
+  /** The sum. */
   SUM: "sum",
+  /** The product. */
   PRODUCT: "product",
+  /** The smallest. */
   MIN: "min",
+  /** The largest. */
   MAX: "max",
+  /** The sum divided by the number of ranks. */
   AVG: "avg",
+  /** Bitwise and. */
   BAND: "band",
+  /** Bitwise or. */
   BOR: "bor",
+  /** Bitwise exclusive or. */
   BXOR: "bxor",
 } as const;
 

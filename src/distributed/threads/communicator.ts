@@ -27,6 +27,7 @@ const LEAVE_MS = 5000;
 /** How often a rank looks for the others before it lets the driver do something else. */
 const LOOKS = 100;
 
+/** Ranks that are threads of one process: they read from each other's heaps. */
 export class ThreadsCommunicator implements Communicator {
   readonly backend = "threads";
   readonly rank: number;

@@ -7,14 +7,19 @@ import { rankStart } from "./world.js";
 
 /** A URL. */
 export interface UrlLike {
+  /** The whole address. */
   readonly href: string;
 }
 
 /** What {@link launch} uses of an AbortSignal. */
 export interface AbortSignalLike {
+  /** Whether it was aborted. */
   readonly aborted: boolean;
+  /** What is thrown then. */
   readonly reason: unknown;
+  /** Asks to be told. */
   addEventListener(type: "abort", listener: () => void): void;
+  /** Asks to be told no more. */
   removeEventListener(type: "abort", listener: () => void): void;
 }
 
