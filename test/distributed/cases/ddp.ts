@@ -330,6 +330,17 @@ const quiet: Case = {
       0,
       "noGrad after noGrad",
     );
+    normed(x);
+    expectEqual(
+      collectivesIn(group, () => normed.noSync(() => normed(x))),
+      2,
+      "noSync after a forward of training",
+    );
+    expectEqual(
+      collectivesIn(group, () => normed(x)),
+      0,
+      "a forward of training after noSync",
+    );
   },
 };
 

@@ -66,6 +66,25 @@ const findUnused: Case = {
   },
 };
 
+const leftAlone: Case = {
+  name: "DDP: findUnusedParameters: a gradient in its bucket stays as it is when no rank uses the parameter",
+  worldSizes: [2, 3],
+  run: (rank) => {
+    const ddp = new DistributedDataParallel(new Branches(), {
+      findUnusedParameters: true,
+      gradientAsBucketView: true,
+    });
+    const { c } = ddp.module;
+    ddp(branchInput(rank), ["a", "c"]).sum().backward();
+    const view = c.weight.grad as Tensor;
+    view.add_(rank + 0.1);
+    const before = view.clone();
+    ddp(branchInput(rank), ["a"]).sum().backward();
+    expectThat(c.weight.grad?.storage === view.storage, "the gradient in its bucket");
+    assertClose(c.weight.grad, before, EXACT);
+  },
+};
+
 const usedBefore: Case = {
   name: "DDP: findUnusedParameters: a parameter that was used inside noSync counts as used",
   worldSizes: [2],
@@ -194,6 +213,18 @@ const inner: Case = {
       fixed.zeroGrad();
       fixed(branchInput(rank)).sum().backward();
       assertClose(fixed.module.layer.weight.grad, mean.mul(2), ROUNDING);
+    }
+    // A backward through the wrapped model itself, inside of its backward.
+    const whole = new DistributedDataParallel(new nn.Linear(4, 2, { dtype: "float64" }), {
+      staticGraph: true,
+    });
+    for (let step = 0; step < 2; step++) {
+      whole.zeroGrad();
+      const out = whole(branchInput(rank));
+      out.registerHook(() => enableGrad(() => whole(branchInput(rank)).sum().backward()));
+      out.sum().backward();
+      assertClose(whole.module.weight.grad, mean.mul(2), ROUNDING);
+      expectSameOnAllRanks(gradients(whole));
     }
   },
 };
@@ -344,6 +375,7 @@ const subgroup: Case = {
 
 export const cases: readonly Case[] = [
   findUnused,
+  leftAlone,
   usedBefore,
   partOfTheLoss,
   unusedNamed,
