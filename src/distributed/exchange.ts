@@ -130,7 +130,10 @@ export function runCollective(
     return new Work({
       poll: () => {
         queue.step();
-        if (entry.state === "failed") throw entry.error;
+        if (entry.state === "failed") {
+          staging.free();
+          throw entry.error;
+        }
         return entry.state === "done";
       },
       wait: (ms) => wait(ms ?? limit),

@@ -73,6 +73,7 @@ export class ThreadsCommunicator implements Communicator {
     for (let r = 0; r < size; r++) {
       for (let i = 1; !room.hasArrived(r, sequence); i++) if (i % looks === 0) yield;
     }
+    while (room.aborted() >= 0) yield; // one that came has gone again
     this.world.wake();
     return headers;
   }

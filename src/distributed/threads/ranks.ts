@@ -4,6 +4,7 @@ import { isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { availableParallelism } from "../../kernels/platform.js";
+import { DistBackendError } from "../errors.js";
 import { unpackTensors } from "../objectBytes.js";
 import { WorldControl } from "./control.js";
 import { describeError, type RankMessage, type RankProgram } from "./rank.js";
@@ -51,7 +52,11 @@ function typescriptLoader(urls: readonly string[]): string | null {
       return new URL(api, pathToFileURL(file)).href;
     } catch {}
   }
-  return null; // Node may know how by itself
+  const { typescript } = process.features as { typescript?: unknown };
+  if (typescript !== undefined && typescript !== false) return null;
+  throw new DistBackendError(
+    `[launch] ${urls[0]} is TypeScript, which this Node does not read: try npm install --save-dev tsx, or JavaScript`,
+  );
 }
 
 /** One rank's thread. @internal */
