@@ -5,15 +5,10 @@ import { enqueue, kernelTable } from "../tensor/launch.js";
 import { contiguous, copyInto, empty, fillWith, full, ptr, viewOf } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { columnsBackInput, columnsBackWeight, columnsForward, prefersColumns } from "./convColumns.js";
-import { type ConvGeometry, planes, planesBack, planesWeight } from "./convPlanes.js";
+import { convImages, convImagesBack, convImagesWeight } from "./convImages.js";
+import type { ConvGeometry } from "./convPlanes.js";
 import { volumes, volumesBack, volumesWeight } from "./convVolumes.js";
-import {
-  prefersWinograd,
-  prefersWinogradWeight,
-  winograd,
-  winogradBack,
-  winogradGradWeight,
-} from "./convWinograd.js";
+import { prefersWinograd } from "./convWinograd.js";
 
 export type { ConvGeometry } from "./convPlanes.js";
 
@@ -34,8 +29,7 @@ export function convForward(x: Tensor, w: Tensor, bias: Tensor | null, g: ConvGe
     return y;
   }
   if (usesColumns(g, x.code)) columnsForward(src, weight, b, y, images, g);
-  else if (prefersWinograd(g, x.code)) winograd(src, weight, b, y, images, g);
-  else if (g.input.length < 3) planes(src, weight, b, y, images, g);
+  else if (g.input.length < 3) convImages(src, weight, b, y, images, g);
   else volumes(src, weight, b, y, images, g);
   if (src !== x) release(src.storage);
   return y;
@@ -64,8 +58,7 @@ export function convBackInput(grad: Tensor, w: Tensor, bias: Tensor | null, g: C
     return x;
   }
   if (usesColumns(g, grad.code)) columnsBackInput(src, weight, x, images, g);
-  else if (prefersWinograd(g, grad.code)) winogradBack(src, weight, b, x, images, g);
-  else if (g.input.length < 3) planesBack(src, weight, b, x, images, g);
+  else if (g.input.length < 3) convImagesBack(src, weight, b, x, images, g);
   else volumesBack(src, weight, x, images, g);
   if (src !== grad) release(src.storage);
   return x;
@@ -80,8 +73,7 @@ export function convBackWeight(x: Tensor, grad: Tensor, g: ConvGeometry): Tensor
   const gw = empty(shape, x.code);
   if (gw.numel === 0) return gw;
   if (usesColumns(g, x.code)) columnsBackWeight(src, out, gw, images, g);
-  else if (prefersWinogradWeight(g, x.code)) winogradGradWeight(src, out, gw, images, g);
-  else if (g.input.length < 3) planesWeight(src, out, gw, images, g, false);
+  else if (g.input.length < 3) convImagesWeight(src, out, gw, images, g, false);
   else volumesWeight(src, out, gw, images, g);
   if (src !== x) release(src.storage);
   if (out !== grad) release(out.storage);

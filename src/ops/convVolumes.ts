@@ -9,6 +9,7 @@ import { enqueue, kernelTable } from "../tensor/launch.js";
 import { copyInto, empty, fillWith, ptr, viewOf } from "../tensor/raw.js";
 import { contiguousStrides } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { convImages, convImagesBack, convImagesWeight } from "./convImages.js";
 import { type ConvGeometry, planes, planesBack, planesWeight } from "./convPlanes.js";
 
 const COL2IM = kernelTable("col2im");
@@ -156,7 +157,7 @@ export function volumes(
   }
   eachImage(x, images, g, (n, s) => {
     stack(x, n, s.images, g);
-    planes(s.images, w, bias, s.outputs, g.output[0] as number, s.geometry);
+    convImages(s.images, w, bias, s.outputs, g.output[0] as number, s.geometry);
     copyInto(byDepth(y, n, g), s.outputs);
   });
 }
@@ -169,7 +170,7 @@ export function volumesBack(grad: Tensor, w: Tensor, x: Tensor, images: number, 
   }
   eachImage(grad, images, g, (n, s) => {
     copyInto(s.outputs, byDepth(grad, n, g));
-    planesBack(s.outputs, w, null, s.images, g.output[0] as number, s.geometry);
+    convImagesBack(s.outputs, w, null, s.images, g.output[0] as number, s.geometry);
     unstack(s.images, x, n, g);
   });
 }
@@ -183,6 +184,6 @@ export function volumesWeight(x: Tensor, grad: Tensor, gw: Tensor, images: numbe
   eachImage(x, images, g, (n, s) => {
     stack(x, n, s.images, g);
     copyInto(s.outputs, byDepth(grad, n, g));
-    planesWeight(s.images, s.outputs, gw, g.output[0] as number, s.geometry, n > 0);
+    convImagesWeight(s.images, s.outputs, gw, g.output[0] as number, s.geometry, n > 0);
   });
 }

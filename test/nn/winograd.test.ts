@@ -11,7 +11,7 @@ type Sizes = readonly number[];
 /** Output and gradients of a convolution of random numbers, in a dtype; the numbers are the same in both. */
 function step(dtype: "float32" | "float64", x: Tensor, w: Tensor, b: Tensor, padding: Sizes): Tensor[] {
   const leaves = [x, w, b].map((t) => t.to(dtype).requiresGrad_()) as [Tensor, Tensor, Tensor];
-  const y = F.conv2d(...leaves, { padding });
+  const y = (padding.length === 2 ? F.conv2d : F.conv3d)(...leaves, { padding });
   const g = randn(y.shape).to(dtype);
   return [y, ...(grad(y, leaves, { gradOutputs: g }) as Tensor[])];
 }
@@ -26,7 +26,7 @@ function error(a: Tensor, b: Tensor): number {
 function compare(n: number, c: number, oc: number, size: Sizes, padding: Sizes): void {
   const run = (dtype: "float32" | "float64") => {
     manualSeed(3);
-    const [x, w, b] = [randn([n, c, ...size]), randn([oc, c, 3, 3]), randn([oc])];
+    const [x, w, b] = [randn([n, c, ...size]), randn([oc, c, ...size.map(() => 3)]), randn([oc])];
     return step(dtype, x, w, b, padding);
   };
   const exact = run("float64");
@@ -61,8 +61,15 @@ describe("output and gradients are those of float64", () => {
     ["a large image", 1, 12, 20, [61, 58]],
     ["more tiles of one row than a block holds", 1, 40, 40, [5, 301]],
     ["many channels of few tiles", 2, 96, 128, [5, 4]],
+    ["slices of volumes", 2, 5, 6, [4, 7, 9]],
   ] as const)("%s", (_, n, c, oc, size) => {
-    compare(n, c, oc, size, [1, 1]);
+    compare(
+      n,
+      c,
+      oc,
+      size,
+      size.map(() => 1),
+    );
   });
 });
 
