@@ -1,6 +1,6 @@
 /** Losses: labels out of range, targets of another shape or dtype. */
 
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { nn, ones, rand, randn, tensor } from "../../src/index.js";
 import { errorOf, index } from "./errorOf.js";
 
@@ -148,4 +148,19 @@ test("margins: a label out of range", () => {
   expect(errorOf(() => F.multiMarginLoss(randn([2, 3]), index([0, 3])))).toMatchInlineSnapshot(
     `"IndexError: [multiMarginLoss] target 3 at index [1] is out of range: expected 0 to 2"`,
   );
+});
+
+test("a column against a row is allowed, with one warning", () => {
+  const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+  try {
+    const column = randn([3, 1]);
+    const row = randn([3]);
+    const square = F.mseLoss(column, row, { reduction: "none" });
+    expect(square.shape).toEqual([3, 3]);
+    F.mseLoss(column, row);
+    F.mseLoss(row, row);
+    expect(warn.mock.calls.flat()).toMatchInlineSnapshot(`[]`);
+  } finally {
+    warn.mockRestore();
+  }
 });

@@ -298,6 +298,11 @@ describe("printed layers", () => {
   });
 });
 
+test("gelu takes the approximation bare too", () => {
+  const x = tensor([-1.5, 0.25, 2], { dtype: "float64" });
+  expect(F.gelu(x, "tanh").toArray()).toEqual(F.gelu(x, { approximate: "tanh" }).toArray());
+});
+
 describe("gelu in float32", () => {
   const x = Float32Array.from({ length: 26001 }, (_, i) => (i - 13000) / 1000);
   const values = (dtype: "float32" | "float64") => {

@@ -361,6 +361,7 @@ describe("against plain functions of coordinates, on views of any strides", () =
         at: ([i, k]) => dot(i as number, k as number),
       });
       expectSame(einsum("ij,ij->i", [x, x]), { shape: [m], at: ([i]) => dot(i as number, i as number) });
+      expect(einsum("ij,kj->ik", x, x).toArray()).toEqual(einsum("ij,kj->ik", [x, x]).toArray());
       expectSame(einsum("ij->ji", [x]), permuted([1, 0]).plain(p));
       expectSame(einsum("...j->j...", [x]), permuted([1, 0]).plain(p));
       expectSame(einsum("ij,jk", [x, x.T]), { shape: [m, m], at: ([i, k]) => dot(i as number, k as number) });

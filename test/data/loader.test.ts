@@ -1,0 +1,107 @@
+/** DataLoader: what the batches of an epoch are, whatever the dataset. */
+import { describe, expect, test } from "vitest";
+import {
+  BatchSampler,
+  DataLoader,
+  Dataset,
+  IterableDataset,
+  SequentialSampler,
+  TensorDataset,
+} from "../../src/data/index.js";
+import { arange, Generator, manualSeed, type Tensor } from "../../src/index.js";
+
+const ten = () => new TensorDataset(arange(10), arange(10).mul(2));
+const first = (batches: Iterable<Tensor[]>) => [...batches].map(([x]) => x?.toArray());
+
+class Squares extends Dataset<{ x: number; square: number }> {
+  get length(): number {
+    return 5;
+  }
+  get(index: number): { x: number; square: number } {
+    return { x: index, square: index * index };
+  }
+}
+
+class Countdown extends IterableDataset<number> {
+  *[Symbol.iterator](): Iterator<number> {
+    yield* [3, 2, 1];
+  }
+}
+
+describe("batches", () => {
+  test("in order, the last one shorter or left out", () => {
+    expect(first(new DataLoader(ten(), { batchSize: 4 }))).toEqual([
+      [0, 1, 2, 3],
+      [4, 5, 6, 7],
+      [8, 9],
+    ]);
+    expect(first(new DataLoader(ten(), { batchSize: 4, dropLast: true }))).toEqual([
+      [0, 1, 2, 3],
+      [4, 5, 6, 7],
+    ]);
+    expect(new DataLoader(ten(), { batchSize: 4 }).length).toBe(3);
+    expect(new DataLoader(ten(), { batchSize: 4, dropLast: true }).length).toBe(2);
+  });
+
+  test("inputs and targets stay together when shuffled; each sample comes once, in a new order each epoch", () => {
+    manualSeed(0);
+    const loader = new DataLoader(ten(), { batchSize: 3, shuffle: true });
+    const epochs = [0, 1].map(() => {
+      const seen: number[] = [];
+      for (const [x, y] of loader as Iterable<Tensor[]>) {
+        expect(y?.toArray()).toEqual(x?.mul(2).toArray());
+        seen.push(...((x as Tensor).toArray() as number[]));
+      }
+      return seen;
+    });
+    for (const seen of epochs) expect(seen.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(epochs[0]).not.toEqual(epochs[1]);
+  });
+
+  test("a generator of its own makes the order repeatable", () => {
+    const order = () =>
+      first(new DataLoader(ten(), { shuffle: true, generator: new Generator().manualSeed(7) }));
+    expect(order()).toEqual(order());
+  });
+
+  test("a batch sampler decides alone; batchSize null gives samples", () => {
+    const batchSampler = new BatchSampler(new SequentialSampler(ten()), 6, true);
+    expect(first(new DataLoader(ten(), { batchSampler }))).toEqual([[0, 1, 2, 3, 4, 5]]);
+    const single = [...(new DataLoader(ten(), { batchSize: null }) as Iterable<Tensor[]>)];
+    expect(single).toHaveLength(10);
+    expect(single[3]?.[1]?.shape).toEqual([]);
+  });
+});
+
+describe("datasets", () => {
+  test("objects are joined entry by entry", () => {
+    const [batch] = new DataLoader(new Squares(), { batchSize: 5 }) as Iterable<Record<string, Tensor>>;
+    expect(batch?.square?.toArray()).toEqual([0, 1, 4, 9, 16]);
+    expect(batch?.x?.dtype).toBe("int64");
+  });
+
+  test("whatever has length and get is one", () => {
+    const plain = { length: 3, get: (index: number) => index + 0.5 };
+    const batches = [...(new DataLoader(plain as never, { batchSize: 2 }) as Iterable<Tensor>)];
+    expect(batches.map((x) => x.toArray())).toEqual([[0.5, 1.5], [2.5]]);
+  });
+
+  test("an iterable dataset keeps its order", () => {
+    const batches = [...(new DataLoader(new Countdown(), { batchSize: 2 }) as Iterable<Tensor>)];
+    expect(batches.map((x) => x.toArray())).toEqual([[3, 2], [1]]);
+  });
+
+  test("a collate function of one's own gets the samples", () => {
+    const collateFn = (samples: readonly number[]) => samples.length;
+    expect([...new DataLoader(new Countdown(), { batchSize: 2, collateFn: collateFn as never })]).toEqual([
+      2, 1,
+    ]);
+  });
+
+  test("for await gives the same batches", async () => {
+    const seen: unknown[] = [];
+    for await (const [x] of new DataLoader(ten(), { batchSize: 5 }) as AsyncIterable<Tensor[]>)
+      seen.push(x?.toArray());
+    expect(seen).toEqual(first(new DataLoader(ten(), { batchSize: 5 })));
+  });
+});
