@@ -172,7 +172,15 @@ export class Reducer implements PassObserver {
       if (this.options.asViews && this.used[number] === true) param.ownGrad = view;
     } else if (this.used[number] !== true) session.kept.set(number, copyOf(view));
     bucket.left--;
-    this.launch(session);
+    if (!this.atEnd) this.launch(session);
+  }
+
+  /**
+   * Whether buckets wait for the end of the backward. Where ranks may use different parameters, buckets fill at different
+   * times; SyncBatchNorm and the like exchange in backward too, and every rank must come by all exchanges in one order.
+   */
+  private get atEnd(): boolean {
+    return this.options.findUnused || this.options.staticGraph;
   }
 
   /** Reduces buckets in order, as far as they are full. */
@@ -231,6 +239,7 @@ export class Reducer implements PassObserver {
           session.ready.forEach((ready, number) => {
             if (!ready) this.markReady(number);
           });
+          this.launch(session);
           this.complete(session);
         });
       }

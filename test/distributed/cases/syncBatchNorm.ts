@@ -1,8 +1,9 @@
 /** SyncBatchNorm against BatchNorm on the concatenated batch, which every rank computes for itself. */
 import fc from "fast-check";
-import { autograd, func, nn, noGrad, type Tensor, tensor, zeros } from "kindling";
+import { autograd, cat, func, nn, noGrad, type Tensor, tensor, zeros } from "kindling";
 import {
   allReduce,
+  DistributedDataParallel,
   getRank,
   getWorldSize,
   newGroup,
@@ -651,6 +652,68 @@ const converted: Case = {
   },
 };
 
+/** A model with a layer that some ranks leave out: registered last, used first. */
+class Detour extends nn.Module {
+  early = new nn.Linear(4, 3);
+  norm = new SyncBatchNorm(3);
+  late = new nn.Linear(3, 1);
+  extra = new nn.Linear(4, 4);
+  detours = true;
+
+  forward(x: Tensor): Tensor {
+    return this.late(this.norm(this.early(this.detours ? this.extra(x) : x)));
+  }
+}
+
+const detour: Case = {
+  name: "SyncBatchNorm under DistributedDataParallel, with parameters that one rank alone uses",
+  worldSizes: [2, 3],
+  run: (rank, size) => {
+    const split = [3, 2, 4].slice(0, size);
+    for (const options of [{ findUnusedParameters: true }, { staticGraph: true }]) {
+      const build = () => {
+        const net = new Detour().double();
+        let seed = 70;
+        noGrad(() => {
+          for (const p of net.parameters()) p.copy_(make(p.shape, seed++));
+        });
+        return net;
+      };
+      const net = build();
+      net.detours = rank === 0;
+      // Buckets of one parameter each.
+      const ddp = new DistributedDataParallel(net, { ...options, bucketCapMb: 1e-5 });
+      const whole = build();
+      const plain = SyncBatchNorm.revertSyncBatchnorm(whole.norm, { dims: 1 });
+      for (let step = 0; step < 2; step++) {
+        const all = make([split.reduce((a, b) => a + b, 0), 4], 9 + step);
+        ddp.zeroGrad();
+        ddp(part(all, split, rank))
+          .sin()
+          .sum()
+          .backward();
+        whole.zeroGrad();
+        const first = split[0] as number;
+        const rows = cat([
+          whole.extra(all.narrow(0, 0, first)),
+          all.narrow(0, first, (all.shape[0] as number) - first),
+        ]);
+        whole
+          .late(plain(whole.early(rows)))
+          .sin()
+          .sum()
+          .backward();
+        for (const layer of ["early", "late", "extra"] as const) {
+          assertClose(net[layer].weight.grad, whole[layer].weight.grad?.div(size), {
+            rtol: 1e-9,
+            atol: 1e-9,
+          });
+        }
+      }
+    }
+  },
+};
+
 export const cases: readonly Case[] = [
   ...equality(),
   properties,
@@ -672,4 +735,5 @@ export const cases: readonly Case[] = [
   withoutCollective,
   subgroups,
   converted,
+  detour,
 ];
