@@ -8,6 +8,8 @@ import { type MpiRuntime, Notice } from "./runtime.js";
 
 /** Milliseconds that a rank that failed gives the others to report their own errors. */
 const GRACE = 300;
+/** Milliseconds that sends under way get to end when a rank ends well. */
+const SETTLE = 10_000;
 const STDERR = 2;
 
 function listenUntil(runtime: MpiRuntime, done: () => boolean): void {
@@ -32,7 +34,9 @@ export function installExit(runtime: MpiRuntime): void {
     if (code === 0) {
       runtime.tell(Notice.LEFT);
       listenUntil(runtime, () => ranks.every((r) => isGone(runtime, r)));
-      if (!runtime.unfinished) runtime.mpi.MPI_Finalize();
+      const end = performance.now() + SETTLE;
+      listenUntil(runtime, () => runtime.settled() || performance.now() > end);
+      if (runtime.settled() && !runtime.unfinished) runtime.mpi.MPI_Finalize();
       return;
     }
     let reason = `exited with code ${code}`;

@@ -56,11 +56,7 @@ class Departure implements Sending {
     readonly destination: number,
     /** The destination's rank in the world. */
     private readonly to: number,
-    readonly requests: Requests,
-    /** The copy of the elements that is sent, when they must not be sent from where they were. */
-    readonly copy: Tensor | null,
-    /** What MPI sends from: kept until it has. */
-    readonly bytes: Uint8Array,
+    private readonly requests: Requests,
   ) {}
 
   poll(): boolean {
@@ -90,9 +86,6 @@ let nextId = 0;
 export class Mailbox {
   private readonly inbox: Arrival[] = [];
   private readonly departures = new Map<number, Departure>();
-  /** Small sends and refused elements that nobody waits for: requests, and what they must keep. */
-  private readonly leftovers: { requests: Requests; bytes: Uint8Array | null; temporary: Tensor | null }[] =
-    [];
 
   constructor(
     private readonly runtime: MpiRuntime,
@@ -121,7 +114,8 @@ export class Mailbox {
       const from = runtime.base + ptr(copy ?? tensor);
       requests.send(from, nbytes, to, nextId % DATA_TAGS, runtime.messages);
     }
-    const departure = new Departure(this, nextId, destination, to, requests, copy, bytes);
+    const departure = new Departure(this, nextId, destination, to, requests);
+    this.leave(requests, bytes, copy);
     this.departures.set(nextId, departure);
     return departure;
   }
@@ -157,17 +151,14 @@ export class Mailbox {
         this.answerTag,
         runtime.control,
       );
-      const [id, taken] = new Int32Array(answers.buffer, 0, 2) as unknown as [number, number];
+      const words = new Int32Array(answers.buffer, 0, 2);
+      const id = words[0] as number;
+      const taken = words[1] === 1;
       const departure = this.departures.get(id);
       if (departure === undefined) continue;
       this.departures.delete(id);
-      if (departure.state === "waiting") departure.state = taken === 1 ? "taken" : "refused";
-      if (taken !== 1) departure.reason = new TextDecoder().decode(answers.slice(8, answers.indexOf(0, 8)));
-      this.leftovers.push({
-        requests: departure.requests,
-        bytes: departure.bytes,
-        temporary: departure.copy,
-      });
+      if (departure.state === "waiting") departure.state = taken ? "taken" : "refused";
+      if (!taken) departure.reason = new TextDecoder().decode(answers.slice(8, answers.indexOf(0, 8)));
     }
   }
 
@@ -182,18 +173,17 @@ export class Mailbox {
     const requests = new Requests(runtime);
     const to = this.ranks[destination] as number;
     requests.send(runtime.mpi.address(bytes), bytes.length, to, tag, runtime.control);
-    this.leftovers.push({ requests, bytes, temporary: null });
-    this.sweep();
+    this.leave(requests, bytes, null);
   }
 
-  /** Lets go of what has ended. */
-  private sweep(): void {
-    for (let i = this.leftovers.length - 1; i >= 0; i--) {
-      const { requests, temporary } = this.leftovers[i] as (typeof this.leftovers)[number];
-      if (!requests.done()) continue;
-      if (temporary !== null) unpin(temporary);
-      this.leftovers.splice(i, 1);
-    }
+  /** Leaves requests to end by themselves; what they send from or receive into is kept until then. */
+  private leave(requests: Requests, bytes: Uint8Array | null, temporary: Tensor | null): void {
+    const kept = { bytes, temporary };
+    this.runtime.background.push(() => {
+      if (!requests.done()) return false;
+      if (kept.temporary !== null) unpin(kept.temporary);
+      return true;
+    });
   }
 
   /** Takes in the headers that have come. */
@@ -223,7 +213,7 @@ export class Mailbox {
   /** See {@link Communicator.probe}. */
   probe(source: number | null, tag: number): Envelope | null {
     this.readHeaders();
-    this.sweep();
+    this.runtime.settled();
     return this.inbox.find((a) => a.tag === tag && (source === null || a.source === source)) ?? null;
   }
 
@@ -267,7 +257,7 @@ export class Mailbox {
       const temporary = viewOf(pinned([arrival.bytes], UINT8), [arrival.bytes], null, 0);
       const requests = new Requests(this.runtime);
       this.receive(requests, arrival, temporary);
-      this.leftovers.push({ requests, bytes: null, temporary });
+      this.leave(requests, null, temporary);
     }
     const bytes = new Uint8Array(reason === null ? 16 : ANSWER_BYTES);
     new Int32Array(bytes.buffer, 0, 2).set([arrival.id, reason === null ? 1 : 0]);

@@ -58,8 +58,8 @@ export class MpiRuntime {
   private readonly scratch = new Uint8Array(SCRATCH);
   private readonly words = new Int32Array(this.scratch.buffer);
   private readonly at: number;
-  /** Notices that went out, each with its requests. */
-  private readonly told: Uint8Array[] = [];
+  /** Sends that nobody waits for: each moves on, and says whether it has ended. MPI wants all of them to end. */
+  readonly background: (() => boolean)[] = [];
   private heap: { buffer: ArrayBufferLike; base: number };
 
   constructor(timeout: number) {
@@ -169,7 +169,6 @@ export class MpiRuntime {
   tell(kind: number, reason = "", group = 0, ranks: readonly number[] = this.everybody): void {
     const { mpi } = this;
     const bytes = new Uint8Array(NOTICE + 8 * ranks.length);
-    this.told.push(bytes);
     new Int32Array(bytes.buffer).set([kind, group]);
     // A text that is too long is cut; the last byte stays 0.
     new TextEncoder().encodeInto(reason, bytes.subarray(NOTICE_TEXT, NOTICE - 1));
@@ -180,7 +179,17 @@ export class MpiRuntime {
       const request = at + NOTICE + mpi.abi.handleBytes * n++;
       mpi.MPI_Isend(at, NOTICE, mpi.abi.byte, r, NOTICE_TAG, this.control, request);
     }
-    this.testAll(n, at + NOTICE);
+    // The closure keeps the bytes until they have left.
+    this.background.push(() => bytes.length > 0 && this.testAll(n, at + NOTICE));
+    this.settled();
+  }
+
+  /** Moves the sends on that nobody waits for; whether all of them have ended. */
+  settled(): boolean {
+    for (let i = this.background.length - 1; i >= 0; i--) {
+      if (this.background[i]?.() === true) this.background.splice(i, 1);
+    }
+    return this.background.length === 0;
   }
 
   /** See {@link Communicator.pause}. While elements move nobody sleeps: it is this rank's calls that move them on. */
