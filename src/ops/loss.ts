@@ -65,6 +65,7 @@ const bceWithLogitsOp = pairLoss({
 /** Warns, as PyTorch does, of shapes that differ: broadcasting (N, 1) and (N) gives N x N differences. */
 function warnOfBroadcast(op: string, input: Tensor, target: Tensor): void {
   if (sameShape(input.shape, target.shape)) return;
+  broadcastShapes(op, input.shape, target.shape); // throws where they do not fit at all
   warnOnce(
     op,
     `the target has shape ${show(target.shape)}, the input ${show(input.shape)}; they are broadcast, which is rarely meant; ` +

@@ -159,7 +159,11 @@ test("a column against a row is allowed, with one warning", () => {
     expect(square.shape).toEqual([3, 3]);
     F.mseLoss(column, row);
     F.mseLoss(row, row);
-    expect(warn.mock.calls.flat()).toMatchInlineSnapshot(`[]`);
+    expect(warn.mock.calls.flat()).toMatchInlineSnapshot(`
+      [
+        "[kindling] mseLoss: the target has shape [3], the input [3, 1]; they are broadcast, which is rarely meant; try reshape",
+      ]
+    `);
   } finally {
     warn.mockRestore();
   }
