@@ -33,6 +33,10 @@ function rankIn(group: ProcessGroup, rank: number): number {
 /**
  * Replaces `tensor` on every rank by the reduction of all ranks' tensors (`"sum"` by default), the same bits everywhere.
  * Integers and bool work too. Source: `torch.distributed.all_reduce`.
+ * @example
+ * const x = tensor([1, 2]);
+ * allReduce(x); // in place
+ * x.div(getWorldSize()).toArray(); // [1, 2]
  * @throws DTypeError when the reduction is not defined for the dtype.
  * @throws DistMismatchError when ranks call something else, or with another shape or dtype.
  * @throws DistTimeoutError naming the ranks that do not join in time, RankFailedError when one is gone. The tensor keeps
@@ -49,6 +53,10 @@ export function allReduce<O extends ReduceOptions>(
 /**
  * {@link allReduce} of several tensors of one dtype in one exchange.
  * Source: `torch.distributed.all_reduce_coalesced`.
+ * @example
+ * const [a, b] = [tensor([1, 2]), tensor([[3]])];
+ * allReduceCoalesced([a, b], "max");
+ * b.toArray(); // [[3]]
  */
 export function allReduceCoalesced<O extends ReduceOptions>(
   tensors: readonly Tensor[],
@@ -61,6 +69,10 @@ export function allReduceCoalesced<O extends ReduceOptions>(
 /**
  * Replaces `tensor` on rank `dst` by the reduction of all ranks' tensors; elsewhere it stays.
  * Source: `torch.distributed.reduce`.
+ * @example
+ * const x = tensor([1, 2]);
+ * reduce(x, 0, "max");
+ * x.toArray(); // [1, 2]
  */
 export function reduce<O extends ReduceOptions>(
   tensor: Tensor,
@@ -72,7 +84,13 @@ export function reduce<O extends ReduceOptions>(
   return group.reduce<O>(tensor, rankIn(group, dst), given);
 }
 
-/** Replaces `tensor` on every rank by that of rank `src`. Source: `torch.distributed.broadcast`. */
+/**
+ * Replaces `tensor` on every rank by that of rank `src`. Source: `torch.distributed.broadcast`.
+ * @example
+ * const x = getRank() === 0 ? tensor([1, 2]) : zeros([2], { dtype: "int64" });
+ * broadcast(x, 0);
+ * x.toArray(); // [1, 2]
+ */
 export function broadcast<O extends CollectiveOptions>(
   tensor: Tensor,
   src: number,
@@ -85,6 +103,10 @@ export function broadcast<O extends CollectiveOptions>(
 /**
  * Puts every rank's `tensor` into `tensorList`, by rank. The tensors may differ in shape from rank to rank, as the lists
  * say, which must be alike on all ranks. Source: `torch.distributed.all_gather`.
+ * @example
+ * const list = Array.from({ length: getWorldSize() }, () => zeros([1], { dtype: "int64" }));
+ * allGather(list, tensor([getRank()]));
+ * list[0].toArray(); // [0]
  */
 export function allGather<O extends CollectiveOptions>(
   tensorList: readonly Tensor[],
@@ -97,6 +119,10 @@ export function allGather<O extends CollectiveOptions>(
 /**
  * `output` = the inputs of all ranks, one after another along dimension 0.
  * Source: `torch.distributed.all_gather_into_tensor`.
+ * @example
+ * const all = empty([getWorldSize(), 2]);
+ * allGatherIntoTensor(all, ones([2]).mul(getRank()));
+ * all.at(0).toArray(); // [0, 0]
  */
 export function allGatherIntoTensor<O extends CollectiveOptions>(
   output: Tensor,
@@ -109,6 +135,11 @@ export function allGatherIntoTensor<O extends CollectiveOptions>(
 /**
  * Puts every rank's `tensor` into `gatherList` on rank `dst` (default 0); elsewhere the list is null.
  * Source: `torch.distributed.gather`.
+ * @example
+ * const x = tensor([7]);
+ * const list = getRank() === 0 ? Array.from({ length: getWorldSize() }, () => zerosLike(x)) : null;
+ * gather(x, list);
+ * list?.[0]?.toArray(); // [7]
  */
 export function gather<O extends GatherOptions>(
   tensor: Tensor,
@@ -125,6 +156,10 @@ export function gather<O extends GatherOptions>(
 /**
  * Puts element i of rank `src`'s (default 0) `scatterList` into `tensor` of rank i; elsewhere the list is null.
  * Source: `torch.distributed.scatter`.
+ * @example
+ * const x = zeros([1]);
+ * scatter(x, getRank() === 0 ? Array.from({ length: getWorldSize() }, (_, r) => ones([1]).mul(r + 5)) : null);
+ * x.item() - getRank(); // 5
  */
 export function scatter<O extends ScatterOptions>(
   tensor: Tensor,
@@ -140,6 +175,10 @@ export function scatter<O extends ScatterOptions>(
 
 /**
  * `output` = element i of all ranks' lists, reduced, on rank i. Source: `torch.distributed.reduce_scatter`.
+ * @example
+ * const part = zeros([2]);
+ * reduceScatter(part, Array.from({ length: getWorldSize() }, () => ones([2])), "avg");
+ * part.toArray(); // [1, 1]
  */
 export function reduceScatter<O extends ReduceOptions>(
   output: Tensor,
@@ -153,6 +192,10 @@ export function reduceScatter<O extends ReduceOptions>(
 /**
  * `output` = part i of all ranks' inputs, cut into equal parts along dimension 0, reduced, on rank i.
  * Source: `torch.distributed.reduce_scatter_tensor`.
+ * @example
+ * const part = zeros([2]);
+ * reduceScatterTensor(part, ones([2 * getWorldSize()]), "avg");
+ * part.toArray(); // [1, 1]
  */
 export function reduceScatterTensor<O extends ReduceOptions>(
   output: Tensor,
@@ -166,6 +209,10 @@ export function reduceScatterTensor<O extends ReduceOptions>(
 /**
  * Element j of `inputList` goes to rank j; element i of `outputList` comes from rank i. Shapes may differ.
  * Source: `torch.distributed.all_to_all`.
+ * @example
+ * const outputs = Array.from({ length: getWorldSize() }, () => zeros([2]));
+ * allToAll(outputs, outputs.map((_, r) => ones([2]).mul(r)));
+ * outputs[0].div(Math.max(1, getRank())).toArray(); // [0, 0]
  */
 export function allToAll<O extends CollectiveOptions>(
   outputList: readonly Tensor[],
@@ -178,6 +225,11 @@ export function allToAll<O extends CollectiveOptions>(
 /**
  * The rows of `input` go to the ranks in equal parts, or as `inputSplitSizes` says; `output` is what comes.
  * Source: `torch.distributed.all_to_all_single`.
+ * @example
+ * const x = arange(getWorldSize()).to("float32");
+ * const out = zerosLike(x);
+ * allToAllSingle(out, x);
+ * out.sub(getRank()).toArray()[0]; // 0
  */
 export function allToAllSingle<O extends AllToAllSingleOptions>(
   output: Tensor,
@@ -187,7 +239,11 @@ export function allToAllSingle<O extends AllToAllSingleOptions>(
   return groupOr("allToAllSingle", options?.group).allToAllSingle<O>(output, input, options);
 }
 
-/** Returns on each rank once all have called it. Source: `torch.distributed.barrier`. */
+/**
+ * Returns on each rank once all have called it. Source: `torch.distributed.barrier`.
+ * @example
+ * barrier();
+ */
 export function barrier<O extends CollectiveOptions>(options?: WithGroup<O>): Outcome<O> {
   return groupOr("barrier", options?.group).barrier<O>(options);
 }

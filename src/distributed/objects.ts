@@ -78,6 +78,10 @@ function fill(list: unknown[], found: readonly unknown[] | null): void {
 
 /**
  * Puts every rank's object into `objectList`, by rank. Source: `torch.distributed.all_gather_object`.
+ * @example
+ * const all = new Array(getWorldSize());
+ * allGatherObject(all, { rank: getRank(), weights: tensor([1, 2]) });
+ * all[0].weights.toArray(); // [1, 2]
  * @throws TypeError when an object holds functions or the like.
  */
 export function allGatherObject(objectList: unknown[], obj: unknown, options?: ObjectOptions): void {
@@ -107,6 +111,10 @@ export function gatherObject(
 /**
  * Replaces the objects of `objectList` by those of rank `src`; the lists have one length.
  * Source: `torch.distributed.broadcast_object_list`.
+ * @example
+ * const list = getRank() === 0 ? ["any", { object: 1 }] : [null, null];
+ * broadcastObjectList(list);
+ * list[1]; // { object: 1 }
  */
 export function broadcastObjectList(objectList: unknown[], options?: ObjectListOptions): void {
   const op = "broadcastObjectList";

@@ -14,6 +14,9 @@ export interface NewGroupOptions {
  * A group of some ranks of the world (default: all), in ascending order. Every rank of the world calls it with the same
  * ranks; on those outside the group, its collectives return at once and do nothing.
  * Source: `torch.distributed.new_group`.
+ * @example
+ * const first = newGroup([0]); // every rank of the world calls it
+ * getRank(first); // 0
  * @throws ValueError when a rank does not exist or stands twice.
  */
 export function newGroup(ranks?: readonly number[] | null, options: NewGroupOptions = {}): ProcessGroup {

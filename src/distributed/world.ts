@@ -197,12 +197,20 @@ export function getBackend(group?: ProcessGroup): Backend {
   return of.backend;
 }
 
-/** This rank's number in a group (the world); -1 when it is not in the group. Source: `torch.distributed.get_rank`. */
+/**
+ * This rank's number in a group (the world); -1 when it is not in the group. Source: `torch.distributed.get_rank`.
+ * @example
+ * getRank(); // 0
+ */
 export function getRank(group?: ProcessGroup): number {
   return groupOr("getRank", group).rank();
 }
 
-/** The number of ranks of a group; -1 when this rank is not in it. Source: `torch.distributed.get_world_size`. */
+/**
+ * The number of ranks of a group; -1 when this rank is not in it. Source: `torch.distributed.get_world_size`.
+ * @example
+ * getWorldSize(); // 1
+ */
 export function getWorldSize(group?: ProcessGroup): number {
   const of = groupOr("getWorldSize", group);
   return of.rank() < 0 ? -1 : of.size();
