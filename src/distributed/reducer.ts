@@ -13,7 +13,7 @@ import { copyInto, copyOf, empty, fillWith, toTyped, writeNumbers } from "../ten
 import { Tensor } from "../tensor/tensor.js";
 import { assignBuckets, Bucket, checkBuffer, FIRST_BUCKET_BYTES, GradBucket, type Slot } from "./buckets.js";
 import type { CommHook, PendingBucket } from "./commHooks.js";
-import { showRanks } from "./errors.js";
+import { DistError, showRanks } from "./errors.js";
 import * as functional from "./functional.js";
 import { allGatherObject } from "./objects.js";
 import type { ProcessGroup } from "./processGroup.js";
@@ -191,7 +191,7 @@ export class Reducer implements PassObserver {
       const last = session.next === this.buckets.length - 1;
       session.next++;
       if (last) this.writeTail(session, bucket.tail);
-      session.pending.push(this.reduce(bucket, last));
+      session.pending.push(this.located(bucket, () => this.reduce(bucket, last)));
     }
   }
 
@@ -215,6 +215,20 @@ export class Reducer implements PassObserver {
         : this.slots.filter(({ number }) => session.fired[number] !== expected[number]);
     }
     return findUnused ? [] : this.slots.filter(({ number }) => session.fired[number] === 0);
+  }
+
+  /** Adds to errors of collectives which gradients they were for. */
+  private located<T>(bucket: Bucket, fn: () => T): T {
+    try {
+      return fn();
+    } catch (error) {
+      if (error instanceof DistError) {
+        const names = bucket.slots.map(({ name }) => name);
+        const list = names.length > 4 ? [...names.slice(0, 2), "...", names.at(-1)] : names;
+        error.message += `\n  in DistributedDataParallel, averaging the gradients of ${list.join(", ")}`;
+      }
+      throw error;
+    }
   }
 
   private reduce(bucket: Bucket, last: boolean): PendingBucket {
@@ -269,7 +283,8 @@ export class Reducer implements PassObserver {
 
   private complete(session: Session): void {
     this.buckets.forEach((bucket, i) => {
-      const result = (session.pending[i] as PendingBucket).wait();
+      const pending = session.pending[i] as PendingBucket;
+      const result = this.located(bucket, () => pending.wait());
       if (result === bucket.flat) return;
       checkBuffer("registerCommHook", result, bucket.flat);
       nextOp();
