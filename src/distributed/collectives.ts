@@ -1,6 +1,6 @@
 /** Collectives as functions, with PyTorch's signatures: ranks are those of the world, the group is an option. */
 import type { Tensor } from "../tensor/tensor.js";
-import type { CollectiveOptions, Outcome } from "./exchange.js";
+import type { Blocking, CollectiveOptions, Outcome } from "./exchange.js";
 import type {
   AllToAllSingleOptions,
   GatherOptions,
@@ -42,7 +42,7 @@ function rankIn(group: ProcessGroup, rank: number): number {
  * @throws DistTimeoutError naming the ranks that do not join in time, RankFailedError when one is gone. The tensor keeps
  * its values.
  */
-export function allReduce<O extends ReduceOptions>(
+export function allReduce<O extends ReduceOptions = Blocking>(
   tensor: Tensor,
   options?: WithGroup<O> | ReduceOp,
 ): Outcome<O> {
@@ -58,7 +58,7 @@ export function allReduce<O extends ReduceOptions>(
  * allReduceCoalesced([a, b], "max");
  * b.toArray(); // [[3]]
  */
-export function allReduceCoalesced<O extends ReduceOptions>(
+export function allReduceCoalesced<O extends ReduceOptions = Blocking>(
   tensors: readonly Tensor[],
   options?: WithGroup<O> | ReduceOp,
 ): Outcome<O> {
@@ -74,7 +74,7 @@ export function allReduceCoalesced<O extends ReduceOptions>(
  * reduce(x, 0, "max");
  * x.toArray(); // [1, 2]
  */
-export function reduce<O extends ReduceOptions>(
+export function reduce<O extends ReduceOptions = Blocking>(
   tensor: Tensor,
   dst: number,
   options?: WithGroup<O> | ReduceOp,
@@ -91,7 +91,7 @@ export function reduce<O extends ReduceOptions>(
  * broadcast(x, 0);
  * x.toArray(); // [1, 2]
  */
-export function broadcast<O extends CollectiveOptions>(
+export function broadcast<O extends CollectiveOptions = Blocking>(
   tensor: Tensor,
   src: number,
   options?: WithGroup<O>,
@@ -108,7 +108,7 @@ export function broadcast<O extends CollectiveOptions>(
  * allGather(list, tensor([getRank()]));
  * list[0].toArray(); // [0]
  */
-export function allGather<O extends CollectiveOptions>(
+export function allGather<O extends CollectiveOptions = Blocking>(
   tensorList: readonly Tensor[],
   tensor: Tensor,
   options?: WithGroup<O>,
@@ -124,7 +124,7 @@ export function allGather<O extends CollectiveOptions>(
  * allGatherIntoTensor(all, ones([2]).mul(getRank()));
  * all.at(0).toArray(); // [0, 0]
  */
-export function allGatherIntoTensor<O extends CollectiveOptions>(
+export function allGatherIntoTensor<O extends CollectiveOptions = Blocking>(
   output: Tensor,
   input: Tensor,
   options?: WithGroup<O>,
@@ -141,7 +141,7 @@ export function allGatherIntoTensor<O extends CollectiveOptions>(
  * gather(x, list);
  * list?.[0]?.toArray(); // [7]
  */
-export function gather<O extends GatherOptions>(
+export function gather<O extends GatherOptions = Blocking>(
   tensor: Tensor,
   gatherList: readonly Tensor[] | null = null,
   options?: WithGroup<O>,
@@ -161,7 +161,7 @@ export function gather<O extends GatherOptions>(
  * scatter(x, getRank() === 0 ? Array.from({ length: getWorldSize() }, (_, r) => ones([1]).mul(r + 5)) : null);
  * x.item() - getRank(); // 5
  */
-export function scatter<O extends ScatterOptions>(
+export function scatter<O extends ScatterOptions = Blocking>(
   tensor: Tensor,
   scatterList: readonly Tensor[] | null = null,
   options?: WithGroup<O>,
@@ -180,7 +180,7 @@ export function scatter<O extends ScatterOptions>(
  * reduceScatter(part, Array.from({ length: getWorldSize() }, () => ones([2])), "avg");
  * part.toArray(); // [1, 1]
  */
-export function reduceScatter<O extends ReduceOptions>(
+export function reduceScatter<O extends ReduceOptions = Blocking>(
   output: Tensor,
   inputList: readonly Tensor[],
   options?: WithGroup<O> | ReduceOp,
@@ -197,7 +197,7 @@ export function reduceScatter<O extends ReduceOptions>(
  * reduceScatterTensor(part, ones([2 * getWorldSize()]), "avg");
  * part.toArray(); // [1, 1]
  */
-export function reduceScatterTensor<O extends ReduceOptions>(
+export function reduceScatterTensor<O extends ReduceOptions = Blocking>(
   output: Tensor,
   input: Tensor,
   options?: WithGroup<O> | ReduceOp,
@@ -214,7 +214,7 @@ export function reduceScatterTensor<O extends ReduceOptions>(
  * allToAll(outputs, outputs.map((_, r) => ones([2]).mul(r)));
  * outputs[0].div(Math.max(1, getRank())).toArray(); // [0, 0]
  */
-export function allToAll<O extends CollectiveOptions>(
+export function allToAll<O extends CollectiveOptions = Blocking>(
   outputList: readonly Tensor[],
   inputList: readonly Tensor[],
   options?: WithGroup<O>,
@@ -231,7 +231,7 @@ export function allToAll<O extends CollectiveOptions>(
  * allToAllSingle(out, x);
  * out.sub(getRank()).toArray()[0]; // 0
  */
-export function allToAllSingle<O extends AllToAllSingleOptions>(
+export function allToAllSingle<O extends AllToAllSingleOptions = Blocking>(
   output: Tensor,
   input: Tensor,
   options?: WithGroup<O>,
@@ -244,7 +244,7 @@ export function allToAllSingle<O extends AllToAllSingleOptions>(
  * @example
  * barrier();
  */
-export function barrier<O extends CollectiveOptions>(options?: WithGroup<O>): Outcome<O> {
+export function barrier<O extends CollectiveOptions = Blocking>(options?: WithGroup<O>): Outcome<O> {
   return groupOr("barrier", options?.group).barrier<O>(options);
 }
 

@@ -30,13 +30,17 @@ export interface CollectiveOptions {
   marks?: Marks;
 }
 
-/** A {@link Work} when `asyncOp` is true, else nothing: the collective is over when the call returns. */
-export type Outcome<O> = O extends {
-  /** Whether the call returns before the collective is over. */
-  asyncOp: true;
+/** Options of a call that waits, as those do that say nothing of `asyncOp`. */
+export interface Blocking {
+  asyncOp?: false;
 }
+
+/** A {@link Work} when `asyncOp` is true, else nothing: the collective is over when the call returns. */
+export type Outcome<O> = O extends { asyncOp: true }
   ? Work
-  : undefined;
+  : O extends Blocking
+    ? undefined
+    : Work | undefined;
 
 /** The counts that all ranks know, by rank: what each gave. */
 export type Table = readonly (readonly number[])[];

@@ -2,7 +2,7 @@
 import { ValueError } from "../tensor/errors.js";
 import type { Backend, Communicator } from "./communicator.js";
 import { DistBackendError } from "./errors.js";
-import { type Call, type CollectiveOptions, type Outcome, runCollective } from "./exchange.js";
+import { type Blocking, type Call, type CollectiveOptions, type Outcome, runCollective } from "./exchange.js";
 import { Queue } from "./progress.js";
 import type { Staging } from "./staging.js";
 import { doneWork } from "./work.js";
@@ -64,7 +64,7 @@ export class Group {
   }
 
   /** @internal Runs what `describe` says; nothing where this rank is not in the group. */
-  collective<O extends CollectiveOptions>(
+  collective<O extends CollectiveOptions = Blocking>(
     options: O | undefined,
     describe: (staging: Staging) => Call,
   ): Outcome<O> {

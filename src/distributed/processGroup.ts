@@ -17,7 +17,7 @@ import {
 } from "./checks.js";
 import type { Task } from "./communicator.js";
 import { ownCounts, pairs, rootedCounts, sameLists, splitCounts } from "./counts.js";
-import type { Call, CollectiveOptions, Outcome } from "./exchange.js";
+import type { Blocking, Call, CollectiveOptions, Outcome } from "./exchange.js";
 import type { OpName } from "./header.js";
 import { MessagingGroup } from "./messaging.js";
 import type { ReduceOp } from "./reduceOp.js";
@@ -64,7 +64,7 @@ export class ProcessGroup extends MessagingGroup {
    * @throws DTypeError when the reduction is not defined for the dtype.
    * @throws DistError when the ranks disagree, one is gone, or one does not join in time. The tensor keeps its values.
    */
-  allReduce<O extends ReduceOptions>(tensor: Tensor, options?: O | ReduceOp): Outcome<O> {
+  allReduce<O extends ReduceOptions = Blocking>(tensor: Tensor, options?: O | ReduceOp): Outcome<O> {
     const given = normalize(options);
     checkOutput("allReduce", "tensor", tensor);
     const reduceOp = given.op ?? "sum";
@@ -85,7 +85,7 @@ export class ProcessGroup extends MessagingGroup {
    * As {@link ProcessGroup.allReduce} on several tensors of one dtype in one exchange.
    * Source: `torch.distributed.all_reduce_coalesced`.
    */
-  allReduceCoalesced<O extends ReduceOptions>(
+  allReduceCoalesced<O extends ReduceOptions = Blocking>(
     tensors: readonly Tensor[],
     options?: O | ReduceOp,
   ): Outcome<O> {
@@ -114,7 +114,11 @@ export class ProcessGroup extends MessagingGroup {
    * Replaces `tensor` on rank `dst` by the reduction of all ranks' tensors; on others it stays.
    * Source: `torch.distributed.reduce`.
    */
-  reduce<O extends ReduceOptions>(tensor: Tensor, dst: number, options?: O | ReduceOp): Outcome<O> {
+  reduce<O extends ReduceOptions = Blocking>(
+    tensor: Tensor,
+    dst: number,
+    options?: O | ReduceOp,
+  ): Outcome<O> {
     const given = normalize(options);
     checkOutput("reduce", "tensor", tensor);
     checkRank("reduce", "dst", dst, this.size());
@@ -135,7 +139,7 @@ export class ProcessGroup extends MessagingGroup {
   }
 
   /** Replaces `tensor` on every rank by that of rank `src`. Source: `torch.distributed.broadcast`. */
-  broadcast<O extends CollectiveOptions>(tensor: Tensor, src: number, options?: O): Outcome<O> {
+  broadcast<O extends CollectiveOptions = Blocking>(tensor: Tensor, src: number, options?: O): Outcome<O> {
     checkRank("broadcast", "src", src, this.size());
     const isRoot = this.rank() === src;
     if (isRoot) checkTensor("broadcast", "tensor", tensor);
@@ -156,7 +160,7 @@ export class ProcessGroup extends MessagingGroup {
    * Puts every rank's `tensor` into `tensorList`, by rank. The tensors may differ in shape from rank to rank, as the
    * lists say, which must be the same on all ranks. Source: `torch.distributed.all_gather`.
    */
-  allGather<O extends CollectiveOptions>(
+  allGather<O extends CollectiveOptions = Blocking>(
     tensorList: readonly Tensor[],
     tensor: Tensor,
     options?: O,
@@ -185,7 +189,11 @@ export class ProcessGroup extends MessagingGroup {
    * `output` = the inputs of all ranks, one after another along dimension 0 (or stacked along a new one).
    * Source: `torch.distributed.all_gather_into_tensor`.
    */
-  allGatherIntoTensor<O extends CollectiveOptions>(output: Tensor, input: Tensor, options?: O): Outcome<O> {
+  allGatherIntoTensor<O extends CollectiveOptions = Blocking>(
+    output: Tensor,
+    input: Tensor,
+    options?: O,
+  ): Outcome<O> {
     const op = "allGatherIntoTensor";
     checkTensor(op, "input", input);
     checkOutput(op, "output", output);
@@ -203,7 +211,7 @@ export class ProcessGroup extends MessagingGroup {
    * Puts every rank's `tensor` into `gatherList` on rank `dst`, by rank; elsewhere the list is null. The tensors may
    * differ in shape from rank to rank, as the list says. Source: `torch.distributed.gather`.
    */
-  gather<O extends GatherOptions>(
+  gather<O extends GatherOptions = Blocking>(
     tensor: Tensor,
     gatherList: readonly Tensor[] | null,
     options?: O,
@@ -226,7 +234,7 @@ export class ProcessGroup extends MessagingGroup {
    * Puts element i of rank `src`'s `scatterList` into `tensor` of rank i; elsewhere the list is null. The tensors may
    * differ in shape from rank to rank, as the list says. Source: `torch.distributed.scatter`.
    */
-  scatter<O extends ScatterOptions>(
+  scatter<O extends ScatterOptions = Blocking>(
     tensor: Tensor,
     scatterList: readonly Tensor[] | null,
     options?: O,
@@ -269,7 +277,7 @@ export class ProcessGroup extends MessagingGroup {
    * `output` = element i of all ranks' lists, reduced, on rank i. The tensors of a list may differ in shape; the lists
    * of all ranks must be alike. Source: `torch.distributed.reduce_scatter`.
    */
-  reduceScatter<O extends ReduceOptions>(
+  reduceScatter<O extends ReduceOptions = Blocking>(
     output: Tensor,
     inputList: readonly Tensor[],
     options?: O | ReduceOp,
@@ -301,7 +309,7 @@ export class ProcessGroup extends MessagingGroup {
    * `output` = part i of all ranks' inputs, cut into equal parts along dimension 0, reduced, on rank i.
    * Source: `torch.distributed.reduce_scatter_tensor`.
    */
-  reduceScatterTensor<O extends ReduceOptions>(
+  reduceScatterTensor<O extends ReduceOptions = Blocking>(
     output: Tensor,
     input: Tensor,
     options?: O | ReduceOp,
@@ -327,7 +335,7 @@ export class ProcessGroup extends MessagingGroup {
    * Element j of `inputList` goes to rank j, as element i of its `outputList` for a sender i. Shapes may differ.
    * Source: `torch.distributed.all_to_all`.
    */
-  allToAll<O extends CollectiveOptions>(
+  allToAll<O extends CollectiveOptions = Blocking>(
     outputList: readonly Tensor[],
     inputList: readonly Tensor[],
     options?: O,
@@ -350,7 +358,11 @@ export class ProcessGroup extends MessagingGroup {
    * The rows of `input` go to the ranks in equal parts, or as `inputSplitSizes` says; `output` is what comes, in the
    * order of ranks. Source: `torch.distributed.all_to_all_single`.
    */
-  allToAllSingle<O extends AllToAllSingleOptions>(output: Tensor, input: Tensor, options?: O): Outcome<O> {
+  allToAllSingle<O extends AllToAllSingleOptions = Blocking>(
+    output: Tensor,
+    input: Tensor,
+    options?: O,
+  ): Outcome<O> {
     const op = "allToAllSingle";
     checkTensor(op, "input", input);
     checkOutput(op, "output", output);
@@ -367,7 +379,7 @@ export class ProcessGroup extends MessagingGroup {
     });
   }
 
-  private allToAllOf<O extends CollectiveOptions>(
+  private allToAllOf<O extends CollectiveOptions = Blocking>(
     options: O | undefined,
     op: OpName,
     tensor: Tensor,
@@ -388,7 +400,7 @@ export class ProcessGroup extends MessagingGroup {
   }
 
   /** Returns on each rank once all have called it. Source: `torch.distributed.barrier`. */
-  barrier<O extends CollectiveOptions>(options?: O): Outcome<O> {
+  barrier<O extends CollectiveOptions = Blocking>(options?: O): Outcome<O> {
     return this.collective(options, () => ({ op: "barrier", tensor: null, input: null, move: nothing }));
   }
 

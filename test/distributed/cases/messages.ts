@@ -284,6 +284,18 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "what a collective returns: nothing, a Work, or either where the compiler cannot know",
+    run(rank) {
+      const x = tensor([rank]);
+      const nothing: undefined = allReduce(x, "max");
+      const nothingEither: undefined = allReduce(x, { op: "max", asyncOp: false });
+      const work: Work = allReduce(x, { op: "max", asyncOp: true });
+      const either: Work | undefined = allReduce(x, { op: "max", asyncOp: x.numel === 1 });
+      assert.deepEqual([nothing, nothingEither], [undefined, undefined]);
+      assert.ok(work.wait() && either?.wait());
+    },
+  },
+  {
     name: "async collectives: no rank holds up another that waits for something else",
     worldSizes: SEVERAL,
     run(rank, size) {
