@@ -36,6 +36,19 @@ export interface DistributedDataParallelOptions {
   staticGraph?: boolean;
 }
 
+/** What a wrapped model keeps besides its fields. */
+interface Replication {
+  /** Made when it is first needed: in a deep copy of the model, that is the first forward of training. */
+  reducer: Reducer | null;
+  /** Whether forwards from here on are to be averaged. */
+  gradSync: boolean;
+  /** Whether the next forward begins with rank 0's buffers. */
+  bufferSync: boolean;
+  divideByInitialWorldSize: boolean;
+}
+
+const replications = new WeakMap<object, Replication>();
+
 const NAME = "DistributedDataParallel";
 
 /** Checks that a module can be replicated; its parameters with gradients, by name. */
@@ -87,6 +100,8 @@ export class DistributedDataParallel<M extends AnyModule = Module>
   readonly processGroup: ProcessGroup;
   /** Whether buffers are rank 0's at every forward (default true). */
   readonly broadcastBuffers: boolean;
+  /** Mebibytes of gradients that are reduced together. */
+  readonly bucketCapMb: number;
   /** Whether parameters may stay without gradient in a pass (default false). */
   readonly findUnusedParameters: boolean;
   /** Whether gradients share the memory of the buckets (default false). */
@@ -95,12 +110,6 @@ export class DistributedDataParallel<M extends AnyModule = Module>
   readonly staticGraph: boolean;
   /** How the running join wants it; set by {@link Join}. */
   joinConfig: JoinConfig = JOIN_DISABLED;
-  readonly #reducer: Reducer;
-  /** Whether forwards from here on are to be averaged. */
-  #gradSync = true;
-  /** Whether the next forward begins with rank 0's buffers. */
-  #bufferSync = true;
-  #divideByInitialWorldSize = true;
 
   /** @param module the model, built by the same code on every rank. */
   constructor(module: M, options: DistributedDataParallelOptions = {}) {
@@ -108,39 +117,58 @@ export class DistributedDataParallel<M extends AnyModule = Module>
     const { bucketCapMb = 25 } = options;
     if (!(bucketCapMb > 0))
       throw new ValueError(`[${NAME}] bucketCapMb is ${bucketCapMb}, expected more than 0`);
-    const reduced = reducedParameters(module);
+    reducedParameters(module);
     const group = groupOr(NAME, options.processGroup);
     if (group.rank() < 0)
       throw new ValueError(`[${NAME}] this rank is not in ${group.name}; try another processGroup`);
     this.processGroup = group;
+    this.bucketCapMb = bucketCapMb;
     this.broadcastBuffers = options.broadcastBuffers ?? true;
     this.findUnusedParameters = options.findUnusedParameters ?? false;
     this.gradientAsBucketView = options.gradientAsBucketView ?? false;
     this.staticGraph = options.staticGraph ?? false;
     this.module = module;
     checkSameTensors(NAME, statesOf(module), group);
-    this.#broadcastStates(0);
-    this.#reducer = new Reducer(reduced, {
-      group,
-      bucketBytes: bucketCapMb * 1024 * 1024,
+    this.broadcastStates(0);
+    this.reducer();
+  }
+
+  private get replication(): Replication {
+    const known = replications.get(this);
+    if (known !== undefined) return known;
+    const made = { reducer: null, gradSync: true, bufferSync: true, divideByInitialWorldSize: true };
+    replications.set(this, made);
+    return made;
+  }
+
+  private reducer(): Reducer {
+    const { replication } = this;
+    replication.reducer ??= new Reducer(reducedParameters(this.module), {
+      group: this.processGroup,
+      bucketBytes: this.bucketCapMb * 1024 * 1024,
       findUnused: this.findUnusedParameters,
       asViews: this.gradientAsBucketView,
       staticGraph: this.staticGraph,
     });
+    return replication.reducer;
   }
 
   override forward(...args: Parameters<M["forward"]>): ReturnType<M["forward"]> {
     const replica = this.module as AnyModule as Module<Parameters<M["forward"]>, ReturnType<M["forward"]>>;
-    const sync = mode.grad && this.#gradSync;
+    const { replication } = this;
+    const sync = mode.grad && replication.gradSync;
+    const joining = this.joinConfig.enable;
     const active = Join.notifyJoinContext(this);
-    if (active !== null) {
-      this.#reducer.divisor = this.#divideByInitialWorldSize ? this.processGroup.size() : active;
-    } else if (!this.joinConfig.enable) this.#reducer.divisor = this.processGroup.size();
-    this.#syncBuffers(this.joinConfig.enable);
-    if (this.joinConfig.enable) this.#anyRankSyncs(sync);
-    const out = sync ? observe(this.#reducer, () => replica(...args)) : replica(...args);
-    this.#bufferSync = sync;
-    return out;
+    this.syncBuffers(joining, true);
+    if (joining) this.anyRankSyncs(sync);
+    replication.bufferSync = sync;
+    if (!sync) return replica(...args);
+    const reducer = this.reducer();
+    if (active !== null || !joining) {
+      const all = active === null || replication.divideByInitialWorldSize;
+      reducer.divisor = all ? this.processGroup.size() : active;
+    }
+    return observe(reducer, () => replica(...args));
   }
 
   /**
@@ -157,11 +185,12 @@ export class DistributedDataParallel<M extends AnyModule = Module>
   noSync(): ModeScope;
   noSync<T>(fn: () => T): T;
   noSync<T>(fn?: () => T): T | ModeScope {
+    const { replication } = this;
     return during(() => {
-      const before = this.#gradSync;
-      this.#gradSync = false;
+      const before = replication.gradSync;
+      replication.gradSync = false;
       return () => {
-        this.#gradSync = before;
+        replication.gradSync = before;
       };
     }, fn);
   }
@@ -175,15 +204,16 @@ export class DistributedDataParallel<M extends AnyModule = Module>
     if (typeof hook !== "function") {
       throw new ValueError(`[registerCommHook] got ${typeof hook}, expected a function of (state, bucket)`);
     }
-    if (this.#reducer.hasHook) {
+    const reducer = this.reducer();
+    if (reducer.hasHook) {
       throw new ValueError("[registerCommHook] there is a hook already, and there can be only one");
     }
-    this.#reducer.setHook(state, hook);
+    reducer.setHook(state, hook);
   }
 
   /** Sizes of the buckets in bytes, in the order in which they are reduced. */
   get bucketSizes(): readonly number[] {
-    return this.#reducer.bucketSizes;
+    return this.reducer().bucketSizes;
   }
 
   /**
@@ -208,30 +238,32 @@ export class DistributedDataParallel<M extends AnyModule = Module>
 
   /** What ranks do here that have run out of inputs; see {@link Join}. */
   joinHook(options: JoinOptions): JoinHook {
+    const { replication } = this;
+    const reducer = this.reducer();
     const byInitial = options.divideByInitialWorldSize ?? true;
-    this.#divideByInitialWorldSize = byInitial;
+    replication.divideByInitialWorldSize = byInitial;
     return {
       mainHook: (active) => {
-        this.#reducer.divisor = byInitial ? this.processGroup.size() : active;
-        this.#syncBuffers(true, false);
-        const sync = this.#anyRankSyncs(false);
-        this.#bufferSync = sync;
-        if (sync) this.#reducer.shadow();
+        reducer.divisor = byInitial ? this.processGroup.size() : active;
+        this.syncBuffers(true, false);
+        const sync = this.anyRankSyncs(false);
+        replication.bufferSync = sync;
+        if (sync) reducer.shadow();
       },
-      postHook: (isLastJoiner) => this.#broadcastStates(this.#commonRank(isLastJoiner)),
+      postHook: (isLastJoiner) => this.broadcastStates(this.commonRank(isLastJoiner)),
     };
   }
 
   /** Before a forward: the buffers of rank 0, or of the last rank that has inputs. */
-  #syncBuffers(joining: boolean, active = true): void {
-    if (!this.#bufferSync || !this.broadcastBuffers) return;
+  private syncBuffers(joining: boolean, active: boolean): void {
+    if (!this.replication.bufferSync || !this.broadcastBuffers) return;
     const buffers = [...this.module.buffers()];
     if (buffers.length === 0) return;
-    broadcastTensors(buffers, joining ? this.#commonRank(active) : 0, this.processGroup);
+    broadcastTensors(buffers, joining ? this.commonRank(active) : 0, this.processGroup);
   }
 
   /** All parameters and buffers of one rank to all. */
-  #broadcastStates(source: number): void {
+  private broadcastStates(source: number): void {
     broadcastTensors(
       statesOf(this.module).map(([, t]) => t),
       source,
@@ -240,16 +272,16 @@ export class DistributedDataParallel<M extends AnyModule = Module>
   }
 
   /** In a join: whether any rank will average gradients of this iteration. */
-  #anyRankSyncs(sync: boolean): boolean {
-    return this.#largest(sync ? 1 : 0) === 1;
+  private anyRankSyncs(sync: boolean): boolean {
+    return this.largest(sync ? 1 : 0) === 1;
   }
 
   /** The last of the ranks that are candidates. */
-  #commonRank(candidate: boolean): number {
-    return this.#largest(candidate ? this.processGroup.rank() : -1);
+  private commonRank(candidate: boolean): number {
+    return this.largest(candidate ? this.processGroup.rank() : -1);
   }
 
-  #largest(value: number): number {
+  private largest(value: number): number {
     const all = tensor([value], { dtype: "int32" });
     noGrad(() => this.processGroup.allReduce(all, "max"));
     return all.item();

@@ -6,7 +6,7 @@ import {
   DistributedDataParallel,
   type DistributedDataParallelOptions,
 } from "kindling/distributed";
-import { Adam, SGD } from "kindling/optim";
+import { Adam, SGD, swaUtils } from "kindling/optim";
 import { assertClose } from "kindling/testing";
 import type { Case } from "../harness.js";
 import {
@@ -432,6 +432,31 @@ const views: Case = {
   },
 };
 
+const copies: Case = {
+  name: "DDP: a deep copy averages by itself; averages of models hold copies",
+  worldSizes: [1, 2],
+  run: (rank, size) => {
+    const [x, y] = batch(6, 8);
+    const net = mlp();
+    mse(net(x), y).backward();
+    const ddp = new DistributedDataParallel(mlp(), { bucketCapMb: SMALL_BUCKETS });
+    const copy = nn.deepCopy(ddp);
+    for (const model of [copy, ddp]) {
+      mse(model(part(x, rank, size)), part(y, rank, size)).backward();
+      for (const [name, g] of gradients(model.module)) assertClose(g, net.getParameter(name).grad, ROUNDING);
+      expectSameOnAllRanks(gradients(model));
+    }
+    const average = new swaUtils.AveragedModel(ddp);
+    average.updateParameters(ddp);
+    const out = noGrad(() => average(x));
+    expectSameBits(
+      out,
+      noGrad(() => ddp.module(x)),
+      "output of the average",
+    );
+  },
+};
+
 export const cases: readonly Case[] = [
   ...equality,
   dtypes,
@@ -445,4 +470,5 @@ export const cases: readonly Case[] = [
   second,
   penalty,
   views,
+  copies,
 ];
