@@ -2,7 +2,7 @@
 
 export type { GeluApproximate } from "../ops/activation.js";
 export type { WindowOptions } from "../ops/poolRaw.js";
-export type { RecurrentMode } from "../ops/recurrent.js";
+export type { RecurrentMode } from "../ops/recurrentWalk.js";
 export type { Sizes } from "../ops/spatial.js";
 
 export {

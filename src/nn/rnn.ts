@@ -3,7 +3,8 @@
 import { indexSelect } from "../ops/gather.js";
 import { cat, stack } from "../ops/join.js";
 import { toArray } from "../ops/read.js";
-import { cellComposed, type RecurrentMode, recurrent } from "../ops/recurrent.js";
+import { cellComposed, recurrent } from "../ops/recurrent.js";
+import type { RecurrentMode } from "../ops/recurrentWalk.js";
 import { reshape, select, squeeze, transpose, unsqueeze } from "../ops/view.js";
 import { empty, zeros } from "../tensor/create.js";
 import { type DType, nameOf } from "../tensor/dtype.js";

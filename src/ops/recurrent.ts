@@ -1,14 +1,13 @@
 /**
  * One direction of one recurrent layer over a whole (packed) sequence as a single op: the input's matrix product for
- * all steps at once, then one small product and one pointwise kernel a step; backward through time by hand.
+ * all steps at once, then the walk over the steps; backward through time by hand.
  */
 import { composedBackward } from "../autograd/composed.js";
 import { mode } from "../autograd/mode.js";
 import { defineMultiOp, type Node, runMulti } from "../autograd/node.js";
-import { SIZES } from "../tensor/dtype.js";
 import { release } from "../tensor/heap.js";
-import { enqueue, GRAIN, inPieces, kernelFor, kernelTable } from "../tensor/launch.js";
-import { addInto, contiguous, copyInto, copyOf, empty, full, ptr, viewOf } from "../tensor/raw.js";
+import { kernelTable } from "../tensor/launch.js";
+import { addInto, contiguous, copyOf, empty, full, viewOf } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { relu } from "./activation.js";
 import { add, mul, sub } from "./arithmetic.js";
@@ -16,12 +15,17 @@ import { sigmoid, tanh } from "./exponential.js";
 import { gemmInto } from "./gemm.js";
 import { cat } from "./join.js";
 import { linear } from "./linear.js";
+import {
+  gatesOf,
+  type RecurrentMode,
+  type Step,
+  takesInputs,
+  walkBackward,
+  walkForward,
+} from "./recurrentWalk.js";
 import { chunk } from "./split.js";
 import { reduceBlocks } from "./sum.js";
 import { narrow } from "./view.js";
-
-/** The kinds of cell. */
-export type RecurrentMode = "LSTM" | "GRU" | "RNN_TANH" | "RNN_RELU";
 
 /** What a recurrent op must know beside its tensors. */
 export interface RecurrentAttrs {
@@ -35,15 +39,6 @@ export interface RecurrentAttrs {
   readonly projection: boolean;
 }
 
-const LSTM_FORWARD = kernelTable("lstmForward");
-const LSTM_BACKWARD = kernelTable("lstmBackward");
-const GRU_FORWARD = kernelTable("gruForward");
-const GRU_BACKWARD = kernelTable("gruBackward");
-const ADD = kernelTable("add");
-const TANH = kernelTable("tanh");
-const RELU = kernelTable("relu");
-const TANH_BACKWARD = kernelTable("tanhBackward");
-const RELU_BACKWARD = kernelTable("reluBackward");
 const SUM = kernelTable("sum");
 
 /** The inputs of the op by name; positions depend on the attributes. */
@@ -74,12 +69,6 @@ function named<T>(list: readonly T[], a: RecurrentAttrs): Inputs<T> {
   };
 }
 
-interface Step {
-  /** First row of the step in packed data. */
-  readonly offset: number;
-  readonly rows: number;
-}
-
 /** The steps in the order in which they are computed. */
 function stepsOf(a: RecurrentAttrs): Step[] {
   let offset = 0;
@@ -89,11 +78,6 @@ function stepsOf(a: RecurrentAttrs): Step[] {
     return step;
   });
   return a.reverse ? steps.reverse() : steps;
-}
-
-function rowsOf(t: Tensor, first: number, count: number): Tensor {
-  const width = t.shape[1] as number;
-  return viewOf(t, [count, width], null, t.storageOffset + first * width);
 }
 
 function transposed(t: Tensor): Tensor {
@@ -115,25 +99,6 @@ function vectorSum(a: Tensor, b: Tensor): Tensor {
   return out;
 }
 
-/** Calls a cell kernel on the rows of a step, shared among threads when the step is large. */
-function cell(
-  table: typeof ADD,
-  code: number,
-  size: number,
-  rows: number,
-  ptrs: readonly number[],
-  hidden: number,
-): void {
-  const work = rows * size;
-  if (work < GRAIN / 2) {
-    kernelFor(table, code)(...ptrs, hidden, 0, rows);
-    return;
-  }
-  inPieces(rows, Math.ceil((GRAIN / 4 / size) | 0) || 1, (first, count) => {
-    enqueue(table, code, ...ptrs, hidden, first, first + count);
-  });
-}
-
 const recurrentOp = defineMultiOp<RecurrentAttrs>({
   name: "Recurrent",
   saves: true,
@@ -141,64 +106,35 @@ const recurrentOp = defineMultiOp<RecurrentAttrs>({
     const i = named(list, a);
     const x = contiguous(i.x);
     const { code } = x;
-    const bytes = SIZES[code] as number;
     const hidden = (i.wIh.shape[0] as number) / gatesOf(a.mode);
     const total = x.shape[0] as number;
     const width = i.h0.shape[1] as number;
     const gru = a.mode === "GRU";
-    const wHh = contiguous(transposed(i.wHh));
+    const lstm = a.mode === "LSTM";
     const gates = empty([total, i.wIh.shape[0] as number], code);
     const bias = i.bIh === undefined ? null : gru ? contiguous(i.bIh) : vectorSum(i.bIh, i.bHh as Tensor);
-    gemmInto(gates, x, transposed(i.wIh), false, bias, bias === null ? 0 : 1);
-    const gh = gru ? empty(gates.shape, code) : null;
+    const wIh = contiguous(i.wIh);
+    const wHh = contiguous(i.wHh);
+    const fused = takesInputs(a.batchSizes.at(-1) as number, wIh.nbytes + wHh.nbytes);
+    if (!fused) gemmInto(gates, x, transposed(wIh), false, bias, bias === null ? 0 : 1);
     const y = empty([total, width], code);
     const raw = i.wHr === undefined ? y : empty([total, hidden], code);
-    const hPrev = empty([total, width], code);
-    const cPrev = i.c0 === undefined ? null : empty([total, hidden], code);
-    const tc = i.c0 === undefined ? null : empty([total, hidden], code);
     const h = copyOf(i.h0);
     const c = i.c0 === undefined ? null : copyOf(i.c0);
-    for (const { offset, rows } of stepsOf(a)) {
-      const before = rowsOf(hPrev, offset, rows);
-      copyInto(before, rowsOf(h, 0, rows));
-      const sums = rowsOf(gates, offset, rows);
-      const out = rowsOf(raw, offset, rows);
-      const at = (t: Tensor) => ptr(t) + offset * (t.shape[1] as number) * bytes;
-      if (gh !== null) {
-        const inner = rowsOf(gh, offset, rows);
-        gemmInto(
-          inner,
-          before,
-          wHh,
-          false,
-          i.bHh === undefined ? null : contiguous(i.bHh),
-          i.bHh === undefined ? 0 : 1,
-        );
-        cell(GRU_FORWARD, code, 3 * hidden, rows, [at(gates), at(gh), at(hPrev), at(y)], hidden);
-      } else {
-        gemmInto(sums, before, wHh, true);
-        if (c !== null && cPrev !== null && tc !== null) {
-          copyInto(rowsOf(cPrev, offset, rows), rowsOf(c, 0, rows));
-          cell(
-            LSTM_FORWARD,
-            code,
-            4 * hidden,
-            rows,
-            [at(gates), at(cPrev), ptr(c), at(tc), ptr(out)],
-            hidden,
-          );
-          if (i.wHr !== undefined) gemmInto(rowsOf(y, offset, rows), out, transposed(i.wHr));
-        } else {
-          kernelFor(a.mode === "RNN_TANH" ? TANH : RELU, code)(ptr(sums), ptr(sums), rows * hidden);
-          copyInto(out, sums);
-        }
-      }
-      copyInto(rowsOf(h, 0, rows), rowsOf(y, offset, rows));
-    }
-    const scraps = [wHh, ...(gru || bias === null ? [] : [bias])];
-    for (const t of scraps) if (!list.some((x) => x.storage === t.storage)) release(t.storage);
-    const kept = [gates, hPrev, gh ?? viewOf(gates, gates.shape, null, 0), cPrev, tc, raw === y ? null : raw];
-    ctx.keep(...kept.filter((t): t is Tensor => t !== null));
+    const wHr = i.wHr === undefined ? null : contiguous(i.wHr);
+    const bHh = gru && i.bHh !== undefined ? contiguous(i.bHh) : null;
+    const inner = gru ? empty(gates.shape, code) : null;
+    const hPrev = empty([total, width], code);
+    const cPrev = lstm ? empty([total, hidden], code) : null;
+    const tanhC = lstm ? empty([total, hidden], code) : null;
+    const steps = stepsOf(a);
+    const { mode } = a;
+    const weights = { wHh, bHh, wHr, x: fused ? x : null, wIh, bias };
+    walkForward({ mode, hidden, steps, gates, inner, hPrev, cPrev, tanhC, raw, y, h, c, ...weights });
+    const scraps = [x, wIh, wHh, wHr, gru ? null : bias];
+    for (const t of scraps) if (t !== null && !list.some((u) => u.storage === t.storage)) release(t.storage);
+    const kept = [gates, hPrev, inner ?? viewOf(gates, gates.shape, null, 0), cPrev, tanhC];
+    ctx.keep(...[...kept, raw === y ? null : raw].filter((t): t is Tensor => t !== null));
     return c === null ? [y, h] : [y, h, c];
   },
   backward: (grads, node) => {
@@ -214,92 +150,41 @@ function throughTime(grads: readonly (Tensor | null)[], node: Node<RecurrentAttr
     node.shapes.map((_, k) => node.input(k)),
     a,
   );
-  const [gates, hPrev, gh] = node.extra as [Tensor, Tensor, Tensor];
+  const [gates, hPrev, inner] = node.extra as [Tensor, Tensor, Tensor];
   const { code } = gates;
-  const bytes = SIZES[code] as number;
   const hidden = (i.wIh.shape[0] as number) / gatesOf(a.mode);
   const [batch, width] = i.h0.shape as [number, number];
   const total = gates.shape[0] as number;
-  const [gy, gh0, gc0] = grads;
   const lstm = a.mode === "LSTM";
-  const [cPrev, tc] = lstm ? [node.extra[3] as Tensor, node.extra[4] as Tensor] : [gates, gates];
+  const [cPrev, tanhC] = lstm ? [node.extra[3] as Tensor, node.extra[4] as Tensor] : [null, null];
   const raw = a.projection ? (node.extra[5] as Tensor) : null;
-  const dh = gh0 === null || gh0 === undefined ? full([batch, width], 0, code) : copyOf(gh0);
-  const dc = lstm ? (gc0 === null || gc0 === undefined ? full([batch, hidden], 0, code) : copyOf(gc0)) : null;
+  const start = (g: Tensor | null | undefined, size: number): Tensor =>
+    g === null || g === undefined ? full([batch, size], 0, code) : copyOf(g);
+  const gy = grads[0] === null || grads[0] === undefined ? null : contiguous(grads[0]);
+  const dh = start(grads[1], width);
+  const dc = lstm ? start(grads[2], hidden) : null;
   const dgates = empty(gates.shape, code);
-  const dgh = a.mode === "GRU" ? empty(gates.shape, code) : dgates;
+  const dinner = a.mode === "GRU" ? empty(gates.shape, code) : dgates;
   const dy = raw === null ? null : empty([total, width], code);
   const dRaw = raw === null ? null : empty([batch, hidden], code);
-  const gyRows = gy === null || gy === undefined ? null : contiguous(gy);
   const wHh = contiguous(i.wHh);
-  const at = (t: Tensor, offset: number) => ptr(t) + offset * (t.shape[1] as number) * bytes;
-  for (const { offset, rows } of stepsOf(a).reverse()) {
-    const d = rowsOf(dh, 0, rows);
-    if (gyRows !== null) addInto(d, rowsOf(gyRows, offset, rows));
-    if (lstm) {
-      let out = d;
-      if (dy !== null && dRaw !== null) {
-        copyInto(rowsOf(dy, offset, rows), d);
-        out = rowsOf(dRaw, 0, rows);
-        gemmInto(out, d, i.wHr as Tensor);
-      }
-      cell(
-        LSTM_BACKWARD,
-        code,
-        4 * hidden,
-        rows,
-        [
-          at(gates, offset),
-          at(cPrev, offset),
-          at(tc, offset),
-          ptr(out),
-          ptr(dc as Tensor),
-          at(dgates, offset),
-        ],
-        hidden,
-      );
-      gemmInto(d, rowsOf(dgates, offset, rows), wHh);
-    } else if (a.mode === "GRU") {
-      cell(
-        GRU_BACKWARD,
-        code,
-        3 * hidden,
-        rows,
-        [at(gates, offset), at(gh, offset), at(hPrev, offset), ptr(d), at(dgates, offset), at(dgh, offset)],
-        hidden,
-      );
-      gemmInto(d, rowsOf(dgh, offset, rows), wHh, true);
-    } else {
-      // The sums were replaced by their activations: tanh' and relu' are read off those.
-      const slope = kernelFor(a.mode === "RNN_TANH" ? TANH_BACKWARD : RELU_BACKWARD, code);
-      slope(ptr(d), at(gates, offset), at(dgates, offset), rows * hidden);
-      gemmInto(d, rowsOf(dgates, offset, rows), wHh);
-    }
-  }
-  const weights: Inputs<Tensor | null> = {
-    x: node.needs(0) ? product(dgates, i.wIh) : null,
-    h0: dh,
-    c0: dc ?? undefined,
-    wIh: product(transposed(dgates), contiguous(i.x)),
-    wHh: product(transposed(dgh), hPrev),
-    bIh: a.bias ? reduceBlocks(SUM, dgates, [0], false, code) : undefined,
-    bHh: a.bias ? reduceBlocks(SUM, dgh, [0], false, code) : undefined,
-    wHr: dy === null ? undefined : product(transposed(dy), raw as Tensor),
-  };
-  const { x, h0, c0, wIh, wHh: gwHh, bIh, bHh, wHr } = weights;
+  const wHr = i.wHr === undefined ? null : contiguous(i.wHr);
+  const none = { y: null, h: null, c: null, bHh: null, x: null, wIh: null, bias: null };
+  walkBackward(
+    { ...none, mode: a.mode, hidden, steps: stepsOf(a), gates, inner, hPrev, cPrev, tanhC, raw, wHh, wHr },
+    { gy, dh, dc, dgates, dinner, dy, dRaw },
+  );
+  const sums = a.bias ? reduceBlocks(SUM, dgates, [0], false, code) : null;
+  const innerSums = !a.bias || dinner === dgates ? sums : reduceBlocks(SUM, dinner, [0], false, code);
   return [
-    x,
-    h0,
-    ...(lstm ? [c0 ?? null] : []),
-    wIh,
-    gwHh,
-    ...(a.bias ? [bIh ?? null, bHh ?? null] : []),
-    ...(wHr === undefined ? [] : [wHr]),
+    node.needs(0) ? product(dgates, i.wIh) : null,
+    dh,
+    ...(lstm ? [dc] : []),
+    product(transposed(dgates), contiguous(i.x)),
+    product(transposed(dinner), hPrev),
+    ...(a.bias ? [sums, innerSums] : []),
+    ...(dy === null ? [] : [product(transposed(dy), raw as Tensor)]),
   ];
-}
-
-function gatesOf(m: RecurrentMode): number {
-  return m === "LSTM" ? 4 : m === "GRU" ? 3 : 1;
 }
 
 /** One step of a cell out of plain ops. @internal */

@@ -169,6 +169,59 @@ export function gemm_f64(
   gemm<f64>(M, N, K, alpha, A, rsA, csA, B, rsB, csB, beta, C, ldc, 1, scratch, bias, biasKind);
 }
 
+/** Bytes of a packed K x N matrix. */
+// @ts-ignore: decorator
+@inline
+export function packedBytes<T>(K: i32, N: i32): usize {
+  return (<usize>((N + lanes<T>() - 1) / lanes<T>()) * <usize>K) << 4;
+}
+
+/** B[K, N] (element strides) for multiplyPacked: its columns in panels, one block of the sum after the other. */
+export function packWeights<T>(B: usize, rsB: i32, csB: i32, K: i32, N: i32, dst: usize): void {
+  const S = sizeof<T>();
+  const kb = blockOf(K);
+  for (let k0: i32 = 0; k0 < K; k0 += kb) {
+    packColumns<T>(B + <usize>(k0 * rsB) * S, <usize>rsB * S, <usize>csB * S, min(kb, K - k0), N, dst);
+    dst += packedBytes<T>(kb, N);
+  }
+}
+
+/** C = A B + beta C (+ bias[j]) for contiguous A[M, K] and C[M, N] and packed B: the bits of gemm. */
+export function multiplyPacked<T>(
+  M: i32, N: i32, K: i32, A: usize, B: usize, beta: T, C: usize, tile: usize, bias: usize,
+): void {
+  const S = sizeof<T>();
+  const L = lanes<T>();
+  const kb = blockOf(K);
+  const ra = <usize>K * S;
+  const rc = <usize>N * S;
+  for (let k0: i32 = 0; k0 < K; k0 += kb) {
+    const kc = min(kb, K - k0);
+    const b0: T = k0 == 0 ? beta : 1;
+    const bias0: usize = k0 + kc >= K ? bias : 0;
+    let p = B;
+    for (let j: i32 = 0; j < N; ) {
+      const v = N - j > L ? 2 : 1;
+      const cols = min(N - j, v * L);
+      const bs = <usize>v * 16;
+      const at = bias0 ? bias0 + <usize>j * S : 0;
+      let a = A + <usize>k0 * S;
+      let c = C + <usize>j * S;
+      for (let i: i32 = 0; i < M; ) {
+        const r = rowsOf(M - i);
+        sumTile<T>(r, v, a, ra, S, p, bs, kc, tile);
+        writeTile<T>(tile, TILE_ROW, r, 0, cols, c, rc, S, 1, b0, at, 0, S);
+        a += <usize>r * ra;
+        c += <usize>r * rc;
+        i += r;
+      }
+      p += <usize>kc * bs;
+      j += cols;
+    }
+    B += packedBytes<T>(kb, N);
+  }
+}
+
 /** One word of a descriptor. */
 // @ts-ignore: decorator
 @inline

@@ -64,10 +64,31 @@ function packPanel<T>(b: usize, rs: usize, cs: usize, K: i32, cols: i32, v: i32,
   }
 }
 
+/** Two whole panels side by side, from contiguous rows: a cache line of float32 at a time. */
+function packPair<T>(b: usize, rs: usize, K: i32, dst: usize): void {
+  let next = dst + (<usize>K << 5);
+  for (; K > 0; K--) {
+    v128.store(dst, v128.load(b));
+    v128.store(dst, v128.load(b, 16), 16);
+    v128.store(next, v128.load(b, 32));
+    v128.store(next, v128.load(b, 48), 16);
+    b += rs;
+    dst += 32;
+    next += 32;
+  }
+}
+
 /** B[K, N] to panels of two vectors, the last of one where that is enough; strides in bytes. */
 export function packColumns<T>(b: usize, rs: usize, cs: usize, K: i32, N: i32, dst: usize): void {
   const L = lanes<T>();
   for (let j: i32 = 0; j < N; ) {
+    if (cs == sizeof<T>() && N - j >= 4 * L) {
+      packPair<T>(b, rs, K, dst);
+      b += 64;
+      dst += <usize>K << 6;
+      j += 4 * L;
+      continue;
+    }
     const v = N - j > L ? 2 : 1;
     const cols = min(N - j, v * L);
     packPanel<T>(b, rs, cs, K, cols, v, dst);
@@ -84,6 +105,28 @@ export function packRows<T>(a: usize, rs: usize, cs: usize, M: i32, K: i32, dst:
   const row = <usize>K * S;
   let i: i32 = 0;
   if (rs == S) {
+    // Four blocks at a time: each cache line of A is read once.
+    for (; i + 4 * L <= M; i += 4 * L) {
+      let p = a;
+      let d = dst;
+      const down = <usize>L * row;
+      let k: i32 = 0;
+      for (; k + L <= K; k += L) {
+        transposeBlock<T>(p, cs, d, row);
+        transposeBlock<T>(p + 16, cs, d + down, row);
+        transposeBlock<T>(p + 32, cs, d + 2 * down, row);
+        transposeBlock<T>(p + 48, cs, d + 3 * down, row);
+        p += <usize>L * cs;
+        d += 16;
+      }
+      for (; k < K; k++) {
+        for (let l: i32 = 0; l < 4 * L; l++) store<T>(d + <usize>l * row, load<T>(p + <usize>l * S));
+        p += cs;
+        d += S;
+      }
+      a += 64;
+      dst += 4 * down;
+    }
     for (; i + L <= M; i += L) {
       let p = a;
       let d = dst;

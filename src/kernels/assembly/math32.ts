@@ -46,6 +46,23 @@ export function exp32(x: v128): v128 {
   return scale32(f32x4.add(c(1.0), p), i32x4.sub(shifted, i32x4.splat(0x4b400000)));
 }
 
+// exp(x) for results that are normal numbers: x is cut to [-87, 88]
+// @ts-ignore: decorator
+@inline
+export function expNormal32(x: v128): v128 {
+  const y = f32x4.pmax(f32x4.pmin(x, c(88.0)), c(-87.0));
+  const shifted = f32x4.add(f32x4.mul(y, c(1.44269504)), c(12582912.0));
+  const n = f32x4.sub(shifted, c(12582912.0));
+  const hi = f32x4.sub(y, f32x4.mul(n, c(0.693359375)));
+  const lo = f32x4.mul(n, c(-2.12194440e-4));
+  const r = f32x4.sub(hi, lo);
+  const z = f32x4.mul(r, r);
+  const top = f32x4.mul(mad32(c(1.39262504e-3), r, 8.36323295e-3), z);
+  const q = mad32(f32x4.add(top, mad32(c(4.16665524e-2), r, 1.66665763e-1)), r, 0.5);
+  const p = f32x4.add(hi, f32x4.sub(f32x4.mul(z, q), lo));
+  return i32x4.add(f32x4.add(c(1.0), p), i32x4.shl(shifted, 23));
+}
+
 // After musl's logf: s = f/(2+f), log(1+f) = f - f²/2 + s*(f²/2 + R(s²))
 // @ts-ignore: decorator
 @inline
@@ -78,7 +95,7 @@ export function log32(x: v128): v128 {
 @inline
 export function tanh32(x: v128): v128 {
   const a = f32x4.abs(x);
-  const e = exp32(f32x4.add(a, a));
+  const e = expNormal32(f32x4.add(a, a));
   const large = f32x4.sub(c(1.0), f32x4.div(c(2.0), f32x4.add(e, c(1.0))));
   const z = f32x4.mul(x, x);
   let p = mad32(c(-6.04516501e-3), z, 2.09613293e-2);
