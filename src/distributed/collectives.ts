@@ -21,8 +21,8 @@ export interface GroupOption {
 export type WithGroup<O> = O & GroupOption;
 
 /** The options of a call that may give the reduction in their place. */
-function withOp<O extends ReduceOptions>(options: WithGroup<O> | ReduceOp | undefined): WithGroup<O> {
-  return (typeof options === "string" ? { op: options } : (options ?? {})) as WithGroup<O>;
+function withOp(options: WithGroup<ReduceOptions> | ReduceOp | undefined): WithGroup<ReduceOptions> {
+  return typeof options === "string" ? { op: options } : (options ?? {});
 }
 
 /** A rank of the world as one of the group; 0 where this rank is not in the group, and nothing happens. */
@@ -42,12 +42,12 @@ function rankIn(group: ProcessGroup, rank: number): number {
  * @throws DistTimeoutError naming the ranks that do not join in time, RankFailedError when one is gone. The tensor keeps
  * its values.
  */
-export function allReduce<O extends ReduceOptions = Blocking>(
+export function allReduce<O extends WithGroup<ReduceOptions> | ReduceOp = Blocking>(
   tensor: Tensor,
-  options?: WithGroup<O> | ReduceOp,
+  options?: O,
 ): Outcome<O> {
   const given = withOp(options);
-  return groupOr("allReduce", given.group).allReduce<O>(tensor, given);
+  return groupOr("allReduce", given.group).allReduce(tensor, given) as Outcome<O>;
 }
 
 /**
@@ -58,12 +58,12 @@ export function allReduce<O extends ReduceOptions = Blocking>(
  * allReduceCoalesced([a, b], "max");
  * b.toArray(); // [[3]]
  */
-export function allReduceCoalesced<O extends ReduceOptions = Blocking>(
+export function allReduceCoalesced<O extends WithGroup<ReduceOptions> | ReduceOp = Blocking>(
   tensors: readonly Tensor[],
-  options?: WithGroup<O> | ReduceOp,
+  options?: O,
 ): Outcome<O> {
   const given = withOp(options);
-  return groupOr("allReduceCoalesced", given.group).allReduceCoalesced<O>(tensors, given);
+  return groupOr("allReduceCoalesced", given.group).allReduceCoalesced(tensors, given) as Outcome<O>;
 }
 
 /**
@@ -74,14 +74,14 @@ export function allReduceCoalesced<O extends ReduceOptions = Blocking>(
  * reduce(x, 0, "max");
  * x.toArray(); // [1, 2]
  */
-export function reduce<O extends ReduceOptions = Blocking>(
+export function reduce<O extends WithGroup<ReduceOptions> | ReduceOp = Blocking>(
   tensor: Tensor,
   dst: number,
-  options?: WithGroup<O> | ReduceOp,
+  options?: O,
 ): Outcome<O> {
   const given = withOp(options);
   const group = groupOr("reduce", given.group);
-  return group.reduce<O>(tensor, rankIn(group, dst), given);
+  return group.reduce(tensor, rankIn(group, dst), given) as Outcome<O>;
 }
 
 /**
@@ -180,13 +180,13 @@ export function scatter<O extends ScatterOptions = Blocking>(
  * reduceScatter(part, Array.from({ length: getWorldSize() }, () => ones([2])), "avg");
  * part.toArray(); // [1, 1]
  */
-export function reduceScatter<O extends ReduceOptions = Blocking>(
+export function reduceScatter<O extends WithGroup<ReduceOptions> | ReduceOp = Blocking>(
   output: Tensor,
   inputList: readonly Tensor[],
-  options?: WithGroup<O> | ReduceOp,
+  options?: O,
 ): Outcome<O> {
   const given = withOp(options);
-  return groupOr("reduceScatter", given.group).reduceScatter<O>(output, inputList, given);
+  return groupOr("reduceScatter", given.group).reduceScatter(output, inputList, given) as Outcome<O>;
 }
 
 /**
@@ -197,13 +197,13 @@ export function reduceScatter<O extends ReduceOptions = Blocking>(
  * reduceScatterTensor(part, ones([2 * getWorldSize()]), "avg");
  * part.toArray(); // [1, 1]
  */
-export function reduceScatterTensor<O extends ReduceOptions = Blocking>(
+export function reduceScatterTensor<O extends WithGroup<ReduceOptions> | ReduceOp = Blocking>(
   output: Tensor,
   input: Tensor,
-  options?: WithGroup<O> | ReduceOp,
+  options?: O,
 ): Outcome<O> {
   const given = withOp(options);
-  return groupOr("reduceScatterTensor", given.group).reduceScatterTensor<O>(output, input, given);
+  return groupOr("reduceScatterTensor", given.group).reduceScatterTensor(output, input, given) as Outcome<O>;
 }
 
 /**

@@ -38,7 +38,7 @@ export interface Blocking {
 /** A {@link Work} when `asyncOp` is true, else nothing: the collective is over when the call returns. */
 export type Outcome<O> = O extends { asyncOp: true }
   ? Work
-  : O extends Blocking
+  : O extends Blocking | string
     ? undefined
     : Work | undefined;
 

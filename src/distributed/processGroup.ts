@@ -58,18 +58,22 @@ function normalize(options: ReduceOptions | ReduceOp | undefined): ReduceOptions
  * must call the same collectives in the same order. Source: `torch.distributed.ProcessGroup`.
  */
 export class ProcessGroup extends MessagingGroup {
+  private reducing<O>(given: ReduceOptions, describe: (staging: Staging) => Call): Outcome<O> {
+    return this.collective(given, describe) as Outcome<O>;
+  }
+
   /**
    * Replaces `tensor` on every rank by the reduction of all ranks' tensors, the same bits everywhere and in every run.
    * Source: `torch.distributed.all_reduce`.
    * @throws DTypeError when the reduction is not defined for the dtype.
    * @throws DistError when the ranks disagree, one is gone, or one does not join in time. The tensor keeps its values.
    */
-  allReduce<O extends ReduceOptions = Blocking>(tensor: Tensor, options?: O | ReduceOp): Outcome<O> {
+  allReduce<O extends ReduceOptions | ReduceOp = Blocking>(tensor: Tensor, options?: O): Outcome<O> {
     const given = normalize(options);
     checkOutput("allReduce", "tensor", tensor);
     const reduceOp = given.op ?? "sum";
     const reduction = reductionFor("allReduce", reduceOp, tensor.code, this.size());
-    return this.collective(given as O, (staging) => {
+    return this.reducing<O>(given, (staging) => {
       const both = staging.inPlace(tensor);
       return {
         op: "allReduce",
@@ -85,9 +89,9 @@ export class ProcessGroup extends MessagingGroup {
    * As {@link ProcessGroup.allReduce} on several tensors of one dtype in one exchange.
    * Source: `torch.distributed.all_reduce_coalesced`.
    */
-  allReduceCoalesced<O extends ReduceOptions = Blocking>(
+  allReduceCoalesced<O extends ReduceOptions | ReduceOp = Blocking>(
     tensors: readonly Tensor[],
-    options?: O | ReduceOp,
+    options?: O,
   ): Outcome<O> {
     const given = normalize(options);
     const op = "allReduceCoalesced";
@@ -96,7 +100,7 @@ export class ProcessGroup extends MessagingGroup {
     const code = tensors[0]?.code ?? 0;
     const reduceOp = given.op ?? "sum";
     const reduction = reductionFor(op, reduceOp, code, this.size());
-    return this.collective(given as O, (staging) => {
+    return this.reducing<O>(given, (staging) => {
       const input = staging.inputs(tensors, code);
       const output = staging.outputs(tensors, code);
       return {
@@ -114,17 +118,17 @@ export class ProcessGroup extends MessagingGroup {
    * Replaces `tensor` on rank `dst` by the reduction of all ranks' tensors; on others it stays.
    * Source: `torch.distributed.reduce`.
    */
-  reduce<O extends ReduceOptions = Blocking>(
+  reduce<O extends ReduceOptions | ReduceOp = Blocking>(
     tensor: Tensor,
     dst: number,
-    options?: O | ReduceOp,
+    options?: O,
   ): Outcome<O> {
     const given = normalize(options);
     checkOutput("reduce", "tensor", tensor);
     checkRank("reduce", "dst", dst, this.size());
     const reduceOp = given.op ?? "sum";
     const reduction = reductionFor("reduce", reduceOp, tensor.code, this.size());
-    return this.collective(given as O, (staging) => {
+    return this.reducing<O>(given, (staging) => {
       const isRoot = this.rank() === dst;
       const input = isRoot ? staging.inPlace(tensor) : staging.input(tensor);
       return {
@@ -277,10 +281,10 @@ export class ProcessGroup extends MessagingGroup {
    * `output` = element i of all ranks' lists, reduced, on rank i. The tensors of a list may differ in shape; the lists
    * of all ranks must be alike. Source: `torch.distributed.reduce_scatter`.
    */
-  reduceScatter<O extends ReduceOptions = Blocking>(
+  reduceScatter<O extends ReduceOptions | ReduceOp = Blocking>(
     output: Tensor,
     inputList: readonly Tensor[],
-    options?: O | ReduceOp,
+    options?: O,
   ): Outcome<O> {
     const op = "reduceScatter";
     const given = normalize(options);
@@ -289,7 +293,7 @@ export class ProcessGroup extends MessagingGroup {
     const reduceOp = given.op ?? "sum";
     const reduction = reductionFor(op, reduceOp, output.code, this.size());
     const counts = inputList.map((t) => t.numel);
-    return this.collective(given as O, (staging) => {
+    return this.reducing<O>(given, (staging) => {
       const input = staging.inputs(inputList, output.code);
       const to = staging.output(output);
       return {
@@ -309,10 +313,10 @@ export class ProcessGroup extends MessagingGroup {
    * `output` = part i of all ranks' inputs, cut into equal parts along dimension 0, reduced, on rank i.
    * Source: `torch.distributed.reduce_scatter_tensor`.
    */
-  reduceScatterTensor<O extends ReduceOptions = Blocking>(
+  reduceScatterTensor<O extends ReduceOptions | ReduceOp = Blocking>(
     output: Tensor,
     input: Tensor,
-    options?: O | ReduceOp,
+    options?: O,
   ): Outcome<O> {
     const op = "reduceScatterTensor";
     const given = normalize(options);
@@ -322,7 +326,7 @@ export class ProcessGroup extends MessagingGroup {
     checkNumel(op, "input", input, output.numel * this.size(), "those of the output for each rank");
     const reduceOp = given.op ?? "sum";
     const reduction = reductionFor(op, reduceOp, output.code, this.size());
-    return this.collective(given as O, (staging) => {
+    return this.reducing<O>(given, (staging) => {
       const from = staging.input(input, output);
       const to = staging.output(output);
       const counts = this.ranks.map(() => output.numel);
