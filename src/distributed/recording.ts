@@ -8,6 +8,7 @@ import { mode } from "../autograd/mode.js";
 import { defineMultiOp, type InputGrads, type MultiOp, type Node, runMulti } from "../autograd/node.js";
 import { type DTypeCode, FLOAT32 } from "../tensor/dtype.js";
 import { AutogradError } from "../tensor/errors.js";
+import { KEPT } from "../tensor/heap.js";
 import { empty, full } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -31,11 +32,20 @@ export function isRecorded(marks: readonly number[]): boolean {
   return marks.some((mark) => mark >= NEEDS);
 }
 
+/** Stands in for an input that needs a gradient. Always the same leaf, so that a checkpoint knows it again. */
+let token: Tensor | null = null;
+
+function tokenLeaf(): Tensor {
+  const leaf = empty([0], FLOAT32);
+  leaf.leafRequiresGrad = true;
+  leaf.storage.flags |= KEPT;
+  return leaf;
+}
+
 /** Inputs with which an op is recorded when the input of any rank needs a gradient: an empty leaf stands in for a need. */
 export function recordedInputs(inputs: readonly Tensor[], marks: readonly number[]): readonly Tensor[] {
   if (!mode.grad || !isRecorded(marks) || inputs.some((t) => t.requiresGrad)) return inputs;
-  const token = empty([0], FLOAT32);
-  token.leafRequiresGrad = true;
+  token ??= tokenLeaf();
   return [...inputs, token];
 }
 

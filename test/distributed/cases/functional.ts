@@ -1,6 +1,6 @@
 /** Collectives with gradients: values, gradients of two orders by central differences, and what ranks may leave out. */
 import assert from "node:assert/strict";
-import { autograd, cat, noGrad, type Tensor, tensor, zeros } from "kindling";
+import { autograd, cat, checkpoint, noGrad, type Tensor, tensor, zeros } from "kindling";
 import { functional, getGlobalRank, newGroup, type ProcessGroup, ReduceOp } from "kindling/distributed";
 import { assertClose } from "kindling/testing";
 import {
@@ -179,6 +179,19 @@ const union: Case = {
   },
 };
 
+const checkpointed: Case = {
+  name: "functional: under checkpoint, also on ranks whose tensor needs no gradient",
+  worldSizes: [2, 3],
+  run(rank, size) {
+    const x = own(rank, [2]).requiresGrad_(rank === 0);
+    const y = checkpoint((t: Tensor) => functional.allReduce(t.mul(3)).square(), [x]);
+    y.sum().backward();
+    if (rank !== 0) return assert.equal(x.grad, null);
+    const sum = total(everyones(size, (r) => own(r, [2])));
+    assertClose(x.grad, sum.mul(18 * size), { rtol: 1e-12, atol: 1e-12 });
+  },
+};
+
 const unused: Case = {
   name: "functional: results that only some ranks use, at the weight 0 elsewhere; results that are used twice",
   worldSizes: [2, 3],
@@ -297,6 +310,7 @@ export const cases: readonly Case[] = [
   nonlinear,
   uneven,
   union,
+  checkpointed,
   unused,
   order,
   groups,

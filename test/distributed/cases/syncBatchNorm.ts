@@ -1,6 +1,6 @@
 /** SyncBatchNorm against BatchNorm on the concatenated batch, which every rank computes for itself. */
 import fc from "fast-check";
-import { autograd, cat, func, nn, noGrad, type Tensor, tensor, zeros } from "kindling";
+import { autograd, cat, checkpoint, func, nn, noGrad, type Tensor, tensor, zeros } from "kindling";
 import {
   allReduce,
   DistributedDataParallel,
@@ -415,6 +415,28 @@ const accumulation: Case = {
   },
 };
 
+const checkpointed: Case = {
+  name: "SyncBatchNorm under checkpoint: the forward that runs again in backward meets on all ranks",
+  worldSizes: [2, 3],
+  run: (rank, size) => {
+    const split = [2, 3, 1].slice(0, size);
+    const all = make([split.reduce((a, b) => a + b, 0), 3], 1);
+    const [plain, sync] = [nn.BatchNorm1d, SyncBatchNorm].map((Norm) =>
+      prepared(new Norm(3, { dtype: "float64" }), "float64"),
+    ) as [nn.BatchNorm1d, SyncBatchNorm];
+    const gradient = (layer: nn.BatchNormBase, x: Tensor) => {
+      const leaf = x.clone().requiresGrad_();
+      const y = checkpoint((t: Tensor) => layer(layer(t).tanh()), [leaf]);
+      y.sin().sum().backward();
+      return leaf.grad as Tensor;
+    };
+    const expected = gradient(plain, all);
+    assertClose(gradient(sync, part(all, split, rank)), part(expected, split, rank), TOLERANCE.float64);
+    assertClose(summed(sync.weight), plain.weight?.grad, TOLERANCE.float64);
+    assertClose(sync.runningVar, plain.runningVar, TOLERANCE.float64);
+  },
+};
+
 const statisticsAlike: Case = {
   name: "SyncBatchNorm: running statistics have the same bits on every rank, also where a batch is empty",
   worldSizes: [2, 3, 4],
@@ -725,6 +747,7 @@ export const cases: readonly Case[] = [
   fourOrders,
   penalty,
   accumulation,
+  checkpointed,
   statisticsAlike,
   needs,
   modes,
