@@ -2,11 +2,13 @@
 import { arange, full, nn, type Tensor, tensor, zeros } from "kindling";
 import {
   allGather,
+  allGatherObject,
   allReduce,
   barrier,
   broadcast,
   DistError,
   initProcessGroup,
+  isend,
   newGroup,
   recv,
   reduce,
@@ -137,15 +139,22 @@ export function untilKilled(
     const root = step % size;
     let after = before;
     const ending = endingOf(() => {
-      if (step % 3 === 0) {
+      if (step % 5 === 0) {
         after = size * step + (size * (size - 1)) / 2;
         allReduce(x);
-      } else if (step % 3 === 1) {
+      } else if (step % 5 === 1) {
         after = step + root;
         broadcast(x, root);
-      } else {
+      } else if (step % 5 === 2) {
         const all = Array.from({ length: size }, () => zeros([numel]));
         allGather(all, x);
+      } else if (step % 5 === 3) {
+        allGatherObject(new Array(size), { step, x });
+      } else {
+        after = step + ((rank + 1) % size);
+        const sending = isend(x, (rank + size - 1) % size);
+        recv(x, (rank + 1) % size);
+        sending.wait();
       }
     });
     if (ending.name !== "none" || step > 1_000_000)
