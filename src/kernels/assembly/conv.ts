@@ -5,7 +5,7 @@ import { lanes } from "./simd";
 import { blockOf } from "./gemm";
 import { TILE_ROW, rowsOf } from "./gemmTile";
 import { writeTile } from "./gemmWrite";
-import { packWeights, sumRows, sumTaps, sumTapsWide } from "./convTile";
+import { packWeights, sumRowWide, sumRows, sumTaps, sumTapsWide } from "./convTile";
 import {
   C, DH, DW, GROUPS, H, KH, KW, OC, OH, OW, PH, PW, SH, SW, W,
   ceilDiv, field, isInside, isPointwise, padImage, padSource, phasesOf, rowStep, sourceBytes, sourceCols, sourceRows, sourceTaps,
@@ -60,12 +60,19 @@ function sweep<T>(
         const ym = to + <usize>m * channelY;
         const bm = biasNow ? biasNow + <usize>m * S : 0;
         let j: i32 = 0;
-        if (packed && r > 1 && cols >= 2 * L) {
-          const whole = cols / (2 * L);
+        if (packed && cols >= 2 * L) {
           const am = packed + <usize>m * (ra + S);
-          sumRows<T>(r, am, from, tk, K, ym, channelY, whole);
-          const back = <usize>(cols - 2 * L) * S; // the last columns, some of them again
-          if (whole * 2 * L < cols) sumRows<T>(r, am, from + back, tk, K, ym + back, channelY, 1);
+          const width = r == 1 && cols >= 4 * L ? 4 * L : 2 * L;
+          const whole = cols / width;
+          const back = <usize>(cols - width) * S; // the last columns, some of them again
+          const rest = whole * width < cols;
+          if (width == 2 * L) {
+            sumRows<T>(r, am, from, tk, K, ym, channelY, whole);
+            if (rest) sumRows<T>(r, am, from + back, tk, K, ym + back, channelY, 1);
+          } else {
+            sumRowWide<T>(am, from, tk, K, ym, whole);
+            if (rest) sumRowWide<T>(am, from + back, tk, K, ym + back, 1);
+          }
           j = cols;
         }
         for (; j < cols; ) {

@@ -169,6 +169,30 @@ function r5<T>(a: usize, b: usize, p: usize, k: i32, y: usize, s: usize, n: i32)
   strips<T>(5, a, b, p, k, y, s, n);
 }
 
+/** {@link strips} of one row and four vectors, for depthwise convolution. */
+export function sumRowWide<T>(a: usize, b: usize, taps: usize, k: i32, y: usize, count: i32): void {
+  for (; count > 0; count--) {
+    let c0 = v128.load_splat<T>(a), c1 = c0, c2 = c0, c3 = c0;
+    let w = a + sizeof<T>(), t = taps;
+    for (let i = k; i > 0; i--) {
+      const p = b + load<u32>(t);
+      const x = v128.load_splat<T>(w);
+      c0 = fma<T>(x, v128.load(p), c0);
+      c1 = fma<T>(x, v128.load(p, 16), c1);
+      c2 = fma<T>(x, v128.load(p, 32), c2);
+      c3 = fma<T>(x, v128.load(p, 48), c3);
+      w += sizeof<T>();
+      t += 4;
+    }
+    v128.store(y, c0);
+    v128.store(y, c1, 16);
+    v128.store(y, c2, 32);
+    v128.store(y, c3, 48);
+    b += 64;
+    y += 64;
+  }
+}
+
 /** {@link strips} for r rows, 1 to MR. */
 export function sumRows<T>(
   r: i32, a: usize, b: usize, taps: usize, k: i32, y: usize, stepY: usize, count: i32,
