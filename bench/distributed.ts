@@ -15,6 +15,7 @@ import { findPython } from "./harness.js";
 const RANK = new URL("./distributedRank.ts", import.meta.url);
 const SIZES = [8, 256, 4096, 16384, 65536, 2 ** 18, 2 ** 20, 2 ** 22, 2 ** 24, 2 ** 26];
 const BATCHES = 5;
+const ROUNDS = 3;
 
 async function onThreads(job: Job, worldSize: number): Promise<Times> {
   const [first] = await launch<Times>(RANK, { worldSize, args: [job], threads: 1 });
@@ -86,7 +87,7 @@ function row(cells: readonly string[]): void {
 }
 
 const argv = process.argv.slice(2);
-const seconds = Number(argv.includes("--seconds") ? argv[argv.indexOf("--seconds") + 1] : 3);
+const seconds = Number(argv.includes("--seconds") ? argv[argv.indexOf("--seconds") + 1] : 2);
 const reduce: Job = { kind: "allReduce", sizes: SIZES, batches: BATCHES };
 const steps = (ddp: boolean): Job => ({ kind: "steps", ddp, seconds });
 
@@ -96,14 +97,20 @@ const allReduce = {
   "Open MPI": onMpi("Open MPI", reduce, 2),
   "PyTorch gloo": onGloo(),
 };
-const stepOf = (times: Times | null) => times?.step ?? null;
-const step = {
-  "one rank, no DDP": stepOf(await onThreads(steps(false), 1)),
-  "one rank, DDP": stepOf(await onThreads(steps(true), 1)),
-  "two ranks, threads": stepOf(await onThreads(steps(true), 2)),
-  "two ranks, MPICH": stepOf(onMpi("MPICH", steps(true), 2)),
-  "two ranks, Open MPI": stepOf(onMpi("Open MPI", steps(true), 2)),
-};
+// In rounds, so that all of them see the same weather on the machine; the best round of each counts.
+const step: Record<string, number> = {};
+for (let round = 0; round < ROUNDS; round++) {
+  const times: Record<string, Times | null> = {
+    "one rank, no DDP": await onThreads(steps(false), 1),
+    "one rank, DDP": await onThreads(steps(true), 1),
+    "two ranks, threads": await onThreads(steps(true), 2),
+    "two ranks, MPICH": onMpi("MPICH", steps(true), 2),
+    "two ranks, Open MPI": onMpi("Open MPI", steps(true), 2),
+  };
+  for (const [name, of] of Object.entries(times)) {
+    if (of !== null) step[name] = Math.min(of.step as number, step[name] ?? Number.POSITIVE_INFINITY);
+  }
+}
 
 if (argv.includes("--json")) console.log(JSON.stringify({ allReduce, step }));
 else {
@@ -121,8 +128,6 @@ else {
   const alone = step["one rank, no DDP"] as number;
   for (const [name, s] of Object.entries(step)) {
     const ranks = name.startsWith("two") ? 2 : 1;
-    if (s !== null) {
-      row([name, showTime(s), ((64 * ranks) / s).toFixed(0), `${((ranks * alone) / s).toFixed(2)}x`]);
-    }
+    row([name, showTime(s), ((64 * ranks) / s).toFixed(0), `${((ranks * alone) / s).toFixed(2)}x`]);
   }
 }
