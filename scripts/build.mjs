@@ -3,7 +3,7 @@
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -37,5 +37,6 @@ const stamp = stampOf([...sources.sort(), "tsconfig.json", "package.json"]);
 if (process.argv.includes("--force") || read(stampFile) !== stamp) {
   rmSync(join(root, "dist"), { recursive: true, force: true });
   run("node_modules/typescript/bin/tsc", "-p", "tsconfig.json");
+  chmodSync(join(root, "dist/distributed/command.js"), 0o755); // the command `kindling`
   writeFileSync(stampFile, stamp);
 }
