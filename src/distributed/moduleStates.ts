@@ -1,10 +1,11 @@
 /** Parameters and buffers of a module on several ranks: that they fit, and copying those of one rank to all. */
 import { noGrad } from "../autograd/mode.js";
 import { Parameter } from "../nn/parameter.js";
+import { UINT8 } from "../tensor/dtype.js";
 import { show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
-import { copyInto, detached, empty, viewOf } from "../tensor/raw.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { copyInto, detached, empty } from "../tensor/raw.js";
+import { Tensor } from "../tensor/tensor.js";
 import { allGatherObject } from "./objects.js";
 import type { ProcessGroup } from "./processGroup.js";
 
@@ -52,47 +53,48 @@ export function checkSameTensors(op: string, named: readonly Named[], group: Pro
 /** Copies the values of one rank's tensors to the same tensors of all ranks, small ones together. */
 export function broadcastTensors(tensors: readonly Tensor[], source: number, group: ProcessGroup): void {
   if (group.size() === 1) return;
-  const waiting = new Map<number, Tensor[]>();
-  const send = (batch: readonly Tensor[]) => {
-    if (batch.length > 0) broadcastTogether(batch, source, group);
-  };
-  for (const t of tensors) {
-    const batch = waiting.get(t.code) ?? [];
-    const bytes = batch.reduce((sum, one) => sum + one.nbytes, 0);
-    if (bytes + t.nbytes <= CHUNK_BYTES) waiting.set(t.code, [...batch, t]);
-    else {
-      send(batch);
-      waiting.set(t.code, [t]);
+  let waiting: Tensor[] = [];
+  let bytes = 0;
+  noGrad(() => {
+    for (const t of tensors) {
+      if (bytes > 0 && bytes + t.nbytes > CHUNK_BYTES) {
+        broadcastTogether(waiting, source, group);
+        [waiting, bytes] = [[], 0];
+      }
+      waiting.push(t);
+      bytes += t.nbytes;
     }
-  }
-  for (const batch of waiting.values()) send(batch);
+    broadcastTogether(waiting, source, group);
+  });
 }
 
+const aligned = (bytes: number): number => Math.ceil(bytes / 8) * 8;
+
+/** In one exchange, as bytes whatever the dtypes. */
 function broadcastTogether(batch: readonly Tensor[], source: number, group: ProcessGroup): void {
-  const first = batch[0] as Tensor;
-  noGrad(() => {
-    if (batch.length === 1) {
-      group.broadcast(detached(first), source);
-      if (group.rank() !== source) first.storage.version++;
-      return;
-    }
-    nextOp();
-    const flat = empty([batch.reduce((sum, t) => sum + t.numel, 0)], first.code);
-    let offset = 0;
-    const views = batch.map((t) => {
-      const view = viewOf(flat, t.shape, null, offset);
-      offset += t.numel;
-      return view;
-    });
-    const mine = group.rank() === source;
-    if (mine) for (const [i, view] of views.entries()) copyInto(view, batch[i] as Tensor);
-    group.broadcast(flat, source);
-    if (mine) return;
-    nextOp();
-    views.forEach((view, i) => {
-      const t = batch[i] as Tensor;
-      copyInto(t, view);
-      t.storage.version++;
-    });
+  const [first] = batch;
+  if (first === undefined) return;
+  const mine = group.rank() === source;
+  if (batch.length === 1) {
+    group.broadcast(detached(first), source);
+    if (!mine) first.storage.version++;
+    return;
+  }
+  nextOp();
+  const flat = empty([batch.reduce((sum, t) => sum + aligned(t.nbytes), 0)], UINT8);
+  let offset = 0;
+  const views = batch.map((t) => {
+    const view = new Tensor(flat.storage, t.code, t.shape, null, offset / t.itemsize);
+    offset += aligned(t.nbytes);
+    return view;
   });
+  if (mine) for (const [i, view] of views.entries()) copyInto(view, batch[i] as Tensor);
+  group.broadcast(flat, source);
+  if (mine) return;
+  nextOp();
+  for (const [i, view] of views.entries()) {
+    const t = batch[i] as Tensor;
+    copyInto(t, view);
+    t.storage.version++;
+  }
 }
