@@ -18,10 +18,10 @@ export { DROPPED, KEPT, type Region, SEEN, Storage } from "./storage.js";
 
 /** The soft limit at start: small where garbage can be collected, since what is filled once stays in the process. */
 const START_LIMIT = (canSurvey ? 8 : 32) * 1024 * 1024;
-/** Below it the limit grows for speed alone. */
-const EASY_LIMIT = 48 * 1024 * 1024;
+/** Up to here the limit grows for speed alone: the lower one for small programs, at most the upper one for others. */
+const EASY_LIMITS = [48 * 1024 * 1024, 128 * 1024 * 1024] as const;
 const MAX_LIMIT = 3 * 1024 ** 3;
-/** The share of the time that collections may take before the limit grows, up to EASY_LIMIT. */
+/** The share of the time that collections may take before the limit grows, up to EASY_LIMITS. */
 const MAX_SHARE = 0.1;
 /** Storages up to this size share slabs. */
 const SMALL = 32 * 1024;
@@ -38,6 +38,8 @@ let clock = 1;
 let limit = START_LIMIT;
 let userLimit = false;
 let resident = 0;
+/** Bytes that were reachable in the heap after the last major collection. */
+let live = 0;
 let evicted = 0;
 let peak = 0;
 /** Bytes that came back since room was last made. */
@@ -124,28 +126,37 @@ function collect(kind: Collection): void {
       if (region.seen !== found.mark && region.tick < clock) releaseRegion(region);
   }
   const share = (kind === "minor" ? minor : major).note(start, before - resident - evicted);
-  if (share > MAX_SHARE) raiseLimit(Math.min(limit * 1.5, EASY_LIMIT));
+  if (share > MAX_SHARE) raiseForSpeed(1.5 * limit);
 }
 
 function raiseLimit(to: number): void {
   if (!userLimit) limit = Math.max(limit, Math.min(to, MAX_LIMIT));
 }
 
+function raiseForSpeed(to: number): void {
+  const [lower, upper] = EASY_LIMITS;
+  raiseLimit(Math.min(to, Math.max(lower, Math.min(3 * live, upper))));
+}
+
 /** Makes room for `size` more bytes under the limit, or raises it when what is live needs more. */
 function makeRoom(size: number): void {
-  const goal = () => Math.max(0, Math.min(limit - size, limit * 0.875));
   if (!canSurvey) {
     // Much of what was evicted came back: the live set is larger than the limit.
     if (restored * 8 > limit) raiseLimit(limit * 1.5);
     restored = 0;
-  } else if (minor.pays()) collect("minor");
-  if (canSurvey && resident > goal()) {
-    if (major.pays()) {
-      collect("major");
-      raiseLimit(1.5 * (resident + size));
-    } else raiseLimit(Math.min(2 * limit, EASY_LIMIT));
+    evictTo(Math.max(0, Math.min(limit - size, limit * 0.875)));
+    return;
   }
-  if (resident > goal()) evictTo(goal());
+  // What two collections find alive counts as old, and is not looked at again until a major one: so they keep a distance.
+  if (minor.bytes * 4 >= limit - live && minor.pays()) collect("minor");
+  // Half of the room for garbage is made free, so that the next collection is not due at once.
+  const goal = () => Math.max(0, Math.min(limit - size, (live + limit) / 2));
+  if (resident > goal() && major.pays()) {
+    collect("major");
+    live = Math.min(resident, limit);
+    raiseLimit(1.5 * (resident + size));
+  } else if (resident + size > limit) raiseForSpeed(2 * limit);
+  if (resident + size > limit) evictTo(goal());
 }
 
 function newRegion(size: number, block: number): Region {
