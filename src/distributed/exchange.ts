@@ -32,11 +32,18 @@ export interface CollectiveOptions {
 
 /** Options of a call that waits, as those do that say nothing of `asyncOp`. */
 export interface Blocking {
+  /** Wait until the collective is over. */
   asyncOp?: false;
 }
 
+/** Options of a call that does not wait. */
+export interface Background {
+  /** Return a {@link Work} at once. */
+  asyncOp: true;
+}
+
 /** A {@link Work} when `asyncOp` is true, else nothing: the collective is over when the call returns. */
-export type Outcome<O> = O extends { asyncOp: true }
+export type Outcome<O> = O extends Background
   ? Work
   : O extends Blocking | string
     ? undefined

@@ -52,7 +52,7 @@ export {
   DistTimeoutError,
   RankFailedError,
 } from "./errors.js";
-export type { Blocking, CollectiveOptions, Outcome } from "./exchange.js";
+export type { Background, Blocking, CollectiveOptions, Outcome } from "./exchange.js";
 export { getNodeLocalRank, group, isBackendAvailable } from "./facts.js";
 export * as functional from "./functional.js";
 export {
