@@ -10,6 +10,7 @@ import {
   rateOf,
 } from "./groups.js";
 import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
+import { Power } from "./power.js";
 
 /** Options of {@link Adam} and {@link AdamW}. */
 export interface AdamOptions extends CommonOptions {
@@ -51,6 +52,7 @@ const DEFAULTS: AdamOptions = {
   differentiable: false,
 };
 
+const [FIRST, SECOND] = [new Power(), new Power()];
 const KERNEL = new FusedKernel("adam", "expAvg", "expAvgSq", "maxExpAvgSq");
 
 /**
@@ -110,8 +112,8 @@ export class Adam extends Optimizer<AdamOptions, AdamState> {
     const t = ++state.step;
     const b1 = o.betas[0];
     const b2 = o.betas[1];
-    const stepSize = o.lr / (1 - b1 ** t);
-    const root2 = Math.sqrt(1 - b2 ** t);
+    const stepSize = o.lr / (1 - FIRST.of(b1, t));
+    const root2 = Math.sqrt(1 - SECOND.of(b2, t));
     const flags = (o.maximize ? 1 : 0) | (o.decoupledWeightDecay ? 2 : 0);
     let top: Tensor | null = null;
     if (o.amsgrad) top = state.maxExpAvgSq ??= zerosFor(param);
