@@ -1,6 +1,17 @@
 /** Attention: the fused op against its composed twin, masks, derivatives, long sequences. */
 import { describe, expect, test } from "vitest";
-import { grad, memory, nn, noGrad, ones, randn, scope, type Tensor, tensor } from "../../src/index.js";
+import {
+  grad,
+  manualSeed,
+  memory,
+  nn,
+  noGrad,
+  ones,
+  randn,
+  scope,
+  type Tensor,
+  tensor,
+} from "../../src/index.js";
 import { type AttentionAttrs, attention, attentionComposed } from "../../src/ops/attention.js";
 import { gradcheck, gradgradcheck } from "../../src/testing/index.js";
 
@@ -85,4 +96,36 @@ test("shared key heads", () => {
   expect(() =>
     nn.functional.scaledDotProductAttention(q, k, v, { isCausal: true, attnMask: ones([3, 3]) }),
   ).toThrow(/exclude each other/);
+});
+
+describe("scaledDotProductAttention on views", () => {
+  const heads = (t: Tensor) => t.reshape([2, 40, 3, 8]).transpose(1, 2);
+  const attend = (t: Tensor) => {
+    const [q, k, v] = t.split(24, { dim: -1 }).map(heads) as [Tensor, Tensor, Tensor];
+    return nn.functional.scaledDotProductAttention(q, k, v, { isCausal: true });
+  };
+
+  test("frees its own copies, and walks its graph twice all the same", () => {
+    manualSeed(0);
+    const x = randn([2, 40, 72], { dtype: "float64", requiresGrad: true });
+    const y = attend(x);
+    const copies = x.split(24, { dim: -1 }).map((t) => heads(t).contiguous()) as [Tensor, Tensor, Tensor];
+    const plain = nn.functional.scaledDotProductAttention(...copies, { isCausal: true });
+    expect(y.sub(plain).abs().max().item()).toBe(0);
+    const [first] = grad(y.square().sum(), [x], { retainGraph: true }) as [Tensor];
+    const [second] = grad(y.square().sum(), [x]) as [Tensor];
+    expect(first.sub(second).abs().max().item()).toBe(0);
+  });
+
+  test("keeps its output alone without a graph", () => {
+    const x = randn([4, 256, 192]);
+    const views = x.split(64, { dim: -1 }).map((t) => t.reshape([4, 256, 4, 16]).transpose(1, 2));
+    const [q, k, v] = views as [Tensor, Tensor, Tensor];
+    const before = memory().live;
+    noGrad(() => {
+      for (let i = 0; i < 10; i++) nn.functional.scaledDotProductAttention(q, k, v);
+    });
+    // Outputs are 256 KiB, and so would each of three copies be.
+    expect(memory().live - before).toBeLessThan(10 * 400 * 1024);
+  });
 });

@@ -4,10 +4,17 @@ import { expLanes } from "./expLanes";
 import { log as logOf } from "./real";
 import { gemm_f32, gemm_f64, gemmScratch_f32, gemmScratch_f64 } from "./gemm";
 import { lanes } from "./lanes";
-import { loadSome, storeSome } from "./wide";
+import { foldWide, lanes2, load2, loadSome, storeSome } from "./wide";
 
-/** Queries in a block. */
+/** Most queries in a block. */
 const BLOCK: i32 = 64;
+
+/** Queries in a block: fewer where a short causal sequence would otherwise compute much that nothing sees. */
+// @ts-ignore: decorator
+@inline
+function blockOf(L: i32, causal: bool): i32 {
+  return causal && L <= 128 ? 32 : BLOCK;
+}
 
 // @ts-ignore: decorator
 @inline
@@ -51,24 +58,59 @@ export function attentionScratch_f64(desc: usize): usize {
 // @ts-ignore: decorator
 @inline
 function largest<T>(p: usize, n: i32): T {
+  const L = lanes<T>();
   let m: T = -Infinity;
-  for (let j = 0; j < n; j++) m = max<T>(m, load<T>(p + <usize>j * sizeof<T>()));
+  if (n >= L) {
+    let v = v128.load(p);
+    for (let j = L; j + L <= n; j += L) v = v128.max<T>(v, v128.load(p + <usize>j * sizeof<T>()));
+    m = max<T>(v128.extract_lane<T>(v, 0), v128.extract_lane<T>(v, 1));
+    if (L == 4) {
+      m = max<T>(m, max<T>(v128.extract_lane<T>(v, sizeof<T>() == 4 ? 2 : 0), v128.extract_lane<T>(v, sizeof<T>() == 4 ? 3 : 0)));
+    }
+  }
+  for (let j = n & -L; j < n; j++) m = max<T>(m, load<T>(p + <usize>j * sizeof<T>()));
   return m;
 }
 
-/** row[j] = exp(row[j] - shift) for j < n; the sum in float64, in order. */
+/** row[j] = exp(row[j] - shift) for j < n. */
 // @ts-ignore: decorator
 @inline
-function expRow<T>(p: usize, n: i32, shift: T): f64 {
+function expRow<T>(p: usize, n: i32, shift: T): void {
   const L = lanes<T>();
   const s = v128.splat<T>(shift);
-  let sum: f64 = 0;
   for (let j = 0; j < n; j += L) {
     const k = min(L, n - j);
     const at = p + <usize>j * sizeof<T>();
     storeSome<T>(at, expLanes<T>(v128.sub<T>(loadSome<T>(at, k), s)), k);
   }
-  for (let j = 0; j < n; j++) sum += <f64>load<T>(p + <usize>j * sizeof<T>());
+}
+
+/** The sum of n elements in float64, in lanes. */
+// @ts-ignore: decorator
+@inline
+function sumRow<T>(p: usize, n: i32): f64 {
+  const L = lanes<T>();
+  let v = f64x2.splat(0);
+  let j: i32 = 0;
+  for (; j + L <= n; j += L) v = f64x2.add(v, foldWide<T>(v128.load(p + <usize>j * sizeof<T>())));
+  let sum = lanes2(v);
+  for (; j < n; j++) sum += <f64>load<T>(p + <usize>j * sizeof<T>());
+  return sum;
+}
+
+/** The sum of a[j] b[j] in float64, in lanes. */
+// @ts-ignore: decorator
+@inline
+function dotRow<T>(a: usize, b: usize, n: i32): f64 {
+  const z = sizeof<T>();
+  let v = f64x2.splat(0);
+  let j: i32 = 0;
+  for (; j + 2 <= n; j += 2) {
+    const o = <usize>j * z;
+    v = f64x2.add(v, f64x2.mul(load2<T>(a + o), load2<T>(b + o)));
+  }
+  let sum = lanes2(v);
+  if (j < n) sum += <f64>load<T>(a + <usize>j * z) * <f64>load<T>(b + <usize>j * z);
   return sum;
 }
 
@@ -124,12 +166,13 @@ function forward<T>(
   const S = field(desc, 1);
   const Ev = field(desc, 3);
   const causal = field(desc, 4) != 0;
+  const block = blockOf(L, causal);
   const z = sizeof<T>();
   const scores = scratch;
   const work = scratch + ((<usize>(2 * BLOCK * S + BLOCK) * z + 127) & ~127);
   for (let b = b0; b < b1; b++) {
-    for (let i0 = 0; i0 < L; i0 += BLOCK) {
-      const rows = min(BLOCK, L - i0);
+    for (let i0 = 0; i0 < L; i0 += block) {
+      const rows = min(block, L - i0);
       const cols = causal ? min(S, i0 + rows) : S;
       scoreBlock<T>(desc, q, k, mask, scores, scale, b, i0, rows, cols, work);
       for (let r = 0; r < rows; r++) {
@@ -142,7 +185,8 @@ function forward<T>(
           store<T>(place, top);
           continue;
         }
-        const sum = expRow<T>(row, seen, top);
+        expRow<T>(row, seen, top);
+        const sum = sumRow<T>(row, seen);
         scaleRow<T>(row, seen, <T>(1 / sum));
         if (seen < cols) memory.fill(row + <usize>seen * z, 0, <usize>(cols - seen) * z);
         store<T>(place, <T>(<f64>top + logOf(sum)));
@@ -180,6 +224,7 @@ function backward<T>(
   const E = field(desc, 2);
   const Ev = field(desc, 3);
   const causal = field(desc, 4) != 0;
+  const block = blockOf(L, causal);
   const z = sizeof<T>();
   const p = scratch;
   const d = scratch + <usize>(BLOCK * S) * z;
@@ -189,8 +234,8 @@ function backward<T>(
     const keys = <usize>b * S;
     memory.fill(gk + keys * E * z, 0, <usize>(S * E) * z);
     memory.fill(gv + keys * Ev * z, 0, <usize>(S * Ev) * z);
-    for (let i0 = 0; i0 < L; i0 += BLOCK) {
-      const rows = min(BLOCK, L - i0);
+    for (let i0 = 0; i0 < L; i0 += block) {
+      const rows = min(block, L - i0);
       const cols = causal ? min(S, i0 + rows) : S;
       const first = <usize>b * L + i0;
       scoreBlock<T>(desc, q, k, mask, p, scale, b, i0, rows, cols, work);
@@ -207,12 +252,7 @@ function backward<T>(
           continue;
         }
         expRow<T>(row, seen, shift);
-        let delta: f64 = 0;
-        const gAt = gRows + <usize>(r * Ev) * z;
-        const oAt = out + (first + r) * Ev * z;
-        for (let j = 0; j < Ev; j++) {
-          delta += <f64>load<T>(gAt + <usize>j * z) * <f64>load<T>(oAt + <usize>j * z);
-        }
+        const delta = dotRow<T>(gRows + <usize>(r * Ev) * z, out + (first + r) * Ev * z, Ev);
         const dv = v128.splat<T>(<T>delta);
         for (let j = 0; j < seen; j += n) {
           const m = min(n, seen - j);

@@ -16,6 +16,7 @@ import { maskedFill } from "../../ops/where.js";
 import { ones, zeros } from "../../tensor/create.js";
 import { BOOL, isFloat, nameOf, UINT8 } from "../../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { drop } from "../../tensor/heap.js";
 import { broadcastShapes, numelOf, type Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { dropout } from "./dropout.js";
@@ -85,7 +86,13 @@ export function scaledDotProductAttention(
     return reshape(expand(t, [...lead, ...rest]), [numelOf(lead), ...rest]);
   };
   const mask = attnMask === null ? null : flatMask(attnMask, lead, L, S, query);
-  const out = attention(flat(query), flat(k), flat(v), { scale, isCausal, mask });
+  const given = [query, k, v];
+  const [fq, fk, fv] = given.map(flat) as [Tensor, Tensor, Tensor];
+  const out = attention(fq, fk, fv, { scale, isCausal, mask });
+  // Copies that were made here have no other handle: freed with the graph, or now where there is none.
+  [fq, fk, fv].forEach((made, i) => {
+    if (made.storage !== (given[i] as Tensor).storage) drop(made.storage);
+  });
   return reshape(out, [...lead, L, v.shape.at(-1) as number]);
 }
 
