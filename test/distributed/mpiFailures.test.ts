@@ -87,7 +87,7 @@ for (const mpi of MPIS) {
       expect(output).toMatch(/DistTimeoutError: \[send\] timed out after 300 ms/);
     });
 
-    test.each([1, 2, 3, 4, 5])("a rank that is killed at any point (%i): all end", async (seed) => {
+    test.each([1, 2, 3])("a rank that is killed at any point (%i): all end", async (seed) => {
       const { code } = await fail(mpi, "killed", seed);
       expect(code).not.toBe(0);
     });

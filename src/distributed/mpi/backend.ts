@@ -3,8 +3,9 @@ import { isMainThread } from "node:worker_threads";
 import { DistBackendError } from "../errors.js";
 import type { Joining } from "../world.js";
 import { joinWorld } from "./communicator.js";
+import { installExit } from "./exit.js";
 import { launcher, loadMpi } from "./library.js";
-import { mpiRuntime } from "./runtime.js";
+import { MpiRuntime } from "./runtime.js";
 
 /**
  * Whether the system's MPI library and the package koffi, through which Kindling calls it, can be loaded.
@@ -20,10 +21,21 @@ export function isMpiAvailable(): boolean {
   }
 }
 
+let started: MpiRuntime | null = null;
+
+/** The MPI of this process, started when first asked for; other ranks get `timeout` milliseconds to do so, too. */
+function runtimeWithin(timeout: number): MpiRuntime {
+  if (started === null) {
+    started = new MpiRuntime(timeout);
+    installExit(started);
+  }
+  return started;
+}
+
 /** Joins the world of the ranks that mpirun (or another launcher) started; null in processes that it did not start. */
 export function joinMpi(timeout: number): Joining | null {
   if (launcher() === null || !isMainThread) return null;
-  const runtime = mpiRuntime(timeout);
+  const runtime = runtimeWithin(timeout);
   let absent: () => number[] = () => [];
   return {
     rank: runtime.rank,

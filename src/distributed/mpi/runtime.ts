@@ -5,7 +5,6 @@
 import { mem, setNumThreads } from "../../kernels/index.js";
 import type { Failure } from "../communicator.js";
 import { DistBackendError } from "../errors.js";
-import { installExit } from "./exit.js";
 import { loadMpi, type Mpi } from "./library.js";
 import { localThreads } from "./localThreads.js";
 import { withinTime } from "./watchdog.js";
@@ -88,7 +87,6 @@ export class MpiRuntime {
     this.messages = this.duplicate(commWorld);
     const threads = localThreads();
     if (threads !== null) setNumThreads(threads);
-    installExit(this);
   }
 
   private duplicate(comm: number): number {
@@ -204,12 +202,4 @@ export class MpiRuntime {
   sleep(ms: number): void {
     Atomics.wait(sleeper, 0, 0, ms);
   }
-}
-
-let runtime: MpiRuntime | null = null;
-
-/** The MPI of this process, started when first asked for; other ranks get `timeout` milliseconds to do so, too. */
-export function mpiRuntime(timeout: number): MpiRuntime {
-  runtime ??= new MpiRuntime(timeout);
-  return runtime;
 }
