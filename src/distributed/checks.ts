@@ -8,7 +8,9 @@ import { REDUCE_OPS, type ReduceOp } from "./reduceOp.js";
 
 /** Throws unless `t` is a tensor whose elements are distinct places of memory. */
 export function checkTensor(op: string, what: string, t: unknown): asserts t is Tensor {
-  if (!(t instanceof Tensor)) throw new TypeError(`[${op}] ${what}: got ${typeof t}, expected a Tensor`);
+  if (t instanceof Tensor) return;
+  const got = Array.isArray(t) ? "an array" : t === null ? "null" : typeof t;
+  throw new DTypeError(`[${op}] ${what}: got ${got}, expected a Tensor; try tensor(...)`);
 }
 
 /** Throws unless results can be written into `t`. */

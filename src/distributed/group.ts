@@ -37,7 +37,10 @@ export class Group {
 
   /** @internal */
   get comm(): Communicator {
-    if (this.queue === null) throw new DistBackendError(`this rank is not in ${this.name}`);
+    if (this.queue === null)
+      throw new DistBackendError(
+        `[ProcessGroup] this rank is not in ${this.name}: expected one of ${this.ranks.join(", ")}`,
+      );
     return this.queue.comm;
   }
 
@@ -69,7 +72,8 @@ export class Group {
     describe: (staging: Staging) => Call,
   ): Outcome<O> {
     if (this.queue === null) return (options?.asyncOp === true ? doneWork() : undefined) as Outcome<O>;
-    if (this.#closed) throw new DistBackendError(`${this.name} was destroyed; try newGroup() for another`);
+    if (this.#closed)
+      throw new DistBackendError(`[ProcessGroup] ${this.name} was destroyed; try newGroup() for another`);
     return runCollective(this.queue, this.timeout, options ?? {}, describe) as Outcome<O>;
   }
 

@@ -143,9 +143,7 @@ export class MessagingGroup extends Group {
   private checkPeer(op: string, what: string, rank: number): void {
     checkRank(op, what, rank, this.size());
     if (rank === this.rank())
-      throw new ValueError(
-        `[${op}] ${what}: rank ${this.globalRank(rank)} cannot exchange messages with itself`,
-      );
+      throw new ValueError(`[${op}] ${what}: got rank ${rank}, this one itself, expected another`);
   }
 
   private startReceive(

@@ -2,6 +2,7 @@
 import { deserialize, serialize } from "node:v8";
 import { mem } from "../kernels/index.js";
 import { codeOf, type DType, type TypedArray, UINT8 } from "../tensor/dtype.js";
+import { ValueError } from "../tensor/errors.js";
 import { empty, fromTyped, ptr, toTyped } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 
@@ -80,13 +81,13 @@ export function unpackTensors(value: unknown): unknown {
   return mapped(value, unpack);
 }
 
-/** The bytes of a value, as a uint8 tensor. @throws TypeError when it holds functions or the like. */
+/** The bytes of a value, as a uint8 tensor. @throws ValueError when it holds functions or the like. */
 export function toBytes(op: string, value: unknown): Tensor {
   let bytes: Uint8Array;
   try {
     bytes = serialize(packTensors(value));
   } catch (error) {
-    throw new TypeError(
+    throw new ValueError(
       `[${op}] the object cannot be sent: ${error instanceof Error ? error.message : String(error)}; ` +
         "expected what structured clone copies (plain objects, arrays, maps, numbers, strings, ...) or tensors",
     );

@@ -82,7 +82,7 @@ function fill(list: unknown[], found: readonly unknown[] | null): void {
  * const all = new Array(getWorldSize());
  * allGatherObject(all, { rank: getRank(), weights: tensor([1, 2]) });
  * all[0].weights.toArray(); // [1, 2]
- * @throws TypeError when an object holds functions or the like.
+ * @throws ValueError when an object holds functions or the like.
  */
 export function allGatherObject(objectList: unknown[], obj: unknown, options?: ObjectOptions): void {
   const group = groupOr("allGatherObject", options?.group);

@@ -91,8 +91,8 @@ function find(backend: Backend | undefined, timeout: number, alone: boolean): Jo
     if (joining !== null) return joining;
     const how =
       backend === "mpi"
-        ? "start it with mpirun -n 4 node train.js"
-        : 'start the ranks with launch("train.js", { worldSize: 4 }) or npx kindling run --nproc 4 train.ts';
+        ? "try mpirun -n 4 node train.js"
+        : 'try launch("train.js", { worldSize: 4 }) or npx kindling run --nproc 4 train.ts';
     throw new DistBackendError(`[initProcessGroup] this is not a rank of a ${backend} world; ${how}`);
   }
   for (const join of backends.values()) {
@@ -102,7 +102,7 @@ function find(backend: Backend | undefined, timeout: number, alone: boolean): Jo
   const single = alone ? joinAlone?.(timeout) : null;
   if (single !== null && single !== undefined) return single;
   throw new DistBackendError(
-    "[initProcessGroup] this is not a rank: start the ranks with launch(entry, { worldSize: 4 }), " +
+    "[initProcessGroup] this is not a rank: try launch(entry, { worldSize: 4 }), " +
       "npx kindling run --nproc 4 train.ts, or mpirun -n 4 node train.js",
   );
 }
@@ -193,7 +193,10 @@ export function isAvailable(): boolean {
 /** The backend of a group. Source: `torch.distributed.get_backend`. */
 export function getBackend(group?: ProcessGroup): Backend {
   const of = groupOr("getBackend", group);
-  if (of.backend === null) throw new ValueError(`[getBackend] this rank is not in ${of.name}`);
+  if (of.backend === null)
+    throw new ValueError(
+      `[getBackend] this rank is not in ${of.name}: expected one of ${of.ranks.join(", ")}`,
+    );
   return of.backend;
 }
 
@@ -220,7 +223,9 @@ export function getWorldSize(group?: ProcessGroup): number {
 export function getGroupRank(group: ProcessGroup, globalRank: number): number {
   const rank = group.ranks.indexOf(globalRank);
   if (rank >= 0) return rank;
-  throw new ValueError(`[getGroupRank] rank ${globalRank} is not in ${group.name}`);
+  throw new ValueError(
+    `[getGroupRank] got rank ${globalRank}, expected one of ${group.name}: ${group.ranks.join(", ")}`,
+  );
 }
 
 /** The number in the world of a rank of `group`. Source: `torch.distributed.get_global_rank`. */

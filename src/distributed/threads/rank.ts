@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { ValueError } from "../../tensor/errors.js";
 import { packTensors, unpackTensors } from "../objectBytes.js";
 import { WorldControl } from "./control.js";
 import { writeThrough } from "./output.js";
@@ -81,7 +82,9 @@ export async function runRank(): Promise<void> {
   if (name === null) return;
   const run = module[name];
   if (typeof run !== "function") {
-    throw new TypeError(`[launch] ${entry} exports no function "${name}": got ${typeof run}`);
+    throw new ValueError(
+      `[launch] ${entry} exports no function "${name}": got ${typeof run}; try another name, or export it`,
+    );
   }
   const value: unknown = await (run as (...args: unknown[]) => unknown)(
     ...(unpackTensors(args) as unknown[]),
