@@ -67,7 +67,7 @@ describe("one line that says what to do", () => {
     const { code, message } = join1(await entry, {});
     expect(code).toBe(1);
     expect(message).toBe(
-      "DistBackendError: [initProcessGroup] this is not a rank of a mpi world; start it with mpirun -n 4 node train.js",
+      "DistBackendError: [initProcessGroup] this is not a rank of a mpi world; try mpirun -n 4 node train.js",
     );
   });
 });
