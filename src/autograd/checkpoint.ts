@@ -168,11 +168,14 @@ function link(node: Node<Segment>, outs: readonly Tensor[]): Tensor[] {
   node.multi = true;
   node.edges = [...given.map(() => null), ...edges.map((e) => e.node)];
   node.edgeNrs = [...given.map(() => 0), ...edges.map((e) => e.outputNr)];
+  const [shapes, codes] = [[...node.shapes], [...node.codes]];
   for (const { node: target, outputNr } of edges) {
     const leaf = target instanceof Tensor;
-    node.shapes.push(leaf ? target.shape : (target.outShapes[outputNr] as Shape));
-    node.codes.push(leaf ? target.code : (target.outCodes[outputNr] as number));
+    shapes.push(leaf ? target.shape : (target.outShapes[outputNr] as Shape));
+    codes.push(leaf ? target.code : (target.outCodes[outputNr] as number));
   }
+  node.shapes = shapes;
+  node.codes = codes;
   const linked = outs.map(detached);
   linked.forEach((out, nr) => {
     node.outShapes.push(out.shape);

@@ -90,11 +90,11 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
   /** Where each input's gradient goes: the node that made it, a leaf, or null for none. */
   edges: (Node | Tensor | null)[];
   /** Which output of the edge's node the input is. */
-  edgeNrs: number[];
+  edgeNrs: readonly number[];
   /** Shapes and dtype codes of the inputs. */
-  readonly shapes: Shape[];
+  shapes: readonly Shape[];
   /** @internal */
-  readonly codes: number[];
+  codes: readonly number[];
   /** Saved inputs by position, with the versions at which they were saved. */
   private saved: (Tensor | null)[] | null = null;
   private versions: number[] | null = null;
@@ -323,7 +323,11 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
     this.extra = NO_TENSORS;
     for (const storage of this.packed?.held ?? []) unsave(storage);
     this.packed = null;
+    // Whoever keeps a loss keeps its node: it shall not weigh much.
     this.edges = NO_EDGES;
+    this.edgeNrs = NO_NUMBERS;
+    this.shapes = NO_SHAPES;
+    this.codes = NO_NUMBERS;
     this.released = true;
   }
 
@@ -355,6 +359,8 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
 
 const NO_TENSORS: Tensor[] = [];
 const NO_EDGES: (Node | Tensor | null)[] = [];
+const NO_NUMBERS: readonly number[] = [];
+const NO_SHAPES: readonly Shape[] = [];
 
 /** Context of calls that are not recorded: frees by-products at once. */
 const idle: ForwardContext & { kept: Tensor[] } = {
