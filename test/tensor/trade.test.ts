@@ -1,7 +1,7 @@
 /** Storages that trade their memory: values change places, and lifetimes stay with the storages. */
 import { afterEach, expect, test } from "vitest";
 import { full, memory, setMemoryLimit } from "../../src/index.js";
-import { trade } from "../../src/tensor/heap.js";
+import { address, trade } from "../../src/tensor/heap.js";
 
 const MIB = 1024 * 1024;
 afterEach(() => setMemoryLimit(256 * MIB));
@@ -22,7 +22,9 @@ test("garbage is freed after its memory was traded", () => {
   setMemoryLimit(32 * MIB);
   let most = 0;
   for (let i = 0; i < 100; i++) {
-    trade(kept.storage, full([n], i, { dtype: "float32" }).storage);
+    const other = full([n], i, { dtype: "float32" });
+    address(kept.storage); // back in the heap if it was moved out
+    expect(trade(kept.storage, other.storage)).toBe(true);
     most = Math.max(most, memory().live - live);
   }
   expect(kept.mean().item()).toBe(99);
