@@ -6,7 +6,8 @@ import { fma } from "./simd";
 import { giveSlot } from "./slots";
 import { dataTiles, kernelStep, outputTiles } from "./winogradTransform";
 import { rowsOf } from "./gemmTile";
-import { C, H, OC, OH, OW, PH, PW, W, pitchOf, planeCols, rowsTogether, scratchBytes, scratchOf, takeScratch } from "./winogradBlock";
+import { C, H, OC, OH, OW, PH, PW, W, pitchOf, planeCols } from "./winogradBlock";
+import { rowsTogether, scratchBytes, scratchOf, takeScratch } from "./winogradBlock";
 
 /** m[o, t] = sum over c of u[o, c] v[c, t] for R rows and `strips` times 8 tiles; steps in bytes. */
 // @ts-ignore: decorator
