@@ -129,11 +129,11 @@ function inside(outputs: readonly Tensor[], since: number): { nodes: Set<Node>; 
  * @throws AutogradError in the backward, when the second run gives other shapes or an argument was changed in place.
  */
 export function checkpoint<A extends readonly unknown[], O>(
-  fn: (...args: A) => O,
+  fn: (...args: readonly [...A]) => O,
   args: readonly [...A],
   options: CheckpointOptions = {},
 ): O {
-  const call = () => fn(...(args as unknown as A));
+  const call = () => fn(...args);
   if (!mode.grad) return call();
   const { preserveRngState = true, determinismCheck = "default" } = options;
   const given = tensorsIn(args);

@@ -42,7 +42,8 @@ interface Double extends SyncNormalization {
 
 function named(inputs: readonly Tensor[], has: readonly boolean[]): Rest {
   let k = 2;
-  return has.map((present) => (present ? (inputs[k++] as Tensor) : null)) as unknown as Rest;
+  const next = (i: number) => (has[i] === true ? (inputs[k++] as Tensor) : null);
+  return [next(0), next(1), next(2), next(3)];
 }
 
 const doubleOp = defineMultiOp<Double>({
@@ -75,7 +76,8 @@ export function syncDoubleBackward(
   cotangents: readonly (Tensor | null)[],
   norm: SyncNormalization,
 ): InputGrads {
-  const rest = [weight, ...cotangents.map((t) => (t === null ? null : contiguous(t)))] as unknown as Rest;
+  const cotangentOf = (i: number) => (cotangents[i] ? contiguous(cotangents[i]) : null);
+  const rest: Rest = [weight, cotangentOf(0), cotangentOf(1), cotangentOf(2)];
   const [w, v, vw] = rest;
   nextOp();
   const C = x.shape[1] as number;
