@@ -1,6 +1,6 @@
 /** Averaging parameters in place of gradients, now and then. Source: `torch.distributed.algorithms.model_averaging`. */
 import { noGrad } from "../autograd/mode.js";
-import type { AnyOptimizer, OptimizerStateDict } from "../optim/optimizer.js";
+import type { Optimizer, OptimizerStateDict } from "../optim/optimizer.js";
 import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { OptimizerWrapper } from "./optimizerWrapper.js";
@@ -86,7 +86,7 @@ export class PostLocalSGDOptimizer extends OptimizerWrapper {
   /** What averages the parameters after each step. */
   readonly averager: ModelAverager;
 
-  constructor(optim: AnyOptimizer, averager: ModelAverager) {
+  constructor(optim: Optimizer, averager: ModelAverager) {
     super(optim);
     this.averager = averager;
   }

@@ -1,11 +1,6 @@
 /** Base of optimizers that add communication to the steps of another one: same groups, same state. */
 import type { ParamGroup, ParamGroupInput, RateOptions } from "../optim/groups.js";
-import {
-  type AnyOptimizer,
-  Optimizer,
-  type OptimizerStateDict,
-  type ParamState,
-} from "../optim/optimizer.js";
+import { Optimizer, type OptimizerStateDict, type ParamState } from "../optim/optimizer.js";
 import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -21,9 +16,9 @@ interface Shared {
  */
 export abstract class OptimizerWrapper extends Optimizer<RateOptions> {
   /** The optimizer inside. */
-  readonly optim: AnyOptimizer;
+  readonly optim: Optimizer;
 
-  constructor(optim: AnyOptimizer) {
+  constructor(optim: Optimizer) {
     super(
       optim.paramGroups.map(({ params }) => ({ params })) as ParamGroupInput<RateOptions>[],
       optim.defaults,
@@ -39,7 +34,7 @@ export abstract class OptimizerWrapper extends Optimizer<RateOptions> {
   /** Adds parameters to the optimizer inside. */
   override addParamGroup(group: ParamGroupInput<RateOptions>): void {
     // The base class adds the first groups before there is an optimizer inside.
-    const inside = this.optim as AnyOptimizer | undefined;
+    const inside = this.optim as Optimizer | undefined;
     if (inside === undefined) super.addParamGroup(group);
     else inside.addParamGroup(group);
   }

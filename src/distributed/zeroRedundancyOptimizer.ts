@@ -7,7 +7,7 @@ import { enableGrad, noGrad } from "../autograd/mode.js";
 import { setData } from "../nn/parameter.js";
 import type { OptionsInput, ParamGroupInput, ParamsInput, RateOptions } from "../optim/groups.js";
 import { LBFGS } from "../optim/lbfgs.js";
-import type { AnyOptimizer, OptimizerStateDict } from "../optim/optimizer.js";
+import type { Optimizer, OptimizerStateDict } from "../optim/optimizer.js";
 import { ValueError } from "../tensor/errors.js";
 import { KEPT, nextOp } from "../tensor/heap.js";
 import { copyInto, empty, viewOf } from "../tensor/raw.js";
@@ -22,7 +22,7 @@ import { groupOr } from "./world.js";
 export type OptimizerClass<O extends RateOptions> = new (
   params: ParamsInput<O>,
   options?: OptionsInput<O>,
-) => AnyOptimizer;
+) => Optimizer;
 
 /** Options of {@link ZeroRedundancyOptimizer} besides those of the optimizer inside. */
 export interface ZeroRedundancyOptions {

@@ -1,6 +1,6 @@
 /** Hooks of optimizers: around steps (of one optimizer, or of all), and around saving and loading. */
 import { type HookHandle, hookHandle } from "../autograd/methods.js";
-import type { AnyOptimizer, OptimizerStateDict } from "./optimizer.js";
+import type { Optimizer, OptimizerStateDict } from "./optimizer.js";
 
 /** What a hook returns that changes nothing. */
 // biome-ignore lint/suspicious/noConfusingVoidType: so that a hook needs no return
@@ -10,23 +10,23 @@ export type Nothing = undefined | void;
 export type StepArgs = readonly [closure?: () => unknown];
 
 /** Called before a step; what it returns replaces the arguments of the step. */
-export type StepPreHook<Self = AnyOptimizer> = (optimizer: Self, args: StepArgs) => StepArgs | Nothing;
+export type StepPreHook<Self = Optimizer> = (optimizer: Self, args: StepArgs) => StepArgs | Nothing;
 /** Called after a step. */
-export type StepPostHook<Self = AnyOptimizer> = (optimizer: Self, args: StepArgs) => void;
+export type StepPostHook<Self = Optimizer> = (optimizer: Self, args: StepArgs) => void;
 /** Called before the optimizer is saved. */
-export type StateDictPreHook<Self = AnyOptimizer> = (optimizer: Self) => void;
+export type StateDictPreHook<Self = Optimizer> = (optimizer: Self) => void;
 /** Called with the state dict; what it returns replaces it. */
-export type StateDictPostHook<Self = AnyOptimizer> = (
+export type StateDictPostHook<Self = Optimizer> = (
   optimizer: Self,
   stateDict: OptimizerStateDict,
 ) => OptimizerStateDict | Nothing;
 /** Called before a state dict is loaded; what it returns replaces it. */
-export type LoadStateDictPreHook<Self = AnyOptimizer> = (
+export type LoadStateDictPreHook<Self = Optimizer> = (
   optimizer: Self,
   stateDict: OptimizerStateDict,
 ) => OptimizerStateDict | Nothing;
 /** Called after a state dict was loaded. */
-export type LoadStateDictPostHook<Self = AnyOptimizer> = (optimizer: Self) => void;
+export type LoadStateDictPostHook<Self = Optimizer> = (optimizer: Self) => void;
 
 /** Options of hooks on saving and loading. */
 export interface StateHookOptions {

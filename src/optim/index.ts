@@ -34,7 +34,6 @@ export * as lrScheduler from "./lrScheduler/index.js";
 export { Muon, type MuonOptions, type MuonState } from "./muon.js";
 export { NAdam, type NAdamOptions, type NAdamState } from "./nadam.js";
 export {
-  type AnyOptimizer,
   Optimizer,
   type OptimizerStateDict,
   type ParamState,

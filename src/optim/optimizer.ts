@@ -42,13 +42,11 @@ export type ParamState = Record<string, StateValue>;
 /** One entry of a {@link ParamState}; null where there is nothing yet. */
 export type StateValue = Tensor | number | null | (Tensor | number | null)[];
 
-/** An optimizer whatever its options. */
-export type AnyOptimizer = Optimizer<RateOptions, ParamState>;
-
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
 /**
- * Base of the optimizers; `O` are the options of a group, `S` is the state of a parameter.
+ * Base of the optimizers; `O` are the options of a group, `S` is the state of a parameter. `Optimizer` alone stands for
+ * any of them.
  * @example
  * class SignSGD extends Optimizer<{ lr: number }, {}> {
  *   constructor(params: ParamsInput<{ lr: number }>, options?: OptionsInput<{ lr: number }>) {
@@ -62,7 +60,7 @@ const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never
  *   }
  * }
  */
-export abstract class Optimizer<O extends RateOptions, S extends ParamState = ParamState> {
+export abstract class Optimizer<O extends RateOptions = RateOptions, S extends ParamState = ParamState> {
   /** Groups of parameters with their options; change `group.lr` at any time. */
   readonly paramGroups: ParamGroup<O>[] = [];
   /** State by parameter object: never by position. */

@@ -11,7 +11,7 @@ import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { checkRange } from "./groups.js";
 import { LRScheduler, type SchedulerOptions } from "./lrScheduler/scheduler.js";
-import type { AnyOptimizer } from "./optimizer.js";
+import type { Optimizer } from "./optimizer.js";
 
 export { updateBn } from "../nn/utils/updateBn.js";
 
@@ -156,7 +156,7 @@ export class SWALR extends LRScheduler {
   /** Along half a cosine (default) or a line. */
   declare readonly annealStrategy: "cos" | "linear";
 
-  constructor(optimizer: AnyOptimizer, swaLr: number | readonly number[], options: SWALROptions = {}) {
+  constructor(optimizer: Optimizer, swaLr: number | readonly number[], options: SWALROptions = {}) {
     const { annealEpochs = 10, annealStrategy = "cos", lastEpoch = -1 } = options;
     const label = new.target.name;
     if (annealStrategy !== "cos" && annealStrategy !== "linear") {

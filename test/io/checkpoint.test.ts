@@ -34,15 +34,15 @@ const { functional: F } = nn;
 
 class Training {
   readonly model: nn.Sequential;
-  readonly optimizer: optim.AnyOptimizer;
+  readonly optimizer: optim.Optimizer;
   readonly scheduler: optim.lrScheduler.LRScheduler;
   readonly loader: DataLoader<Tensor[], Tensor[]>;
   readonly losses: number[] = [];
 
   constructor(
     seed: number,
-    build: (p: Iterable<Tensor>) => optim.AnyOptimizer,
-    schedule: (o: optim.AnyOptimizer) => optim.lrScheduler.LRScheduler,
+    build: (p: Iterable<Tensor>) => optim.Optimizer,
+    schedule: (o: optim.Optimizer) => optim.lrScheduler.LRScheduler,
   ) {
     manualSeed(1);
     const data = new TensorDataset(randn([64, 6]), randint(3, [64]));
@@ -82,8 +82,8 @@ class Training {
 
 const RECIPES: [
   string,
-  (p: Iterable<Tensor>) => optim.AnyOptimizer,
-  (o: optim.AnyOptimizer) => optim.lrScheduler.LRScheduler,
+  (p: Iterable<Tensor>) => optim.Optimizer,
+  (o: optim.Optimizer) => optim.lrScheduler.LRScheduler,
 ][] = [
   [
     "SGD with StepLR",

@@ -166,7 +166,7 @@ describe("step", () => {
       (p: Tensor[]) => new optim.LBFGS(p, { maxIter: 3 }),
     ]) {
       const w = randn([3, 3], { requiresGrad: true });
-      const optimizer = build([w]) as optim.AnyOptimizer;
+      const optimizer = build([w]) as optim.Optimizer;
       for (let i = 0; i < 3; i++) {
         scope(() => {
           optimizer.step(() => {

@@ -89,8 +89,8 @@ interface Run {
   model: () => nn.Module;
   data: "mnist" | "sequences";
   batchSize: number;
-  optimizer: (p: Iterable<Tensor>) => optim.AnyOptimizer;
-  scheduler?: (o: optim.AnyOptimizer) => optim.lrScheduler.LRScheduler;
+  optimizer: (p: Iterable<Tensor>) => optim.Optimizer;
+  scheduler?: (o: optim.Optimizer) => optim.lrScheduler.LRScheduler;
   maxNorm?: number;
 }
 

@@ -40,8 +40,8 @@ export function make(
   name: string,
   params: Tensor[],
   options: Readonly<Record<string, unknown>>,
-): optim.AnyOptimizer {
-  const all = optim as unknown as Record<string, new (p: Tensor[], o: object) => optim.AnyOptimizer>;
+): optim.Optimizer {
+  const all = optim as unknown as Record<string, new (p: Tensor[], o: object) => optim.Optimizer>;
   const Class = all[name];
   if (Class === undefined) throw new Error(`no optimizer ${name}`);
   return new Class(params, options);
@@ -53,7 +53,7 @@ export function values(tensors: readonly Tensor[]): number[][] {
 }
 
 /** Steps the optimizer with a closure, `steps` times; the losses before each step. */
-export function train(optimizer: optim.AnyOptimizer, loss: () => Tensor, steps: number): number[] {
+export function train(optimizer: optim.Optimizer, loss: () => Tensor, steps: number): number[] {
   const losses: number[] = [];
   const closure = () => {
     optimizer.zeroGrad();

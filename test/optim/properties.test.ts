@@ -76,7 +76,7 @@ function paramsOf(s: Scene): Tensor[] {
 }
 
 function run(
-  optimizer: optim.AnyOptimizer,
+  optimizer: optim.Optimizer,
   params: readonly Tensor[],
   s: Scene,
   from = 0,

@@ -17,7 +17,7 @@ interface Case {
 }
 
 /** The schedulers of record.py, spelled out. */
-const BUILD: Readonly<Record<string, (o: optim.AnyOptimizer) => optim.lrScheduler.LRScheduler>> = {
+const BUILD: Readonly<Record<string, (o: optim.Optimizer) => optim.lrScheduler.LRScheduler>> = {
   LambdaLR: (o) => new L.LambdaLR(o, (e) => 0.95 ** e),
   "LambdaLR list": (o) => new L.LambdaLR(o, [(e) => 0.95 ** e, (e) => 1 / (1 + e)]),
   MultiplicativeLR: (o) => new L.MultiplicativeLR(o, () => 0.97),
@@ -80,7 +80,7 @@ type Group = { lr: number; momentum?: number; betas?: readonly number[] };
 class Run {
   readonly params: Tensor[];
   readonly loss: () => Tensor;
-  readonly optimizer: optim.AnyOptimizer;
+  readonly optimizer: optim.Optimizer;
   readonly scheduler: optim.lrScheduler.LRScheduler;
   readonly losses: number[] = [];
   readonly rates: number[][] = [];
@@ -91,9 +91,7 @@ class Run {
     const [w, b, v] = this.params as [Tensor, Tensor, Tensor];
     const groups = [{ params: [w, b] }, { params: [v], lr: (c.options.lr as number) / 2 }];
     this.optimizer = make(c.optimizer, groups as unknown as Tensor[], spelled(c.options));
-    this.scheduler = (BUILD[c.name] as (o: optim.AnyOptimizer) => optim.lrScheduler.LRScheduler)(
-      this.optimizer,
-    );
+    this.scheduler = (BUILD[c.name] as (o: optim.Optimizer) => optim.lrScheduler.LRScheduler)(this.optimizer);
   }
 
   go(steps: number): this {
@@ -187,7 +185,7 @@ describe("closed forms", () => {
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
   ])("%s: step(epoch) goes where single steps lead", (name) => {
-    const build = BUILD[name] as (o: optim.AnyOptimizer) => optim.lrScheduler.LRScheduler;
+    const build = BUILD[name] as (o: optim.Optimizer) => optim.lrScheduler.LRScheduler;
     const [walker, jumper] = [build(sgd()), build(sgd())];
     for (let epoch = 1; epoch <= 35; epoch++) {
       walker.optimizer.step();
@@ -353,7 +351,7 @@ describe("stepping", () => {
   test("a scheduler of one's own writes getLr", () => {
     class InverseRoot extends L.LRScheduler {
       declare readonly warmup: number;
-      constructor(optimizer: optim.AnyOptimizer, warmup: number) {
+      constructor(optimizer: optim.Optimizer, warmup: number) {
         super(optimizer, { warmup });
       }
       getLr(): number[] {

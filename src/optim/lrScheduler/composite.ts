@@ -1,7 +1,7 @@
 /** Schedulers made of schedulers: one after the other, or all at once. */
 import { StateDictError } from "../../nn/stateDict.js";
 import { ValueError } from "../../tensor/errors.js";
-import type { AnyOptimizer } from "../optimizer.js";
+import type { Optimizer } from "../optimizer.js";
 import { ReduceLROnPlateau } from "./plateau.js";
 import { LRScheduler, type SchedulerOptions, type SchedulerStateDict } from "./scheduler.js";
 
@@ -10,7 +10,7 @@ abstract class Composite extends LRScheduler {
   /** @internal */
   declare readonly _schedulers: readonly LRScheduler[];
 
-  constructor(optimizer: AnyOptimizer, schedulers: readonly LRScheduler[], fields: object) {
+  constructor(optimizer: Optimizer, schedulers: readonly LRScheduler[], fields: object) {
     const label = new.target.name;
     schedulers.forEach((s, i) => {
       if (s instanceof ReduceLROnPlateau) {
@@ -64,7 +64,7 @@ export class SequentialLR extends Composite {
   declare readonly _milestones: readonly number[];
 
   constructor(
-    optimizer: AnyOptimizer,
+    optimizer: Optimizer,
     schedulers: readonly LRScheduler[],
     milestones: readonly number[],
     options: SchedulerOptions = {},
@@ -98,7 +98,7 @@ export class SequentialLR extends Composite {
 
 /** Schedulers all at once: each step steps every one in turn. Source: `torch.optim.lr_scheduler.ChainedScheduler`. */
 export class ChainedScheduler extends Composite {
-  constructor(schedulers: readonly LRScheduler[], options: { optimizer?: AnyOptimizer | null } = {}) {
+  constructor(schedulers: readonly LRScheduler[], options: { optimizer?: Optimizer | null } = {}) {
     const [first] = schedulers;
     if (first === undefined)
       throw new ValueError(`[${new.target.name}] got no schedulers, expected at least one`);

@@ -1,7 +1,7 @@
 /** Schedulers along half cosines. */
 import { ValueError } from "../../tensor/errors.js";
 import { checkRange } from "../groups.js";
-import type { AnyOptimizer } from "../optimizer.js";
+import type { Optimizer } from "../optimizer.js";
 import { LRScheduler, type SchedulerOptions } from "./scheduler.js";
 
 /** Options of {@link CosineAnnealingLR}. */
@@ -20,7 +20,7 @@ export class CosineAnnealingLR extends LRScheduler {
   /** Least rate (default 0). */
   declare readonly etaMin: number;
 
-  constructor(optimizer: AnyOptimizer, T_max: number, options: CosineOptions = {}) {
+  constructor(optimizer: Optimizer, T_max: number, options: CosineOptions = {}) {
     checkRange(new.target.name, "T_max", T_max, 1);
     super(optimizer, { T_max, etaMin: options.etaMin ?? 0 }, options.lastEpoch);
   }
@@ -66,7 +66,7 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
   /** Epochs since the last restart. */
   declare T_cur: number;
 
-  constructor(optimizer: AnyOptimizer, T_0: number, options: WarmRestartsOptions = {}) {
+  constructor(optimizer: Optimizer, T_0: number, options: WarmRestartsOptions = {}) {
     const { T_mult = 1, etaMin = 0, lastEpoch = -1 } = options;
     for (const [name, value] of Object.entries({ T_0, T_mult })) {
       if (!Number.isInteger(value) || value < 1) {

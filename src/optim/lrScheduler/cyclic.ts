@@ -2,7 +2,7 @@
 import { toField } from "../../nn/naming.js";
 import { ValueError } from "../../tensor/errors.js";
 import { checkRange } from "../groups.js";
-import type { AnyOptimizer } from "../optimizer.js";
+import type { Optimizer } from "../optimizer.js";
 import { LRScheduler, type ScheduledGroup, type SchedulerOptions } from "./scheduler.js";
 
 /** A value for all groups, or a list with one for each. */
@@ -16,7 +16,7 @@ abstract class WithMomentum extends LRScheduler {
   declare readonly useBeta1: boolean;
 
   /** Whether the momentum is the first beta. @throws ValueError for an optimizer that has neither. */
-  protected static momentumOf(label: string, optimizer: AnyOptimizer, cycled: boolean): boolean {
+  protected static momentumOf(label: string, optimizer: Optimizer, cycled: boolean): boolean {
     const { defaults } = optimizer as { defaults: object };
     const beta = "betas" in defaults;
     if (cycled && !beta && !("momentum" in defaults)) {
@@ -79,7 +79,7 @@ export class CyclicLR extends WithMomentum {
   /** Largest momentum of each group. */
   declare maxMomentums: number[];
 
-  constructor(optimizer: AnyOptimizer, baseLr: PerGroup, maxLr: PerGroup, options: CyclicOptions = {}) {
+  constructor(optimizer: Optimizer, baseLr: PerGroup, maxLr: PerGroup, options: CyclicOptions = {}) {
     const {
       stepSizeUp = 2000,
       stepSizeDown,
@@ -225,7 +225,7 @@ export class OneCycleLR extends WithMomentum {
   /** Along half a cosine (default) or a line. */
   declare readonly annealStrategy: "cos" | "linear";
 
-  constructor(optimizer: AnyOptimizer, maxLr: PerGroup, options: OneCycleOptions = {}) {
+  constructor(optimizer: Optimizer, maxLr: PerGroup, options: OneCycleOptions = {}) {
     const label = new.target.name;
     const { pctStart = 0.3, annealStrategy = "cos", cycleMomentum = true, divFactor = 25 } = options;
     const { finalDivFactor = 1e4, threePhase = false, lastEpoch = -1 } = options;

@@ -3,7 +3,7 @@ import { itemOf } from "../../ops/read.js";
 import { ValueError } from "../../tensor/errors.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { checkRange } from "../groups.js";
-import type { AnyOptimizer } from "../optimizer.js";
+import type { Optimizer } from "../optimizer.js";
 import { LRScheduler, type SchedulerStateDict } from "./scheduler.js";
 
 /** Options of {@link ReduceLROnPlateau}. */
@@ -60,11 +60,7 @@ export class ReduceLROnPlateau extends LRScheduler {
   /** Epochs of rest that are left. */
   declare cooldownCounter: number;
 
-  constructor(
-    optimizer: AnyOptimizer,
-    mode: "min" | "max" | PlateauOptions = {},
-    options: PlateauOptions = {},
-  ) {
+  constructor(optimizer: Optimizer, mode: "min" | "max" | PlateauOptions = {}, options: PlateauOptions = {}) {
     const given: PlateauOptions = typeof mode === "string" ? { ...options, mode } : mode;
     const {
       factor = 0.1,

@@ -3,7 +3,7 @@ import { toField, toKey } from "../../nn/naming.js";
 import { StateDictError } from "../../nn/stateDict.js";
 import { ValueError } from "../../tensor/errors.js";
 import type { ParamGroup, RateOptions } from "../groups.js";
-import { type AnyOptimizer, Optimizer } from "../optimizer.js";
+import { Optimizer } from "../optimizer.js";
 
 /** Options of all schedulers. */
 export interface SchedulerOptions {
@@ -62,7 +62,7 @@ function renamed(value: unknown, rename: (name: string) => string): unknown {
  * @example
  * class InverseRoot extends optim.lrScheduler.LRScheduler {
  *   declare readonly warmup: number;
- *   constructor(optimizer: optim.AnyOptimizer, warmup: number) {
+ *   constructor(optimizer: optim.Optimizer, warmup: number) {
  *     super(optimizer, { warmup });
  *   }
  *   getLr(): number[] {
@@ -73,7 +73,7 @@ function renamed(value: unknown, rename: (name: string) => string): unknown {
  */
 export abstract class LRScheduler {
   /** The optimizer whose rates are set. */
-  readonly optimizer!: AnyOptimizer;
+  readonly optimizer!: Optimizer;
   /** Rates of the groups before any scheduler changed them. */
   baseLrs: number[] = [];
   /** Number of steps, from 0. */
@@ -87,7 +87,7 @@ export abstract class LRScheduler {
    * @param fields what `getLr` reads; becomes part of the scheduler and of its state dict.
    * @param lastEpoch the last epoch of the run that is resumed; null leaves the rates alone for now.
    */
-  constructor(optimizer: AnyOptimizer, fields: object = {}, lastEpoch: number | null = -1) {
+  constructor(optimizer: Optimizer, fields: object = {}, lastEpoch: number | null = -1) {
     if (!(optimizer instanceof Optimizer)) {
       throw new ValueError(`[${this.label}] expected an optimizer, got ${typeof optimizer}`);
     }

@@ -1,7 +1,7 @@
 /** Schedulers by functions, steps, powers and straight lines. */
 import { ValueError } from "../../tensor/errors.js";
 import { checkRange } from "../groups.js";
-import type { AnyOptimizer } from "../optimizer.js";
+import type { Optimizer } from "../optimizer.js";
 import { LRScheduler, type SchedulerOptions, type SchedulerStateDict } from "./scheduler.js";
 
 /** A factor by epoch. */
@@ -13,7 +13,7 @@ abstract class ByFunctions extends LRScheduler {
   declare readonly lrLambdas: readonly LrLambda[];
 
   constructor(
-    optimizer: AnyOptimizer,
+    optimizer: Optimizer,
     lrLambda: LrLambda | readonly LrLambda[],
     options: SchedulerOptions = {},
   ) {
@@ -87,7 +87,7 @@ export class StepLR extends LRScheduler {
   declare readonly gamma: number;
 
   /** @param options a bare number is gamma. */
-  constructor(optimizer: AnyOptimizer, stepSize: number, options: StepOptions | number = {}) {
+  constructor(optimizer: Optimizer, stepSize: number, options: StepOptions | number = {}) {
     checkRange(new.target.name, "stepSize", stepSize, 1);
     const { gamma, lastEpoch } = stepOptions(options);
     super(optimizer, { stepSize, gamma }, lastEpoch);
@@ -111,7 +111,7 @@ export class MultiStepLR extends LRScheduler {
   declare readonly gamma: number;
 
   /** @param options a bare number is gamma. */
-  constructor(optimizer: AnyOptimizer, milestones: readonly number[], options: StepOptions | number = {}) {
+  constructor(optimizer: Optimizer, milestones: readonly number[], options: StepOptions | number = {}) {
     const { gamma, lastEpoch } = stepOptions(options);
     const counts: Record<string, number> = {};
     for (const m of milestones) counts[m] = (counts[m] ?? 0) + 1;
@@ -145,7 +145,7 @@ export class ConstantLR extends LRScheduler {
   /** Steps with that factor (default 5). */
   declare readonly totalIters: number;
 
-  constructor(optimizer: AnyOptimizer, options: ConstantOptions = {}) {
+  constructor(optimizer: Optimizer, options: ConstantOptions = {}) {
     const { factor = 1 / 3, totalIters = 5, lastEpoch } = options;
     checkRange(new.target.name, "factor", factor, 0, 1, true);
     super(optimizer, { factor, totalIters }, lastEpoch);
@@ -184,7 +184,7 @@ export class LinearLR extends LRScheduler {
   /** Steps from one to the other (default 5). */
   declare readonly totalIters: number;
 
-  constructor(optimizer: AnyOptimizer, options: LinearOptions = {}) {
+  constructor(optimizer: Optimizer, options: LinearOptions = {}) {
     const { startFactor = 1 / 3, endFactor = 1, totalIters = 5, lastEpoch } = options;
     if (!(startFactor > 0 && startFactor <= 1)) {
       throw new ValueError(
@@ -215,7 +215,7 @@ export class ExponentialLR extends LRScheduler {
   /** Factor of each step. */
   declare readonly gamma: number;
 
-  constructor(optimizer: AnyOptimizer, gamma: number, options: SchedulerOptions = {}) {
+  constructor(optimizer: Optimizer, gamma: number, options: SchedulerOptions = {}) {
     super(optimizer, { gamma }, options.lastEpoch);
   }
 
@@ -243,7 +243,7 @@ export class PolynomialLR extends LRScheduler {
   /** Exponent (default 1). */
   declare readonly power: number;
 
-  constructor(optimizer: AnyOptimizer, options: PolynomialOptions = {}) {
+  constructor(optimizer: Optimizer, options: PolynomialOptions = {}) {
     const { totalIters = 5, power = 1, lastEpoch } = options;
     super(optimizer, { totalIters, power }, lastEpoch);
   }

@@ -1,7 +1,7 @@
 /** ZeroRedundancyOptimizer against the optimizer inside, without sharing. */
 import { nn, type Tensor, tensor } from "kindling";
 import { DistributedDataParallel, newGroup, ZeroRedundancyOptimizer } from "kindling/distributed";
-import { Adam, type AnyOptimizer, LBFGS, lrScheduler, SGD } from "kindling/optim";
+import { Adam, LBFGS, lrScheduler, type Optimizer, SGD } from "kindling/optim";
 import { assertClose } from "kindling/testing";
 import type { Case } from "../harness.js";
 import {
@@ -21,7 +21,7 @@ type Model = (x: Tensor) => Tensor;
 
 function steps(
   model: Model,
-  optimizer: AnyOptimizer,
+  optimizer: Optimizer,
   rank: number,
   size: number,
   from: number,
@@ -43,7 +43,7 @@ function expectSameWeights(a: nn.AnyModule, b: nn.AnyModule): void {
 }
 
 /** Elements of state on this rank. */
-const stateSize = (o: AnyOptimizer): number =>
+const stateSize = (o: Optimizer): number =>
   [...o.state.values()]
     .flatMap((state) => Object.values(state))
     .reduce<number>((sum, v) => sum + (typeof v === "object" && v !== null && "numel" in v ? v.numel : 0), 0);
