@@ -70,7 +70,7 @@ class CharLstm extends nn.Module {
   }
 
   forward(x: Tensor): Tensor {
-    const [out] = this.lstm(this.embed(x)) as [Tensor, unknown];
+    const [out] = this.lstm(this.embed(x));
     return this.head(out);
   }
 }

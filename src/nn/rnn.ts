@@ -53,11 +53,14 @@ function stateOf(arg: StateArg<Tensor | readonly Tensor[]> | undefined): State {
   return (arg as { hx?: State }).hx;
 }
 
+/** The call of a recurrent layer with states of type `S`: outputs are packed where the input is. */
+export interface RNNBase<S> {
+  (input: Tensor, hx?: StateArg<S>): [Tensor, S];
+  (input: PackedSequence, hx?: StateArg<S>): [PackedSequence, S];
+}
+
 /** Base of RNN, LSTM and GRU: parameters by layer and direction, the walk through layers, packing. */
-export abstract class RNNBase<S> extends Module<
-  [SequenceInput, StateArg<S>?],
-  [Tensor, S] | [PackedSequence, S]
-> {
+export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [SequenceInput, S]> {
   /** Which kind of network: "LSTM", "GRU", "RNN_TANH" or "RNN_RELU". */
   readonly mode: RecurrentMode;
   /** Features of the input at each step. */
@@ -298,10 +301,13 @@ export abstract class RNNBase<S> extends Module<
 }
 
 abstract class PlainRecurrent extends RNNBase<Tensor> {
-  forward(input: SequenceInput, hx?: StateArg<Tensor>): [Tensor, Tensor] | [PackedSequence, Tensor] {
+  forward(input: Tensor, hx?: StateArg<Tensor>): [Tensor, Tensor];
+  forward(input: PackedSequence, hx?: StateArg<Tensor>): [PackedSequence, Tensor];
+  forward(input: SequenceInput, hx?: StateArg<Tensor>): [SequenceInput, Tensor];
+  forward(input: SequenceInput, hx?: StateArg<Tensor>): [SequenceInput, Tensor] {
     const state = stateOf(hx);
     const { y, h } = this.runLayers(input, state === undefined || state === null ? null : [state as Tensor]);
-    return [y, h] as [Tensor, Tensor] | [PackedSequence, Tensor];
+    return [y, h];
   }
 }
 
@@ -348,16 +354,16 @@ export class LSTM extends RNNBase<[Tensor, Tensor]> {
     super("LSTM", inputSize, hiddenSize, options);
   }
 
-  forward(
-    input: SequenceInput,
-    hx?: StateArg<[Tensor, Tensor]>,
-  ): [Tensor, [Tensor, Tensor]] | [PackedSequence, [Tensor, Tensor]] {
+  forward(input: Tensor, hx?: StateArg<[Tensor, Tensor]>): [Tensor, [Tensor, Tensor]];
+  forward(input: PackedSequence, hx?: StateArg<[Tensor, Tensor]>): [PackedSequence, [Tensor, Tensor]];
+  forward(input: SequenceInput, hx?: StateArg<[Tensor, Tensor]>): [SequenceInput, [Tensor, Tensor]];
+  forward(input: SequenceInput, hx?: StateArg<[Tensor, Tensor]>): [SequenceInput, [Tensor, Tensor]] {
     const state = stateOf(hx);
     if (state instanceof Tensor || (Array.isArray(state) && state.length !== 2)) {
       throw new ShapeError("[LSTM] the state must be two tensors, [h0, c0]");
     }
     const { y, h, c } = this.runLayers(input, (state as readonly Tensor[] | null | undefined) ?? null);
-    return [y, [h, c as Tensor]] as [Tensor, [Tensor, Tensor]] | [PackedSequence, [Tensor, Tensor]];
+    return [y, [h, c as Tensor]];
   }
 }
 

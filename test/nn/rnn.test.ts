@@ -85,7 +85,7 @@ describe("packing", () => {
     const [out, h] = gru(packed);
     const parts = nn.utils.rnn.unpackSequence(out as InstanceType<typeof nn.utils.rnn.PackedSequence>);
     sequences.forEach((s, i) => {
-      const [alone, last] = gru(s) as [Tensor, Tensor];
+      const [alone, last] = gru(s);
       expect((parts[i] as Tensor).sub(alone).abs().max().item()).toBeLessThan(1e-14);
       expect(h.select(1, i).sub(last).abs().max().item()).toBeLessThan(1e-14);
     });
@@ -145,8 +145,8 @@ describe("threads share the batch", () => {
         const layer = make() as nn.LSTM;
         const x = randn([30, 40, 24], { requiresGrad: true });
         const packed = nn.utils.rnn.packPaddedSequence(x, lengths);
-        const [whole] = layer(x) as [Tensor, unknown];
-        const [part] = layer(packed) as unknown as [{ data: Tensor }, unknown];
+        const [whole] = layer(x);
+        const [part] = layer(packed);
         whole.square().sum().add(part.data.square().sum()).backward();
         const grads = [x, ...layer.parameters()].map((p) => p.grad as Tensor);
         return [whole, part.data, ...grads].map((t) => t.detach().toTypedArray() as Float32Array);

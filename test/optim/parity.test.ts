@@ -66,7 +66,7 @@ class Recurrent extends nn.Module {
   head = new nn.Linear(12, 11);
 
   forward(x: Tensor): Tensor {
-    return this.head(this.lstm(this.embedding(x))[0] as Tensor);
+    return this.head(this.lstm(this.embedding(x))[0]);
   }
 }
 
