@@ -4,6 +4,7 @@
  * accumulation and skipping of inputs without a gradient are the engine's work, never a formula's.
  */
 import { AutogradError } from "../tensor/errors.js";
+import { INSPECT } from "../tensor/format.js";
 import { nextOp, release, type Storage, unsave } from "../tensor/heap.js";
 import { detached } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
@@ -158,6 +159,15 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
 
   get recording(): boolean {
     return true;
+  }
+
+  toString(): string {
+    return `<${this.name}>`;
+  }
+
+  /** @internal What `console.log` shows in Node. */
+  [INSPECT](): string {
+    return this.toString();
   }
 
   keep(...tensors: Tensor[]): void {

@@ -1,6 +1,7 @@
 /** What all modules are, whatever they take and give: callable, with hooks around the call, and printed. */
 import type { HookHandle } from "../autograd/methods.js";
 import { DTypeError, KindlingError } from "../tensor/errors.js";
+import { INSPECT } from "../tensor/format.js";
 import {
   type BackwardHook,
   type BackwardPreHook,
@@ -16,8 +17,6 @@ import {
 } from "./hooks.js";
 import { formatModule } from "./print.js";
 import { ModuleTree } from "./tree.js";
-
-const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
 /** A module whatever it takes and gives. */
 export type AnyModule = ModuleBase;

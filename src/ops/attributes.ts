@@ -2,7 +2,7 @@
 import { type Node, relink } from "../autograd/node.js";
 import { getDefaultDtype } from "../tensor/dtype.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
-import { formatTensor } from "../tensor/format.js";
+import { formatTensor, INSPECT } from "../tensor/format.js";
 import { KEPT } from "../tensor/heap.js";
 import { copyOf, describe, detached } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
@@ -121,7 +121,7 @@ Object.defineProperties(Tensor.prototype, {
     configurable: true,
     writable: true,
   },
-  [Symbol.for("nodejs.util.inspect.custom")]: {
+  [INSPECT]: {
     value(this: Tensor) {
       return print(this);
     },

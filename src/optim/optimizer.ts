@@ -5,6 +5,7 @@
 import type { HookHandle } from "../autograd/methods.js";
 import { enableGrad, mode, noGrad } from "../autograd/mode.js";
 import { clearGrad } from "../nn/parameter.js";
+import { INSPECT } from "../tensor/format.js";
 import { KEPT } from "../tensor/heap.js";
 import { full } from "../tensor/raw.js";
 import { scope } from "../tensor/scope.js";
@@ -41,8 +42,6 @@ export type { OptimizerStateDict, SavedState } from "./state.js";
 export type ParamState = Record<string, StateValue>;
 /** One entry of a {@link ParamState}; null where there is nothing yet. */
 export type StateValue = Tensor | number | null | (Tensor | number | null)[];
-
-const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
 /**
  * Base of the optimizers; `O` are the options of a group, `S` is the state of a parameter. `Optimizer` alone stands for

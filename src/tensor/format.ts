@@ -1,5 +1,8 @@
 /** Printing of tensors, to the character as PyTorch prints them (the rules of torch/_tensor_str.py, written anew). */
 
+/** Key of the method that `console.log` calls in Node. */
+export const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
+
 /** How tensors are printed; the defaults are PyTorch's. */
 export interface PrintOptions {
   /** Digits after the point. */

@@ -1,4 +1,5 @@
 /** Hooks on leaves, nodes, several gradients, saved tensors; gradient edges. */
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { autograd, grad, manualSeed, nn, type Tensor, tensor } from "../../src/index.js";
 
@@ -35,6 +36,13 @@ describe("hooks on the graph", () => {
     y.backward({ retainGraph: true });
     expect([numbers(a.grad), numbers(b.grad)]).toEqual([[51], [20]]);
     handle?.remove();
+  });
+
+  test("a node prints its name, not the graph below it", () => {
+    const y = leaf([2]).mul(3).exp();
+    expect(inspect(y.gradFn)).toBe("<Exp>");
+    expect(`${y.gradFn}`).toBe("<Exp>");
+    expect(inspect(y.gradFn?.nextFunctions[0])).toBe("[ <Mul>, 0 ]");
   });
 
   test("gradient edges stand for tensors", () => {
