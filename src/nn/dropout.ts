@@ -1,7 +1,9 @@
 /** Dropout layers (`torch.nn.modules.dropout`). */
 import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
+import type { InplaceOptions } from "./functional/activation.js";
 import * as F from "./functional/dropout.js";
+import { named } from "./functional/positional.js";
 import { Module } from "./module.js";
 import { showOptions } from "./print.js";
 
@@ -20,12 +22,12 @@ abstract class DropoutBase extends Module {
   /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
-  constructor(options: number | DropoutLayerOptions = {}) {
+  constructor(p: number | DropoutLayerOptions = {}, options: InplaceOptions = {}) {
     super();
-    const { p = 0.5, inplace = false } = typeof options === "number" ? { p: options } : options;
-    if (!(p >= 0 && p <= 1))
-      throw new ValueError(`[${this._getName()}] p must be a probability, from 0 to 1: got ${p}`);
-    this.p = p;
+    const { p: probability = 0.5, inplace = false } = named("p", p, options) ?? {};
+    if (!(probability >= 0 && probability <= 1))
+      throw new ValueError(`[${this._getName()}] p must be a probability, from 0 to 1: got ${probability}`);
+    this.p = probability;
     this.inplace = inplace;
   }
 

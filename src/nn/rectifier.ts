@@ -4,6 +4,7 @@ import { type DType, getDefaultDtype } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/activation.js";
+import { named } from "./functional/positional.js";
 import { constant_ } from "./init.js";
 import { Module } from "./module.js";
 import { Parameter } from "./parameter.js";
@@ -94,12 +95,11 @@ export class LeakyReLU extends Module {
   /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
-  constructor(options: number | F.LeakyReluOptions = {}) {
+  constructor(negativeSlope: number | F.LeakyReluOptions = {}, options: InplaceOptions = {}) {
     super();
-    const { negativeSlope = 0.01, inplace = false } =
-      typeof options === "number" ? { negativeSlope: options } : options;
-    this.negativeSlope = negativeSlope;
-    this.inplace = inplace;
+    const o = named("negativeSlope", negativeSlope, options);
+    this.negativeSlope = o?.negativeSlope ?? 0.01;
+    this.inplace = o?.inplace ?? false;
   }
 
   forward(x: Tensor): Tensor {
@@ -219,11 +219,11 @@ export class ELU extends Module {
   /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
-  constructor(options: number | F.AlphaOptions = {}) {
+  constructor(alpha: number | F.AlphaOptions = {}, options: InplaceOptions = {}) {
     super();
-    const { alpha = 1, inplace = false } = typeof options === "number" ? { alpha: options } : options;
-    this.alpha = alpha;
-    this.inplace = inplace;
+    const o = named("alpha", alpha, options);
+    this.alpha = o?.alpha ?? 1;
+    this.inplace = o?.inplace ?? false;
   }
 
   forward(x: Tensor): Tensor {
@@ -243,11 +243,11 @@ export class CELU extends Module {
   /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
-  constructor(options: number | F.AlphaOptions = {}) {
+  constructor(alpha: number | F.AlphaOptions = {}, options: InplaceOptions = {}) {
     super();
-    const { alpha = 1, inplace = false } = typeof options === "number" ? { alpha: options } : options;
-    this.alpha = alpha;
-    this.inplace = inplace;
+    const o = named("alpha", alpha, options);
+    this.alpha = o?.alpha ?? 1;
+    this.inplace = o?.inplace ?? false;
   }
 
   forward(x: Tensor): Tensor {

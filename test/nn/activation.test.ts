@@ -194,6 +194,9 @@ describe("edges", () => {
       [(x: Tensor) => F.relu(x, { inplace: true }), F.relu],
       [(x: Tensor) => F.leakyRelu_(x, 0.3), (x: Tensor) => F.leakyRelu(x, 0.3)],
       [(x: Tensor) => F.elu(x, { inplace: true }), F.elu],
+      [(x: Tensor) => F.leakyRelu(x, 0.3, { inplace: true }), (x: Tensor) => F.leakyRelu(x, 0.3)],
+      [(x: Tensor) => F.celu(x, 2, { inplace: true }), (x: Tensor) => F.celu(x, 2)],
+      [(x: Tensor) => F.elu(x, 2, { inplace: true }), (x: Tensor) => F.elu(x, 2)],
       [(x: Tensor) => F.silu(x, { inplace: true }), F.silu],
     ] as const) {
       const [a, b] = [make([5]), make([5])];
@@ -206,6 +209,24 @@ describe("edges", () => {
     }
     const leaf = ones([2], { requiresGrad: true });
     expect(() => F.relu_(leaf)).toThrow("[relu_] a leaf that requires a gradient cannot be changed in place");
+  });
+
+  test("dropout: the probability by position, other options after it", () => {
+    const x = ones([6]);
+    const { dropout, dropout1d, dropout2d, dropout3d, alphaDropout, featureAlphaDropout } = F;
+    for (const [f, input] of [
+      [dropout, ones([6])],
+      [dropout1d, ones([2, 3, 4])],
+      [dropout2d, ones([2, 3, 4, 4])],
+      [dropout3d, ones([2, 3, 4, 4, 4])],
+      [alphaDropout, ones([6])],
+      [featureAlphaDropout, ones([2, 3, 4])],
+    ] as const) {
+      expect(f(input, 1, { training: false }).equal(input)).toBe(true);
+      expect(f(input, 1, { training: true }).equal(input)).toBe(false);
+    }
+    expect(F.dropout(x, 1, { inplace: true })).toBe(x);
+    expect(x.sum().item()).toBe(0);
   });
 
   test("a residual may be added in place to what leaky relu gave", () => {
@@ -279,6 +300,10 @@ describe("printed layers", () => {
     [new nn.ReLU(), "ReLU()"],
     [new nn.ReLU(true), "ReLU(inplace=true)"],
     [new nn.LeakyReLU(0.2), "LeakyReLU(negativeSlope=0.2)"],
+    [new nn.LeakyReLU(0.2, { inplace: true }), "LeakyReLU(negativeSlope=0.2, inplace=true)"],
+    [new nn.CELU(2, { inplace: true }), "CELU(alpha=2, inplace=true)"],
+    [new nn.Dropout2d(0.2, { inplace: true }), "Dropout2d(p=0.2, inplace=true)"],
+    [new nn.ELU(2, { inplace: true }), "ELU(alpha=2, inplace=true)"],
     [new nn.ELU({ inplace: true }), "ELU(alpha=1, inplace=true)"],
     [new nn.Hardtanh(), "Hardtanh(minVal=-1, maxVal=1)"],
     [new nn.ReLU6(), "ReLU6()"],

@@ -14,6 +14,7 @@ import { nextOp } from "../../tensor/heap.js";
 import { exponential_, type Source, uniform_ } from "../../tensor/random.js";
 import { empty, fromTyped, toTyped } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
+import { named } from "./positional.js";
 
 export { hardshrink, logsigmoid, prelu, softsign, tanhshrink } from "../../ops/activation.js";
 export { sigmoid, tanh } from "../../ops/exponential.js";
@@ -27,14 +28,6 @@ export interface InplaceOptions {
 /** The result, or the input holding it. */
 function finish(op: string, x: Tensor, result: Tensor, options: InplaceOptions | undefined): Tensor {
   return options?.inplace === true ? assign(op, x, result) : result;
-}
-
-/** A single optional number may be given positionally. */
-function numberOr<K extends string, O extends InplaceOptions & { [P in K]?: number }>(
-  given: number | O | undefined,
-  key: K,
-): (InplaceOptions & { [P in K]?: number }) | undefined {
-  return typeof given === "number" ? ({ [key]: given } as InplaceOptions & { [P in K]?: number }) : given;
 }
 
 /** max(x, 0). Source: `torch.nn.functional.relu`. */
@@ -59,14 +52,18 @@ export interface LeakyReluOptions extends InplaceOptions {
 }
 
 /** x > 0 ? x : negativeSlope x. Source: `torch.nn.functional.leaky_relu`. */
-export function leakyRelu(input: Tensor, options?: number | LeakyReluOptions): Tensor {
-  const o = numberOr(options, "negativeSlope");
+export function leakyRelu(
+  input: Tensor,
+  negativeSlope?: number | LeakyReluOptions,
+  options?: InplaceOptions,
+): Tensor {
+  const o = named("negativeSlope", negativeSlope, options);
   return finish("leakyRelu_", input, ops.leakyRelu(input, o?.negativeSlope), o);
 }
 
 /** In-place {@link leakyRelu}. */
-export function leakyRelu_(input: Tensor, options?: number | LeakyReluOptions): Tensor {
-  return leakyRelu(input, { ...numberOr(options, "negativeSlope"), inplace: true });
+export function leakyRelu_(input: Tensor, negativeSlope?: number | LeakyReluOptions): Tensor {
+  return leakyRelu(input, { ...named("negativeSlope", negativeSlope), inplace: true });
 }
 
 /** Options of {@link elu} and {@link celu}. */
@@ -76,25 +73,25 @@ export interface AlphaOptions extends InplaceOptions {
 }
 
 /** x > 0 ? x : alpha (e^x - 1). Source: `torch.nn.functional.elu`. */
-export function elu(input: Tensor, options?: number | AlphaOptions): Tensor {
-  const o = numberOr(options, "alpha");
+export function elu(input: Tensor, alpha?: number | AlphaOptions, options?: InplaceOptions): Tensor {
+  const o = named("alpha", alpha, options);
   return finish("elu_", input, ops.elu(input, o?.alpha), o);
 }
 
 /** In-place {@link elu}. */
-export function elu_(input: Tensor, options?: number | AlphaOptions): Tensor {
-  return elu(input, { ...numberOr(options, "alpha"), inplace: true });
+export function elu_(input: Tensor, alpha?: number | AlphaOptions): Tensor {
+  return elu(input, { ...named("alpha", alpha), inplace: true });
 }
 
 /** x > 0 ? x : alpha (e^(x / alpha) - 1). Source: `torch.nn.functional.celu`. */
-export function celu(input: Tensor, options?: number | AlphaOptions): Tensor {
-  const o = numberOr(options, "alpha");
+export function celu(input: Tensor, alpha?: number | AlphaOptions, options?: InplaceOptions): Tensor {
+  const o = named("alpha", alpha, options);
   return finish("celu_", input, ops.celu(input, o?.alpha), o);
 }
 
 /** In-place {@link celu}. */
-export function celu_(input: Tensor, options?: number | AlphaOptions): Tensor {
-  return celu(input, { ...numberOr(options, "alpha"), inplace: true });
+export function celu_(input: Tensor, alpha?: number | AlphaOptions): Tensor {
+  return celu(input, { ...named("alpha", alpha), inplace: true });
 }
 
 /** The scaled elu of self-normalising networks. Source: `torch.nn.functional.selu`. */
@@ -218,6 +215,7 @@ function drawSlopes(x: Tensor, lower: number, upper: number, generator: Source):
  */
 export function rrelu(input: Tensor, options: RreluOptions = {}): Tensor {
   const { lower = 1 / 8, upper = 1 / 3, training = false, generator } = options;
+  ops.needFloat("rrelu", input);
   if (!(lower <= upper)) throw new ValueError(`[rrelu] lower must be <= upper, got ${lower} and ${upper}`);
   const y = training
     ? mul(input, drawSlopes(input, lower, upper, generator))

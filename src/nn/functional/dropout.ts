@@ -5,6 +5,7 @@ import { squeeze, unsqueeze } from "../../ops/view.js";
 import { ShapeError, show } from "../../tensor/errors.js";
 import type { Source } from "../../tensor/random.js";
 import type { Tensor } from "../../tensor/tensor.js";
+import { named } from "./positional.js";
 
 /** Options of the dropout functions. */
 export interface DropoutOptions {
@@ -18,65 +19,68 @@ export interface DropoutOptions {
   generator?: Source;
 }
 
-type Given = number | DropoutOptions | undefined;
+/** Options of the dropout functions after a probability by position. */
+export type DropoutRest = Omit<DropoutOptions, "p">;
 
 function drop(
   op: string,
   x: Tensor,
-  given: Given,
+  o: DropoutOptions | undefined,
   kind: { channels: boolean; alpha: boolean },
   training: boolean,
 ): Tensor {
-  const o: DropoutOptions = typeof given === "number" ? { p: given } : (given ?? {});
-  const rule = { p: o.p ?? 0.5, ...kind, generator: o.generator };
-  const y = applyDropout(op, x, o.training ?? training, rule);
-  return o.inplace === true && y !== x ? assign(`${op}_`, x, y) : y;
+  const rule = { p: o?.p ?? 0.5, ...kind, generator: o?.generator };
+  const y = applyDropout(op, x, o?.training ?? training, rule);
+  return o?.inplace === true && y !== x ? assign(`${op}_`, x, y) : y;
 }
 
 /**
  * Sets elements to zero with probability p and divides the others by 1 - p. Source: `torch.nn.functional.dropout`.
  * @throws ValueError when p is no probability.
  */
-export function dropout(input: Tensor, options?: number | DropoutOptions): Tensor {
-  return drop("dropout", input, options, { channels: false, alpha: false }, true);
+export function dropout(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
+  return drop("dropout", input, named("p", p, options), { channels: false, alpha: false }, true);
 }
 
 /** {@link dropout} of whole channels; an input without a batch, of fewer than `batched` dimensions, gets one for a while. */
-function channelDropout(op: string, x: Tensor, given: Given, batched: number): Tensor {
+function channelDropout(op: string, x: Tensor, o: DropoutOptions | undefined, batched: number): Tensor {
   const kind = { channels: true, alpha: false };
-  if (x.shape.length === batched) return drop(op, x, given, kind, true);
-  const o: DropoutOptions = typeof given === "number" ? { p: given } : (given ?? {});
+  if (x.shape.length === batched) return drop(op, x, o, kind, true);
   const y = squeeze(drop(op, unsqueeze(x, 0), { ...o, inplace: false }, kind, true), 0);
-  return o.inplace === true ? assign(`${op}_`, x, y) : y;
+  return o?.inplace === true ? assign(`${op}_`, x, y) : y;
 }
 
 /** Drops whole channels of (N, C, L) or (C, L). Source: `torch.nn.functional.dropout1d`. @throws ShapeError for another rank. */
-export function dropout1d(input: Tensor, options?: number | DropoutOptions): Tensor {
+export function dropout1d(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
   if (input.shape.length !== 2 && input.shape.length !== 3) {
     throw new ShapeError(`[dropout1d] expected (N, C, L) or (C, L), got ${show(input.shape)}`);
   }
-  return channelDropout("dropout1d", input, options, 3);
+  return channelDropout("dropout1d", input, named("p", p, options), 3);
 }
 
 /**
  * Drops whole channels, dimension 1, of (N, C, H, W). Three dimensions count as (N, C, L), as in PyTorch.
  * Source: `torch.nn.functional.dropout2d`.
  */
-export function dropout2d(input: Tensor, options?: number | DropoutOptions): Tensor {
-  return drop("dropout2d", input, options, { channels: true, alpha: false }, true);
+export function dropout2d(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
+  return drop("dropout2d", input, named("p", p, options), { channels: true, alpha: false }, true);
 }
 
 /** Drops whole channels of (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.functional.dropout3d`. */
-export function dropout3d(input: Tensor, options?: number | DropoutOptions): Tensor {
-  return channelDropout("dropout3d", input, options, 5);
+export function dropout3d(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
+  return channelDropout("dropout3d", input, named("p", p, options), 5);
 }
 
 /** Dropout that keeps mean and variance of what selu gives. Source: `torch.nn.functional.alpha_dropout`. */
-export function alphaDropout(input: Tensor, options?: number | DropoutOptions): Tensor {
-  return drop("alphaDropout", input, options, { channels: false, alpha: true }, false);
+export function alphaDropout(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
+  return drop("alphaDropout", input, named("p", p, options), { channels: false, alpha: true }, false);
 }
 
 /** {@link alphaDropout} of whole channels. Source: `torch.nn.functional.feature_alpha_dropout`. */
-export function featureAlphaDropout(input: Tensor, options?: number | DropoutOptions): Tensor {
-  return drop("featureAlphaDropout", input, options, { channels: true, alpha: true }, false);
+export function featureAlphaDropout(
+  input: Tensor,
+  p?: number | DropoutOptions,
+  options?: DropoutRest,
+): Tensor {
+  return drop("featureAlphaDropout", input, named("p", p, options), { channels: true, alpha: true }, false);
 }
