@@ -176,7 +176,10 @@ export class EmbeddingBag extends Table<
   }
 
   override extraRepr(): string {
-    const parts = super.extraRepr().split(", ");
+    const parts = super
+      .extraRepr()
+      .split(", ")
+      .filter((part) => !part.startsWith("sparse"));
     const last = parts.filter((part) => part.startsWith("paddingIdx"));
     const others = parts.filter((part) => !part.startsWith("paddingIdx"));
     return [...others, `mode=${this.mode}`, ...last].join(", ");

@@ -137,6 +137,7 @@ export {
   type Loss,
   MSELoss,
   NLLLoss,
+  NLLLoss2d,
   PoissonNLLLoss,
   SmoothL1Loss,
   type WeightedLoss,

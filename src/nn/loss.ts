@@ -116,6 +116,9 @@ export class NLLLoss extends WeightedLoss {
   }
 }
 
+/** {@link NLLLoss} under its old name for images (N, C, H, W). Source: `torch.nn.NLLLoss2d`. */
+export class NLLLoss2d extends NLLLoss {}
+
 /**
  * Binary cross entropy of logits; see `nn.functional.binaryCrossEntropyWithLogits`.
  * Source: `torch.nn.BCEWithLogitsLoss`.

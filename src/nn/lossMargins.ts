@@ -1,4 +1,5 @@
 /** Losses with margins as modules. */
+import { checkPower } from "../ops/margins.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { PairwiseDistance } from "./distance.js";
 import * as F from "./functional/loss.js";
@@ -81,7 +82,10 @@ export class MultiLabelSoftMarginLoss extends WeightedLoss {
   }
 }
 
-/** See `nn.functional.multiMarginLoss`. Source: `torch.nn.MultiMarginLoss`. */
+/**
+ * See `nn.functional.multiMarginLoss`. Source: `torch.nn.MultiMarginLoss`.
+ * @throws ValueError for another p than 1 or 2.
+ */
 export class MultiMarginLoss extends WeightedLoss {
   /** Power of each hinge: 1 (default) or 2. */
   readonly p: number;
@@ -90,7 +94,7 @@ export class MultiMarginLoss extends WeightedLoss {
 
   constructor(options: F.MultiMarginOptions = {}) {
     super(options);
-    this.p = options.p ?? 1;
+    this.p = checkPower("MultiMarginLoss", options.p ?? 1);
     this.margin = options.margin ?? 1;
   }
 

@@ -15,8 +15,8 @@ import { where } from "./where.js";
 
 const NONE: Params = [];
 
-/** Throws unless the dtype is floating. */
-function needFloat(op: string, x: Tensor): Tensor {
+/** Throws unless the dtype is floating. @internal */
+export function needFloat(op: string, x: Tensor): Tensor {
   if (!isFloat(x.code)) {
     throw new DTypeError(`[${op}] expected a floating dtype, got ${nameOf(x.code)}; try x.to("float32")`);
   }
@@ -146,6 +146,7 @@ export function leakyRelu(x: Tensor, negativeSlope = 0.01): Tensor {
 
 /** Elementwise x cut to [minVal, maxVal]. Source: `torch.nn.functional.hardtanh`. */
 export function hardtanh(x: Tensor, minVal = -1, maxVal = 1): Tensor {
+  if (x.code === BOOL) throw new DTypeError('[hardtanh] not defined for bool; try x.to("float32")');
   if (!isFloat(x.code)) return clamp(x, minVal, maxVal);
   return hardtanhOp(x, [minVal, maxVal]);
 }
@@ -167,7 +168,8 @@ export function hardswish(x: Tensor): Tensor {
 
 /** Elementwise x > threshold ? x : value. Source: `torch.nn.functional.threshold`. */
 export function threshold(x: Tensor, threshold: number, value: number): Tensor {
-  if (!isFloat(x.code)) return where(gt(x, threshold), x, value);
+  if (x.code === BOOL) throw new DTypeError('[threshold] not defined for bool; try x.to("float32")');
+  if (!isFloat(x.code)) return where(gt(x, Math.trunc(threshold)), x, Math.trunc(value));
   return thresholdOp(x, [threshold, value]);
 }
 
@@ -255,6 +257,7 @@ export function tanhshrink(x: Tensor): Tensor {
  * @throws ShapeError when that dimension is odd.
  */
 export function glu(x: Tensor, dim = -1): Tensor {
+  needFloat("glu", x);
   if (x.shape.length === 0) throw new ShapeError("[glu] expected at least 1 dimension, got a 0-d tensor");
   const d = wrapDim("glu", dim, x.shape.length);
   const size = x.shape[d] as number;

@@ -1,9 +1,12 @@
 /** Distances and similarities of vectors. */
-
+import { isFloat } from "../tensor/dtype.js";
+import { DTypeError } from "../tensor/errors.js";
 import { broadcastShapes, sameShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
+import { cast } from "./cast.js";
 import { lt } from "./compare.js";
+import { promote } from "./core.js";
 import { square } from "./powers.js";
 import { any } from "./reduce.js";
 import { vectorNorm } from "./statistics.js";
@@ -43,8 +46,14 @@ export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilari
   const { dim = 1, eps = 1e-8 } = options;
   const shape = broadcastShapes("cosineSimilarity", x1.shape, x2.shape);
   const d = wrapDim("cosineSimilarity", dim, shape.length);
+  const code = promote(x1, x2);
+  if (!isFloat(code)) {
+    throw new DTypeError(
+      `[cosineSimilarity] expected a floating dtype, got ${x1.dtype} and ${x2.dtype}; try x.to("float32")`,
+    );
+  }
   const unit = (x: Tensor) => div(x, limitedNorm(x, d, eps));
-  const wide = (x: Tensor) => (sameShape(x.shape, shape) ? x : expand(x, shape));
+  const wide = (x: Tensor) => (sameShape(x.shape, shape) ? cast(x, code) : expand(cast(x, code), shape));
   return sum(mul(unit(wide(x1)), unit(wide(x2))), d);
 }
 

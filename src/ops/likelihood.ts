@@ -26,9 +26,12 @@ export interface KlDivOptions {
  * target (log target - input), where the input holds log-probabilities: the divergence of the input from the target
  * when summed ("batchmean" or "sum"); the default "mean" divides by the number of elements.
  * Source: `torch.nn.functional.kl_div`.
+ * @throws DTypeError for integers.
  */
 export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
   broadcastShapes("klDiv", input.shape, target.shape);
+  checkFloat("klDiv", "input", input);
+  checkFloat("klDiv", "target", target);
   const batch = options.reduction === "batchmean";
   const reduction = batch ? "sum" : reductionOf("klDiv", options as LossOptions);
   const terms =

@@ -3,7 +3,7 @@
  * Each is one pass forward and one backward, right at every order; `composed` holds the same in plain ops.
  */
 import { kernels } from "../kernels/index.js";
-import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { contiguous, ptr, readAt } from "../tensor/raw.js";
 import { broadcastShapes, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -140,7 +140,7 @@ export interface BceWithLogitsOptions extends LossOptions {
 /**
  * Cross entropy between targets in [0, 1] and sigmoid(input), computed without overflow:
  * max(x, 0) - x y + log(1 + exp(-|x|)), averaged. Source: `torch.nn.functional.binary_cross_entropy_with_logits`.
- * @throws ShapeError when the target has another shape than the input.
+ * @throws ShapeError when the target has another shape than the input, DTypeError for integers.
  */
 export function binaryCrossEntropyWithLogits(
   input: Tensor,
@@ -149,12 +149,13 @@ export function binaryCrossEntropyWithLogits(
 ): Tensor {
   const op = "binaryCrossEntropyWithLogits";
   checkSameSize(op, input, target);
+  checkFloat(op, "input", input);
+  checkFloat(op, "target", target);
   const reduction = reductionOf(op, options);
   const { weight = null, posWeight = null } = options;
   if (weight === null && posWeight === null) {
     return fused(bceWithLogitsOp, op, input, target, { reduction, params: [] });
   }
-  checkFloat(op, "input", input);
   if (posWeight === null) {
     const losses = fused(bceWithLogitsOp, op, input, target, { reduction: "none", params: [] });
     return reduceLoss(weigh(op, losses, weight), reduction);
@@ -191,12 +192,17 @@ export interface BceOptions extends LossOptions {
 /**
  * -(y log x + (1 - y) log(1 - x)) of probabilities x and targets y in [0, 1], averaged; logarithms are at least -100.
  * {@link binaryCrossEntropyWithLogits} is more exact. Source: `torch.nn.functional.binary_cross_entropy`.
- * @throws ShapeError when the shapes differ, ValueError for an input outside [0, 1].
+ * @throws ShapeError when the shapes differ, DTypeError when the dtypes do, ValueError for an input outside [0, 1].
  */
 export function binaryCrossEntropy(input: Tensor, target: Tensor, options: BceOptions = {}): Tensor {
   const op = "binaryCrossEntropy";
   checkSameSize(op, input, target);
   checkFloat(op, "input", input);
+  if (target.code !== input.code) {
+    throw new DTypeError(
+      `[${op}] the target is ${target.dtype}, expected ${input.dtype}, the dtype of the input; try target.to("${input.dtype}")`,
+    );
+  }
   const reduction = reductionOf(op, options);
   const flat = contiguous(input);
   const check = input.dtype === "float32" ? kernels.outsideUnit_f32 : kernels.outsideUnit_f64;

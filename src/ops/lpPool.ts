@@ -1,6 +1,7 @@
 /** Power-average pooling: the p-norm over windows. */
 import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { relu } from "./activation.js";
 import { mul } from "./arithmetic.js";
 import { avgPool1d, avgPool2d, avgPool3d } from "./avgPool.js";
 import { strideAndOptions } from "./maxPool.js";
@@ -32,7 +33,8 @@ function lpPool(
     stride: o.stride ?? null,
     ceilMode: o.ceilMode ?? false,
   });
-  return pow(mul(mul(sign(mean), abs(mean)), size), 1 / normType);
+  // relu has the slope 0 at 0, where the root's is infinite.
+  return pow(mul(mul(sign(mean), relu(abs(mean))), size), 1 / normType);
 }
 
 /**

@@ -1,10 +1,11 @@
 /** Losses with a margin: ranking, hinge, multi-class and multi-label margins, cosine embedding, triplets. */
-import { type DTypeCode, FLOAT32, INT64, nameOf } from "../tensor/dtype.js";
+import { BOOL, type DTypeCode, FLOAT32, INT64, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { fromTyped, toNumbers } from "../tensor/raw.js";
 import { broadcastShapes, type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";
+import { cast } from "./cast.js";
 import { clampMin } from "./clamp.js";
 import { eq, gt, ne } from "./compare.js";
 import { pairwiseDistance } from "./distance.js";
@@ -79,7 +80,9 @@ export function multilabelSoftMarginLoss(input: Tensor, target: Tensor, options:
   checkSameSize(op, input, target);
   if (input.shape.length === 0)
     throw new ShapeError(`[${op}] expected an input of shape [C] or [N, C], got a 0-d tensor`);
-  const losses = binaryCrossEntropyWithLogits(input, target, { reduction: "none" });
+  if (target.code === BOOL)
+    throw new DTypeError(`[${op}] not defined for bool targets; try target.to("${input.dtype}")`);
+  const losses = binaryCrossEntropyWithLogits(input, cast(target, input.code), { reduction: "none" });
   return reduceLoss(meanOfClasses(weigh(op, losses, options.weight ?? null)), reduction);
 }
 
@@ -112,6 +115,12 @@ export interface MultiMarginOptions extends MarginOptions {
   weight?: Tensor | null;
 }
 
+/** The exponent of a multi-class margin; throws unless it is 1 or 2. @internal */
+export function checkPower(op: string, p: number): number {
+  if (p !== 1 && p !== 2) throw new ValueError(`[${op}] p ${p}: expected 1 or 2`);
+  return p;
+}
+
 /**
  * sum over i != t of max(0, margin - x_t + x_i)^p / C for inputs [N, C] (or [C]) and class indices t [N] (or []),
  * averaged; the margin is 1 by default. Source: `torch.nn.functional.multi_margin_loss`.
@@ -121,7 +130,7 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
   const op = "multiMarginLoss";
   const reduction = reductionOf(op, options);
   const { p = 1, margin = 1, weight = null } = options;
-  if (p !== 1 && p !== 2) throw new ValueError(`[${op}] p ${p}: expected 1 or 2`);
+  checkPower(op, p);
   const single = input.shape.length < 2;
   const x = asMatrix(op, input);
   const [N, C] = [x.shape[0] as number, x.shape[1] as number];

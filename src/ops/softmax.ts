@@ -1,14 +1,13 @@
 /** softmax and logSoftmax along one dimension: fused, shifted by the maximum, right at every order. */
 import { defineOp, run } from "../autograd/node.js";
-import { codeOf, type DType, SIZES } from "../tensor/dtype.js";
-import { ShapeError } from "../tensor/errors.js";
+import { codeOf, type DType, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
+import { DTypeError, ShapeError } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
 import { numelOf, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { mul, neg, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
-import { floatCode } from "./core.js";
 import { exp } from "./exponential.js";
 import { sum } from "./sum.js";
 
@@ -116,7 +115,12 @@ function prepare(
   const o = typeof dim === "number" ? { ...options, dim } : { ...dim, ...options };
   if (o.dim === undefined || o.dim === null)
     throw new ShapeError(`[${op}] the dimension is missing; try ${op}(x, -1)`);
-  const code = o.dtype === undefined ? floatCode(x.code) : codeOf(o.dtype);
+  if (o.dtype === undefined && !isFloat(x.code)) {
+    throw new DTypeError(
+      `[${op}] expected a floating dtype, got ${nameOf(x.code)}; try { dtype: "float32" }, which casts first`,
+    );
+  }
+  const code = o.dtype === undefined ? x.code : codeOf(o.dtype);
   return [cast(x, code), wrapDim(op, o.dim, x.shape.length)];
 }
 

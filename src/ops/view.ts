@@ -92,9 +92,9 @@ export interface FlattenOptions {
 /** Merges the dimensions from `startDim` to `endDim` into one. Source: `torch.flatten`. */
 export function flatten(x: Tensor, startDim: number | FlattenOptions = 0, endDim = -1): Tensor {
   const o = typeof startDim === "number" ? { startDim, endDim } : { startDim: 0, endDim, ...startDim };
-  if (x.shape.length === 0) return reshape(x, [1]);
   const start = wrapDim("flatten", o.startDim, x.shape.length);
   const end = wrapDim("flatten", o.endDim, x.shape.length);
+  if (x.shape.length === 0) return reshape(x, [1]);
   if (start > end)
     throw new IndexError(
       `[flatten] got startDim ${o.startDim} and endDim ${o.endDim}, expected startDim not after endDim`,

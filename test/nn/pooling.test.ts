@@ -332,3 +332,11 @@ test.each([
 ])("layers print as PyTorch's: %s", (layer, text) => {
   expect(String(layer)).toBe(text);
 });
+
+test("lpPool has the gradient 0 where a window is 0, for every order above 1", () => {
+  for (const p of [1.5, 2, 2.5, 3]) {
+    const x = tensor([[[0, 0, 3, 0]]], { dtype: "float64", requiresGrad: true });
+    F.lpPool1d(x, p, 2).sum().backward();
+    expect([p, x.grad?.round({ decimals: 14 }).toArray()]).toEqual([p, [[[0, 0, 1, 0]]]]);
+  }
+});

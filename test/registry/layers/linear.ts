@@ -201,7 +201,7 @@ export const linear = {
       ),
     },
     prints: {
-      "EmbeddingBag(10, 3, mode=mean)": () => new nn.EmbeddingBag(10, 3),
+      "EmbeddingBag(10, 3, mode=mean)": () => new nn.EmbeddingBag(10, 3, { sparse: true }),
       "EmbeddingBag(10, 3, maxNorm=1, normType=3, scaleGradByFreq=true, mode=sum, paddingIdx=2)": () =>
         new nn.EmbeddingBag(10, 3, {
           maxNorm: 1,
@@ -242,7 +242,10 @@ export const linear = {
       "Flatten(startDim=1, endDim=-1)": () => new nn.Flatten(),
       "Flatten(startDim=0, endDim=2)": () => new nn.Flatten({ startDim: 0, endDim: 2 }),
     },
-    errors: { "an end before the start": [() => new nn.Flatten(2)(make([2, 2])), /\[flatten\]/] },
+    errors: {
+      "an end before the start": [() => new nn.Flatten(2)(make([2, 2])), /\[flatten\]/],
+      "a dimension that a 0-d tensor has not": [() => new nn.Flatten()(make([])), /\[flatten\].*1/],
+    },
   },
   Unflatten: {
     samples: {

@@ -474,10 +474,7 @@ export const losses = {
     },
     prints: { "MultiMarginLoss()": () => new nn.MultiMarginLoss() },
     errors: {
-      "another p": [
-        () => new nn.MultiMarginLoss({ p: 3 })(make([1, 3]), tensor([0])),
-        "[multiMarginLoss] p 3: expected 1 or 2",
-      ],
+      "another p": [() => new nn.MultiMarginLoss({ p: 3 }), "[MultiMarginLoss] p 3: expected 1 or 2"],
       "a class out of range": [
         () => new nn.MultiMarginLoss()(make([1, 3]), tensor([3])),
         "[multiMarginLoss] target 3 at index [0] is out of range",
@@ -488,6 +485,16 @@ export const losses = {
     samples: classes((o) => new nn.NLLLoss(o)),
     prints: { "NLLLoss()": () => new nn.NLLLoss() },
     errors: classErrors(() => new nn.NLLLoss()),
+  },
+  NLLLoss2d: {
+    samples: {
+      mean: sample(
+        () => new nn.NLLLoss2d(),
+        () => [make([2, 3, 2, 2]), indices([2, 2, 2], 3)],
+      ),
+    },
+    prints: { "NLLLoss2d()": () => new nn.NLLLoss2d() },
+    errors: classErrors(() => new nn.NLLLoss2d()),
   },
   PairwiseDistance: {
     samples: {
