@@ -47,7 +47,8 @@ const KERNEL = new FusedKernel("sgd", "momentumBuffer");
  * w.mul(w).sum().backward();
  * optimizer.step();
  * w.toArray(); // [0, 0]
- * @throws ValueError for options out of range, or Nesterov without momentum or with dampening.
+ * @throws ValueError for options out of range, or Nesterov without momentum or with dampening; under Nesterov for all, a
+ * group may have momentum 0.
  */
 export class SGD extends Optimizer<SGDOptions, SGDState> {
   constructor(params: ParamsInput<SGDOptions>, options?: OptionsInput<SGDOptions> | number) {
@@ -58,6 +59,8 @@ export class SGD extends Optimizer<SGDOptions, SGDState> {
     checkRange("SGD", "lr", o.lr, 0);
     checkRange("SGD", "momentum", o.momentum, 0);
     checkRange("SGD", "weightDecay", o.weightDecay, 0);
+    // Under Nesterov's momentum for all, a group may do without.
+    if (o.momentum === 0 && this.defaults.nesterov && this.defaults.momentum > 0) return;
     if (o.nesterov && (o.momentum <= 0 || o.dampening !== 0)) {
       throw new ValueError(
         `[SGD] nesterov: got momentum ${o.momentum} and dampening ${o.dampening}, expected momentum > 0 and dampening 0`,

@@ -31,6 +31,17 @@ describe("what an optimizer takes", () => {
     expect(named.stateDict().param_groups[0]?.param_names).toEqual(["weight", "bias"]);
   });
 
+  test("under Nesterov's momentum a group may do without momentum", () => {
+    const [a, b] = [withGrad([1], [1]), withGrad([1], [1])];
+    const optimizer = new optim.SGD([{ params: a }, { params: b, momentum: 0 }], {
+      lr: 0.25,
+      momentum: 0.5,
+      nesterov: true,
+    });
+    optimizer.step();
+    expect(values([a, b])).toEqual([[0.625], [0.75]]); // 1 - 0.25 (1 + 0.5), 1 - 0.25
+  });
+
   test("groups keep what else they are given", () => {
     const optimizer = new optim.SGD([
       { params: [leaf([1])], lrMult: 2 } as optim.ParamGroupInput<optim.SGDOptions>,
