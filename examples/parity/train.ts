@@ -6,8 +6,6 @@ import { DataLoader, readMnist, TensorDataset } from "kindling/data";
 import { functional as F } from "kindling/nn";
 import * as optim from "kindling/optim";
 
-type Batch = readonly [images: Tensor, labels: Tensor];
-
 class Net extends nn.Module {
   // Layers are fields; their names are the keys
   // of the state dict, as in PyTorch.
@@ -22,13 +20,13 @@ class Net extends nn.Module {
   }
 }
 
-function load(train: boolean): TensorDataset {
+function load(train: boolean): TensorDataset<[Tensor, Tensor]> {
   const { images, labels } = readMnist(argv[2] as string, { train });
   return new TensorDataset(images.reshape([-1, 784]).float().div(255), labels.long());
 }
 
 manualSeed(0);
-const loader = new DataLoader<Tensor[], Batch>(load(true), { batchSize: 64, shuffle: true });
+const loader = new DataLoader(load(true), { batchSize: 64, shuffle: true });
 const model = new Net();
 const optimizer = new optim.AdamW(model.parameters(), { lr: 1e-3 });
 const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, 5e-3, { totalSteps: loader.length });
@@ -48,7 +46,7 @@ for (const [x, y] of loader) {
 }
 
 model.eval();
-const [images, labels] = load(false).tensors as Batch;
+const [images, labels] = load(false).tensors;
 noGrad(() => {
   const correct = model(images).argmax(1).eq(labels).sum().item();
   console.log(`${correct} of ${labels.numel} test images right`);

@@ -9,7 +9,13 @@ export {
   Subset,
   TensorDataset,
 } from "./dataset.js";
-export { DataLoader, type DataLoaderOptions, defaultCollate } from "./loader.js";
+export {
+  type Collated,
+  DataLoader,
+  type DataLoaderOptions,
+  type DataSource,
+  defaultCollate,
+} from "./loader.js";
 export { type ImagesAndLabels, readIdx, readMnist } from "./mnist.js";
 export {
   BatchSampler,

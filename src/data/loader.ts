@@ -5,7 +5,7 @@ import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import type { Generator } from "../tensor/random.js";
 import { sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
-import { type Dataset, IterableDataset } from "./dataset.js";
+import { Dataset, IterableDataset, TensorDataset } from "./dataset.js";
 import { BatchSampler, drawSeed, RandomSampler, type Sampler, SequentialSampler } from "./sampler.js";
 
 function kindOf(sample: unknown): string {
@@ -63,7 +63,7 @@ export function defaultCollate(batch: readonly unknown[]): unknown {
 }
 
 /** Options of {@link DataLoader}. */
-export interface DataLoaderOptions<B> {
+export interface DataLoaderOptions<T = unknown, B = unknown> {
   /** Samples in a batch (default 1); null gives single samples, not batched. */
   batchSize?: number | null;
   /** Random order, drawn anew each epoch (default false). */
@@ -75,49 +75,97 @@ export interface DataLoaderOptions<B> {
   /** Leave out a last batch that is not full (default false). */
   dropLast?: boolean;
   /** Joins samples into a batch (default {@link defaultCollate}). */
-  collateFn?: (samples: readonly never[]) => B;
+  collateFn?: (samples: T[]) => B;
   /** Source of the order (default: seeded from the global generator, as PyTorch does). */
   generator?: Generator;
 }
 
-/** Throws unless it has what a walk needs: `length` and `get`, or an iterator. */
-function checkDataset(dataset: unknown): void {
-  if (dataset instanceof IterableDataset) return;
-  const given = dataset as Partial<Dataset> | null | undefined;
-  if (typeof given?.get === "function" && typeof given.length === "number") return;
-  const got = Array.isArray(dataset) ? "an array" : dataset === null ? "null" : typeof dataset;
+/** What a DataLoader walks through: a dataset, a list of samples, or a tensor of them. */
+export type DataSource<T> = Dataset<T> | IterableDataset<T> | readonly T[] | (Tensor & Iterable<T>);
+
+/**
+ * What {@link defaultCollate} makes of samples of type `T`: a tensor of tensors, numbers and booleans, entry by entry
+ * in arrays and objects, and a list of anything else.
+ */
+export type Collated<T> = unknown extends T
+  ? unknown
+  : T extends Tensor | number | boolean
+    ? Tensor
+    : T extends string | bigint | symbol | null | undefined | ((...args: never[]) => unknown)
+      ? T[]
+      : { -readonly [K in keyof T]: Collated<T[K]> };
+
+/** Samples in a list, or along the first dimension of a tensor. */
+class Listed<T> extends Dataset<T> {
+  constructor(
+    readonly length: number,
+    readonly get: (index: number) => T,
+    private readonly batch: (indices: readonly number[]) => unknown,
+  ) {
+    super();
+  }
+
+  override getBatch(indices: readonly number[]): unknown {
+    return this.batch(indices);
+  }
+}
+
+/** The source as a dataset. @throws ValueError unless it has what a walk needs. */
+function datasetOf<T>(source: DataSource<T>): Dataset<T> | IterableDataset<T> {
+  if (source instanceof IterableDataset) return source;
+  if (Array.isArray(source)) {
+    return new Listed<T>(
+      source.length,
+      (i) => source[i] as T,
+      () => undefined,
+    );
+  }
+  if (source instanceof Tensor && source.shape.length > 0) {
+    const slices = new TensorDataset(source);
+    return new Listed<T>(
+      slices.length,
+      (i) => slices.get(i)[0] as T,
+      (indices) => slices.getBatch(indices)[0],
+    );
+  }
+  const given = source as Partial<Dataset<T>> | null | undefined;
+  if (typeof given?.get === "function" && typeof given.length === "number") return given as Dataset<T>;
+  const got =
+    source instanceof Tensor ? "a tensor without dimensions" : source === null ? "null" : typeof source;
   throw new ValueError(
-    `[DataLoader] got ${got}, expected a Dataset, with length and get(index), or an IterableDataset; try new ` +
-      "TensorDataset(inputs, targets)",
+    `[DataLoader] got ${got}, expected a Dataset, with length and get(index), an IterableDataset, an array or a ` +
+      "tensor; try new TensorDataset(inputs, targets)",
   );
 }
 
 /**
- * Walks through a dataset in batches, by `for` or `for await`; each walk is an epoch.
- * Source: `torch.utils.data.DataLoader`.
+ * Walks through a dataset in batches, by `for` or `for await`; each walk is an epoch. An array of samples, or a tensor
+ * with samples along its first dimension, is a dataset, too. Source: `torch.utils.data.DataLoader`.
+ * @throws ValueError for something that is no dataset, and for options that contradict each other.
  * @example
  * const data = new TensorDataset(randn([10, 3]), arange(10));
  * const sizes = [];
  * for (const [x, y] of new DataLoader(data, { batchSize: 4, shuffle: true })) sizes.push(x.shape[0]);
  * sizes; // [4, 4, 2]
  */
-export class DataLoader<T = unknown, B = T extends Tensor[] ? T : unknown>
+export class DataLoader<T = unknown, B = Collated<T>, D extends DataSource<T> = DataSource<T>>
   implements Iterable<B>, AsyncIterable<B>
 {
-  /** Where the samples come from. */
-  readonly dataset: Dataset<T> | IterableDataset<T>;
+  /** Where the samples come from: what the loader was made of. */
+  readonly dataset: D;
   /** Samples in a batch (default 1); null: single samples. */
   readonly batchSize: number | null;
   /** Whether a last batch with fewer samples is left out (default false). */
   readonly dropLast: boolean;
-  private readonly collate: ((samples: readonly never[]) => B) | null;
+  private readonly collate: ((samples: never[]) => B) | null;
   private readonly order: Iterable<number> | null;
   private readonly batches: (Iterable<number[]> & { readonly length?: number }) | null;
   private readonly generator: Generator | undefined;
+  private readonly samples: Dataset<T> | IterableDataset<T>;
 
-  constructor(dataset: Dataset<T> | IterableDataset<T>, options: DataLoaderOptions<B> = {}) {
+  constructor(source: D & DataSource<T>, options: DataLoaderOptions<T, B> = {}) {
     const { shuffle, sampler, batchSampler, dropLast, generator } = options;
-    checkDataset(dataset);
+    const dataset = datasetOf<T>(source);
     if (sampler !== undefined && shuffle === true)
       throw new ValueError("[DataLoader] got both sampler and shuffle, expected one; try a RandomSampler");
     if (
@@ -136,7 +184,8 @@ export class DataLoader<T = unknown, B = T extends Tensor[] ? T : unknown>
         "[DataLoader] an IterableDataset has its own order: it takes no shuffle and no sampler; try shuffling in it",
       );
     }
-    this.dataset = dataset;
+    this.dataset = source;
+    this.samples = dataset;
     this.batchSize = options.batchSize === undefined ? 1 : options.batchSize;
     if (this.batchSize !== null && (!Number.isInteger(this.batchSize) || this.batchSize <= 0)) {
       throw new ValueError(
@@ -161,14 +210,14 @@ export class DataLoader<T = unknown, B = T extends Tensor[] ? T : unknown>
 
   /** Number of batches in an epoch. */
   get length(): number {
-    if (this.dataset instanceof IterableDataset)
+    if (this.samples instanceof IterableDataset)
       throw new ValueError("[DataLoader] an IterableDataset has no length");
-    if (this.batches === null) return this.dataset.length;
+    if (this.batches === null) return this.samples.length;
     return this.batches.length ?? [...this.batches].length;
   }
 
-  private join(samples: readonly T[]): B {
-    return (this.collate === null ? defaultCollate(samples) : this.collate(samples as readonly never[])) as B;
+  private join(samples: T[]): B {
+    return (this.collate === null ? defaultCollate(samples) : this.collate(samples as never[])) as B;
   }
 
   private load(dataset: Dataset<T>, indices: readonly number[]): B {
@@ -179,7 +228,7 @@ export class DataLoader<T = unknown, B = T extends Tensor[] ? T : unknown>
   /** Walks through an epoch of batches. */
   *[Symbol.iterator](): Iterator<B> {
     drawSeed(this.generator); // PyTorch draws a seed for workers here, whether there are any or not
-    const { dataset } = this;
+    const dataset = this.samples;
     if (dataset instanceof IterableDataset) {
       yield* this.walk(dataset);
     } else if (this.batches === null) {

@@ -1,5 +1,5 @@
 /** DataLoader: what the batches of an epoch are, whatever the dataset. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, expectTypeOf, test } from "vitest";
 import {
   BatchSampler,
   DataLoader,
@@ -48,9 +48,9 @@ describe("batches", () => {
     const loader = new DataLoader(ten(), { batchSize: 3, shuffle: true });
     const epochs = [0, 1].map(() => {
       const seen: number[] = [];
-      for (const [x, y] of loader as Iterable<Tensor[]>) {
-        expect(y?.toArray()).toEqual(x?.mul(2).toArray());
-        seen.push(...((x as Tensor).toArray() as number[]));
+      for (const [x, y] of loader) {
+        expect(y.toArray()).toEqual(x.mul(2).toArray());
+        seen.push(...(x.toArray() as number[]));
       }
       return seen;
     });
@@ -75,33 +75,72 @@ describe("batches", () => {
 
 describe("datasets", () => {
   test("objects are joined entry by entry", () => {
-    const [batch] = new DataLoader(new Squares(), { batchSize: 5 }) as Iterable<Record<string, Tensor>>;
+    const [batch] = new DataLoader(new Squares(), { batchSize: 5 });
     expect(batch?.square?.toArray()).toEqual([0, 1, 4, 9, 16]);
     expect(batch?.x?.dtype).toBe("int64");
   });
 
   test("whatever has length and get is one", () => {
     const plain = { length: 3, get: (index: number) => index + 0.5 };
-    const batches = [...(new DataLoader(plain as never, { batchSize: 2 }) as Iterable<Tensor>)];
+    const batches = [...new DataLoader<number>(plain as never, { batchSize: 2 })];
     expect(batches.map((x) => x.toArray())).toEqual([[0.5, 1.5], [2.5]]);
   });
 
+  test("arrays of samples and tensors are datasets, too", () => {
+    const pairs: [Tensor, number][] = [0, 1, 2].map((i) => [arange(2).add(i), i]);
+    const joined = new DataLoader(pairs, { batchSize: 2 });
+    expect([...joined].map(([x, i]) => [x.toArray(), i.toArray()])).toEqual([
+      [
+        [
+          [0, 1],
+          [1, 2],
+        ],
+        [0, 1],
+      ],
+      [[[2, 3]], [2]],
+    ]);
+    expect(joined.dataset).toBe(pairs);
+    const rows = new DataLoader(arange(6).reshape([3, 2]), { batchSize: 2, dropLast: true });
+    expect([...rows].map((x) => x.shape)).toEqual([[2, 2]]);
+    expect(new DataLoader(arange(6).reshape([3, 2])).length).toBe(3);
+    const alone = new DataLoader<Tensor, Tensor>(arange(6).reshape([3, 2]), { batchSize: null });
+    expect([...alone].map((x) => x.toArray())).toEqual([
+      [0, 1],
+      [2, 3],
+      [4, 5],
+    ]);
+  });
+
+  test("the type of a batch follows from that of a sample, that of dataset is what was given", () => {
+    const squares = new DataLoader(new Squares());
+    expectTypeOf([...squares]).toEqualTypeOf<{ x: Tensor; square: Tensor }[]>();
+    expectTypeOf(squares.dataset).toEqualTypeOf<Squares>();
+    expect(squares.dataset.length).toBe(5);
+    expectTypeOf([...new DataLoader(ten())]).toEqualTypeOf<[Tensor, Tensor][]>();
+    expectTypeOf([...new DataLoader(arange(3))]).toEqualTypeOf<Tensor[]>();
+    expectTypeOf([...new DataLoader(["a", "b"])]).toEqualTypeOf<string[][]>();
+    const pairs: [Tensor, number][] = [];
+    expectTypeOf([...new DataLoader(pairs)]).toEqualTypeOf<[Tensor, Tensor][]>();
+    const collateFn = (samples: [Tensor, number][]) => samples.map(([x]) => x.numel);
+    expectTypeOf([...new DataLoader(pairs, { collateFn })]).toEqualTypeOf<number[][]>();
+    expectTypeOf([...new DataLoader(pairs, { collateFn: (samples) => samples.length })]).toEqualTypeOf<
+      number[]
+    >();
+  });
+
   test("an iterable dataset keeps its order", () => {
-    const batches = [...(new DataLoader(new Countdown(), { batchSize: 2 }) as Iterable<Tensor>)];
+    const batches = [...new DataLoader(new Countdown(), { batchSize: 2 })];
     expect(batches.map((x) => x.toArray())).toEqual([[3, 2], [1]]);
   });
 
   test("a collate function of one's own gets the samples", () => {
     const collateFn = (samples: readonly number[]) => samples.length;
-    expect([...new DataLoader(new Countdown(), { batchSize: 2, collateFn: collateFn as never })]).toEqual([
-      2, 1,
-    ]);
+    expect([...new DataLoader(new Countdown(), { batchSize: 2, collateFn })]).toEqual([2, 1]);
   });
 
   test("for await gives the same batches", async () => {
     const seen: unknown[] = [];
-    for await (const [x] of new DataLoader(ten(), { batchSize: 5 }) as AsyncIterable<Tensor[]>)
-      seen.push(x?.toArray());
+    for await (const [x] of new DataLoader(ten(), { batchSize: 5 })) seen.push(x.toArray());
     expect(seen).toEqual(first(new DataLoader(ten(), { batchSize: 5 })));
   });
 });

@@ -51,9 +51,12 @@ test("sampler and shuffle", () => {
   );
 });
 
-test("an array as dataset", () => {
-  expect(errorOf(() => new data.DataLoader([1, 2, 3] as never))).toMatchInlineSnapshot(
-    `"ValueError: [DataLoader] got an array, expected a Dataset, with length and get(index), or an IterableDataset; try new TensorDataset(inputs, targets)"`,
+test("no dataset", () => {
+  expect(errorOf(() => new data.DataLoader(new Set([1]) as never))).toMatchInlineSnapshot(
+    `"ValueError: [DataLoader] got object, expected a Dataset, with length and get(index), an IterableDataset, an array or a tensor; try new TensorDataset(inputs, targets)"`,
+  );
+  expect(errorOf(() => new data.DataLoader(tensor(1)))).toMatchInlineSnapshot(
+    `"ValueError: [DataLoader] got a tensor without dimensions, expected a Dataset, with length and get(index), an IterableDataset, an array or a tensor; try new TensorDataset(inputs, targets)"`,
   );
 });
 
