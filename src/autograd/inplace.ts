@@ -9,7 +9,7 @@ import { copyInto, copyOf } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { mode } from "./mode.js";
-import { engineOps, Node, placeOf, relink } from "./node.js";
+import { engineOps, Node, placeOf, recordedSoFar, relink } from "./node.js";
 
 /** Throws when `x` may not be changed in place now. */
 export function checkInPlace(op: string, x: Tensor): void {
@@ -19,6 +19,11 @@ export function checkInPlace(op: string, x: Tensor): void {
         `${show(x.strides)}; try clone() first`,
     );
   }
+  checkLeaf(op, x);
+}
+
+/** Throws when `x` is a leaf, or a view of one, that collects a gradient: what it was would be lost. */
+export function checkLeaf(op: string, x: Tensor): void {
   if (!mode.grad) return;
   const root = x.base ?? x;
   if ((root.leafRequiresGrad && root.node === null) || (x.leafRequiresGrad && x.node === null)) {
@@ -29,9 +34,14 @@ export function checkInPlace(op: string, x: Tensor): void {
   }
 }
 
-/** Makes `x` hold what `result`, an ordinary op's output, holds: data and graph. Returns `x`. */
-export function assign(op: string, x: Tensor, result: Tensor): Tensor {
+/**
+ * Makes `x` hold what `result`, an ordinary op's output, holds: data and graph. Returns `x`. Given as a function that
+ * calls the op, all that the op recorded is known, should it be made of several.
+ */
+export function assign(op: string, x: Tensor, from: Tensor | (() => Tensor)): Tensor {
   checkInPlace(op, x);
+  const since = recordedSoFar();
+  const result = typeof from === "function" ? from() : from;
   if (!sameShape(x.shape, result.shape)) {
     throw new ShapeError(
       `[${op}] the result has shape ${show(result.shape)}, which does not fit in place into ${show(x.shape)}; ` +
@@ -46,7 +56,7 @@ export function assign(op: string, x: Tensor, result: Tensor): Tensor {
   const value = result.code === x.code ? result : engineOps.cast(result, x.code);
   const node = value.node as Node | null;
   if (x.base !== null && x.base.graphEpoch !== x.graphEpoch) relink(x);
-  if (mode.grad && (node !== null || x.requiresGrad)) rewrite(x, value, node);
+  if (mode.grad && (node !== null || x.requiresGrad)) rewrite(x, value, node, since);
   else {
     copyInto(x, value);
     x.storage.version++;
@@ -55,10 +65,20 @@ export function assign(op: string, x: Tensor, result: Tensor): Tensor {
   return x;
 }
 
-function rewrite(x: Tensor, value: Tensor, node: Node | null): void {
+/** The node and, below it, all others recorded from number `since` on. */
+function recordedBy(node: Node | null, since: number): Node[] {
+  const found = new Set<Node>(node === null ? [] : [node]);
+  for (const { edges } of found) {
+    for (const edge of edges) if (edge instanceof Node && edge.seq >= since) found.add(edge);
+  }
+  return [...found];
+}
+
+function rewrite(x: Tensor, value: Tensor, node: Node | null, since: number): void {
   // The op may have saved x itself: its derivative needs the values of before.
-  if (node?.savesInput(x.storage) === true) {
-    node.replaceSaved(x.storage, (old) => {
+  for (const part of recordedBy(node, since)) {
+    if (!part.savesInput(x.storage)) continue;
+    part.replaceSaved(x.storage, (old) => {
       const copy = copyOf(old);
       copy.node = old.node;
       copy.outputNr = old.outputNr;

@@ -3,6 +3,7 @@
  * Adding an op needs its forward on raw data and its derivative in differentiable ops; broadcasting of gradients,
  * accumulation and skipping of inputs without a gradient are the engine's work, never a formula's.
  */
+import { isFloat } from "../tensor/dtype.js";
 import { AutogradError } from "../tensor/errors.js";
 import { INSPECT } from "../tensor/format.js";
 import { nextOp, release, type Storage, unsave } from "../tensor/heap.js";
@@ -79,6 +80,11 @@ export interface MultiOp<A = null> extends OpBase<A> {
 }
 
 let sequence = 0;
+
+/** The number that the next recorded node gets. @internal */
+export function recordedSoFar(): number {
+  return sequence;
+}
 
 /** One recorded call of an op. */
 export class Node<A = unknown> implements GradFn, ForwardContext {
@@ -453,6 +459,10 @@ export function run<A>(op: Op<A>, x: readonly Tensor[], attrs: A): Tensor {
   if (mode.grad && anyRequiresGrad(x)) {
     const node = new Node(op, attrs, x);
     const out = op.forward(x, attrs, node);
+    if (!isFloat(out.code)) {
+      node.release(); // integers and booleans have no gradient: the graph ends here
+      return out;
+    }
     attach(node as Node, out, 0);
     node.saveFor(x, out);
     return out;
@@ -470,7 +480,8 @@ export function runMulti<A>(op: MultiOp<A>, x: readonly Tensor[], attrs: A): Ten
     node.multi = true;
     const outs = op.forward(x, attrs, node);
     outs.forEach((out, nr) => {
-      if (op.nonDifferentiable?.includes(nr) !== true) attach(node as Node, out, nr);
+      const differentiable = isFloat(out.code) && op.nonDifferentiable?.includes(nr) !== true;
+      if (differentiable) attach(node as Node, out, nr);
       else {
         node.outShapes.push(out.shape);
         node.outCodes.push(out.code);

@@ -1,6 +1,6 @@
 /** Sums, differences, products and quotients, with broadcasting and promotion. */
 import { defineOp, engineOps, run } from "../autograd/node.js";
-import { BOOL, type DTypeCode, isFloat, nameOf } from "../tensor/dtype.js";
+import { BOOL, type DTypeCode, isFloat, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
 import { broadcastShapes } from "../tensor/shape.js";
@@ -111,7 +111,8 @@ export interface AlphaOptions {
   alpha?: Scalar;
 }
 
-function checkAlpha(op: string, alpha: Scalar, code: DTypeCode): void {
+/** Throws unless `alpha` may be a factor of that dtype. @internal */
+export function checkAlpha(op: string, alpha: Scalar, code: DTypeCode): void {
   if (typeof alpha === "boolean" && code !== BOOL) {
     throw new DTypeError(
       `[${op}] a boolean alpha is only for bool results: got a ${nameOf(code)} result; try alpha: 1`,
@@ -129,7 +130,8 @@ function scaledAdd(op: string, x: Operand, other: Operand, alpha: Scalar, sign: 
   checkAlpha(op, alpha, code);
   const scale = sign * Number(alpha);
   if (code === BOOL) return add(x, scale === 0 ? mul(other, false) : other);
-  return run(addAlphaOp, [operand(x, code), operand(other, code)], { code, alpha: scale });
+  const factor = code === UINT8 ? BigInt.asUintN(8, BigInt(scale)) : scale; // -1 is 255 there
+  return run(addAlphaOp, [operand(x, code), operand(other, code)], { code, alpha: Number(factor) });
 }
 
 /**
@@ -247,13 +249,14 @@ export interface ValueOptions {
 export function addcmul(x: Tensor, tensor1: Tensor, tensor2: Tensor, options: ValueOptions = {}): Tensor {
   const code = notBool("addcmul", '.to("uint8")')(promote(x, tensor1, tensor2));
   const value = Number(options.value ?? 1);
-  if (isFloat(code))
-    return run(
-      addcmulOp,
-      [x, tensor1, tensor2].map((t) => cast(t, code)),
-      { code, value },
+  const [base, a, b] = [x, tensor1, tensor2].map((t) => cast(t, code)) as [Tensor, Tensor, Tensor];
+  if (isFloat(code)) return run(addcmulOp, [base, a, b], { code, value });
+  if (!Number.isFinite(value)) {
+    throw new DTypeError(
+      `[addcmul] value ${value} does not fit a ${nameOf(code)} result; try a whole number`,
     );
-  return add(x, mul(mul(tensor1, tensor2), Math.trunc(value)));
+  }
+  return add(base, mul(mul(a, b), Math.trunc(value)));
 }
 
 /**

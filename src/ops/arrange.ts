@@ -103,12 +103,15 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: Dims)
   const given =
     typeof dims === "object" && "dims" in dims ? dims.dims : (dims as number | readonly number[] | undefined);
   const along = list(given ?? []).map((d) => wrapDim("roll", d, x.shape.length));
+  if (along.length > 0 && x.shape.length === 0)
+    throw new ShapeError(
+      "[roll] a tensor without dimensions cannot be rolled along one; try roll(x, shifts)",
+    );
   const by = list(shifts);
   if (along.length === 0 && by.length === 1) return reshape(rollOne(flatten(x), 0, by[0] as number), x.shape);
   if (by.length === 0 || by.length !== along.length) {
     throw new ShapeError(`[roll] expected as many shifts as dims, got ${by.length} and ${along.length}`);
   }
-  if (x.shape.length === 0) return clone(x);
   return along.reduce((t, d, i) => rollOne(t, d, by[i] as number), x);
 }
 

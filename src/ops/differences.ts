@@ -1,13 +1,13 @@
 /** Differences between neighbours, numerical gradients, integrals by the trapezoidal rule. */
-import { BOOL } from "../tensor/dtype.js";
-import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { BOOL, UINT8 } from "../tensor/dtype.js";
+import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { full } from "../tensor/raw.js";
 import { wrapDim, wrapDims } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";
-import { clone } from "./cast.js";
+import { cast, clone } from "./cast.js";
 import { ne } from "./compare.js";
-import { floating } from "./core.js";
+import { floating, promote } from "./core.js";
 import { cat } from "./join.js";
 import { cumsum } from "./scan.js";
 import { sum } from "./sum.js";
@@ -68,8 +68,11 @@ function areas(
   const o = x instanceof Tensor ? { ...options, x } : (x ?? options ?? {});
   if (y.shape.length === 0) throw new ShapeError(`[${op}] expected at least one dimension, got a 0-d tensor`);
   const dim = wrapDim(op, o.dim ?? -1, y.shape.length);
+  for (const t of [y, o.x ?? y]) {
+    if (t.code === BOOL) throw new DTypeError(`[${op}] not defined for bool; try .to("float32")`);
+  }
   const size = y.shape[dim] as number;
-  if (size < 2) return [narrow(y, dim, 0, 0), dim];
+  if (size < 2) return [cast(narrow(y, dim, 0, 0), promote(y, o.x ?? y)), dim];
   const heights = add(narrow(y, dim, 0, size - 1), narrow(y, dim, 1, size - 1));
   const at = o.x ?? null;
   if (at === null) return [(o.dx ?? 1) === 1 ? heights : mul(heights, o.dx ?? 1), dim];
@@ -163,9 +166,12 @@ function derivative(x: Tensor, dim: number, step: number | Tensor, edgeOrder: nu
  * @example
  * gradient(tensor([1, 4, 9, 16], { dtype: "float32" }))[0].toArray(); // [3, 4, 6, 7]
  * @throws ShapeError when a dimension has fewer than edgeOrder + 1 values.
+ * @throws DTypeError for uint8 and bool, as PyTorch.
  */
 export function gradient(x: Tensor, options: GradientOptions = {}): Tensor[] {
   const { spacing = 1, dim = null, edgeOrder = 1 } = options;
+  if (x.code === UINT8 || x.code === BOOL)
+    throw new DTypeError(`[gradient] not defined for ${x.dtype}; try x.to("float32")`);
   if (edgeOrder !== 1 && edgeOrder !== 2)
     throw new ValueError(`[gradient] edgeOrder ${edgeOrder}: expected 1 or 2`);
   const dims =

@@ -1,7 +1,9 @@
 /** Other arrangements of the dimensions, all views: movedim, swapaxes, atleast1d, unflatten, broadcastTo and their kin. */
+import { INT64, isFloat } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { broadcastShapes, inferShape, numelOf, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
+import { cast } from "./cast.js";
 import { sumTo } from "./sum.js";
 import { expand, flatten, permute, reshape, transpose, unsqueeze, view } from "./view.js";
 
@@ -158,5 +160,6 @@ export function sumToSize(x: Tensor, size: Shape): Tensor {
       `[sumToSize] size ${show(size)} does not broadcast to the tensor's shape ${show(x.shape)}`,
     );
   }
-  return sameShape(size, x.shape) ? x : sumTo(x, size);
+  if (sameShape(size, x.shape)) return x;
+  return sumTo(isFloat(x.code) ? x : cast(x, INT64), size); // whole numbers add up in int64, as in sum
 }

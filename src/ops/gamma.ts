@@ -12,6 +12,7 @@ import {
   floatOnly,
   floatUnary,
   mapUnary,
+  notBool,
   type Unary,
 } from "./core.js";
 import { exp, log } from "./exponential.js";
@@ -61,6 +62,7 @@ export function polygammaOf(x: Tensor, n: number): Tensor {
 export function mvlgamma(x: Tensor, p: number): Tensor {
   if (!(Number.isInteger(p) && p >= 1))
     throw new ValueError(`[mvlgamma] p must be a whole number >= 1: got ${p}`);
+  notBool("mvlgamma", '.to("float32")')(x.code);
   const y = floating(x);
   let total = lgamma(y);
   for (let j = 1; j < p; j++) total = add(total, lgamma(sub(y, j / 2)));

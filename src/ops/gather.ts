@@ -2,7 +2,7 @@
 
 import { defineOp, run } from "../autograd/node.js";
 import { kernels } from "../kernels/index.js";
-import { INT32, INT64, nameOf, SIZES } from "../tensor/dtype.js";
+import { BOOL, INT32, INT64, nameOf, SIZES, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
 import {
@@ -19,11 +19,12 @@ import {
 } from "../tensor/raw.js";
 import { contiguousStrides, numelOf, type Shape, wrapDim } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
-import { mul } from "./arithmetic.js";
+import { checkAlpha, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import type { Scalar } from "./core.js";
 import { scatterView } from "./geometry.js";
-import { expand } from "./view.js";
+import { reshape } from "./view.js";
+import { maskedFill } from "./where.js";
 
 const BY_SIZE = ["1", "1", "4", "8", "4", "8"];
 const GATHER = kernelTable("gather", BY_SIZE);
@@ -223,6 +224,10 @@ export function scatter(
   const d = wrapDim("scatter", dim, x.shape.length);
   const s = source("scatter", x, src, index, d);
   if (index.numel > 0) checkIndexShape("scatter", x.shape, index.shape, d, true);
+  if (x.code === BOOL && options.reduce === "add") {
+    const whole = typeof src === "object" ? cast(src, INT64) : Number(src) === 0 ? 0 : 1;
+    return cast(scatter(cast(x, INT64), dim, index, whole, options), BOOL); // "or"
+  }
   const i = checkedIndex("scatter", index, x.shape[d] ?? 1);
   if (options.reduce === "add") return run(scatterAddOp, [x, s, i], { dim: d });
   if (options.reduce === "multiply") {
@@ -281,10 +286,10 @@ const indexSelectOp = defineOp<{ dim: number }>({
   backward: (g, n) => [indexAdd(full(n.shape(0), 0, g.code), n.attrs.dim, n.input(1), g)],
 });
 
-function vectorIndex(op: string, index: Tensor, size: number): Tensor {
+function vectorIndex(op: string, index: Tensor, size: number, negative = false): Tensor {
   if (index.shape.length > 1)
     throw new ShapeError(`[${op}] expected a vector of indices, got shape ${show(index.shape)}`);
-  return checkedIndex(op, index, size);
+  return checkedIndex(op, index, size, negative);
 }
 
 /** The slices of `x` at the indices of a vector, along `dim`. Source: `torch.index_select`. */
@@ -314,8 +319,9 @@ const indexAddOp = defineOp<{ dim: number; alpha: number }>({
 function checkSlices(op: string, x: Tensor, dim: number, index: Tensor, src: Tensor): void {
   const fits =
     src.shape.length === x.shape.length &&
+    (x.shape.length > 0 || index.numel === 1) &&
     x.shape.every((n, d) => (src.shape[d] as number) === (d === dim ? index.numel : n));
-  if (!fits && !(x.shape.length === 0 && src.numel === 1)) {
+  if (!fits && !(x.shape.length === 0 && src.numel === 1 && index.numel === 1)) {
     throw new ShapeError(
       `[${op}] source of shape ${show(src.shape)} does not fit ${show(x.shape)} with ${index.numel} indices along dimension ${dim}`,
     );
@@ -334,8 +340,12 @@ export function indexAdd(
 ): Tensor {
   const d = wrapDim("indexAdd", dim, x.shape.length);
   checkSlices("indexAdd", x, d, index, source);
+  if (x.code === BOOL) return cast(indexAdd(cast(x, INT64), dim, index, cast(source, INT64), options), BOOL); // "or"
   const i = vectorIndex("indexAdd", index, x.shape[d] ?? 1);
-  return run(indexAddOp, [x, source, i], { dim: d, alpha: options.alpha ?? 1 });
+  const { alpha = 1 } = options;
+  checkAlpha("indexAdd", alpha, x.code);
+  const factor = x.code === UINT8 ? Number(BigInt.asUintN(8, BigInt(alpha))) : alpha; // -1 is 255 there
+  return run(indexAddOp, [x, source, i], { dim: d, alpha: factor });
 }
 
 const indexCopyOp = defineOp<{ dim: number }>({
@@ -367,13 +377,21 @@ export function indexCopy(x: Tensor, dim: number, index: Tensor, source: Tensor)
   return run(indexCopyOp, [x, source, vectorIndex("indexCopy", index, x.shape[d] ?? 1)], { dim: d });
 }
 
-/** A copy of `x` with one value in the slices at the indices, along `dim`. Source: `torch.index_fill`. */
+/**
+ * A copy of `x` with one value in the slices at the indices, along `dim`; negative indices count from the end.
+ * Source: `torch.index_fill`.
+ */
 export function indexFill(x: Tensor, dim: number, index: Tensor, value: Scalar | Tensor): Tensor {
   const d = wrapDim("indexFill", dim, x.shape.length);
-  const i = vectorIndex("indexFill", index, x.shape[d] ?? 1);
-  const shape = x.shape.map((n, k) => (k === d ? i.numel : n));
-  const v = value instanceof Tensor ? cast(value, x.code) : full([], value, x.code);
-  if (v.shape.length > 0)
-    throw new ShapeError(`[indexFill] expected a number or a 0-d tensor, got shape ${show(v.shape)}`);
-  return run(indexCopyOp, [x, expand(v, shape), i], { dim: d });
+  const size = x.shape[d] ?? 1;
+  const i = vectorIndex("indexFill", index, size, true);
+  if (value instanceof Tensor && value.shape.length > 0)
+    throw new ShapeError(`[indexFill] expected a number or a 0-d tensor, got shape ${show(value.shape)}`);
+  // By a mask, so that a place that is named twice counts once in the gradient of the value.
+  const chosen = run(indexCopyOp, [full([size], 0, BOOL), full([i.numel], 1, BOOL), i], { dim: 0 });
+  const mask = reshape(
+    chosen,
+    x.shape.map((_, k) => (k === d ? size : 1)),
+  );
+  return maskedFill(x, mask, value);
 }

@@ -6,7 +6,7 @@ import { assign, checkInPlace } from "../autograd/inplace.js";
 import { mode } from "../autograd/mode.js";
 import { defineOp, run } from "../autograd/node.js";
 import { zerosLike } from "../tensor/create.js";
-import { BOOL, FLOAT64, isFloat } from "../tensor/dtype.js";
+import { BOOL, checkFits, FLOAT64, isFloat, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { type KernelTable, kernelTable } from "../tensor/launch.js";
@@ -14,11 +14,9 @@ import { castTo, copyInto, copyOf, expandTo, fillWith } from "../tensor/raw.js";
 import { broadcastShapes, sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { type AlphaOptions, add, mul, sub } from "./arithmetic.js";
-import { cast } from "./cast.js";
 import { mapBinary, mapUnary, type Operand, operand, promote, type Scalar, scalarCode } from "./core.js";
 import { type DivOptions, div } from "./division.js";
 import { floatPower } from "./powers.js";
-import { expand } from "./view.js";
 
 function tracks(x: Operand): boolean {
   return x instanceof Tensor && (x.requiresGrad || x.base?.requiresGrad === true);
@@ -74,22 +72,23 @@ function scaled(name: string, x: Tensor, other: Operand, alpha: Scalar, sign: 1 
     return null;
   if (typeof other === "number") return writeNumber(name, ADD_NUMBER, x, sign * alpha * other);
   if (alpha === 1) return writeBinary(name, sign === 1 ? ADD : SUB, x, other);
+  if (x.code === UINT8) return null; // a negative factor has to be wrapped
   return writeBinary(name, ADD_ALPHA, x, other, sign * alpha);
 }
 
 /** `x += alpha * other`. Source: `torch.Tensor.add_`. */
 export function add_(x: Tensor, other: Operand, options?: AlphaOptions): Tensor {
-  return scaled("add_", x, other, options?.alpha ?? 1, 1) ?? assign("add_", x, add(x, other, options));
+  return scaled("add_", x, other, options?.alpha ?? 1, 1) ?? assign("add_", x, () => add(x, other, options));
 }
 
 /** `x -= alpha * other`. Source: `torch.Tensor.sub_`. */
 export function sub_(x: Tensor, other: Operand, options?: AlphaOptions): Tensor {
-  return scaled("sub_", x, other, options?.alpha ?? 1, -1) ?? assign("sub_", x, sub(x, other, options));
+  return scaled("sub_", x, other, options?.alpha ?? 1, -1) ?? assign("sub_", x, () => sub(x, other, options));
 }
 
 /** `x *= other`. Source: `torch.Tensor.mul_`. */
 export function mul_(x: Tensor, other: Operand): Tensor {
-  if (!direct("mul_", x, other)) return assign("mul_", x, mul(x, other));
+  if (!direct("mul_", x, other)) return assign("mul_", x, () => mul(x, other));
   return typeof other === "number"
     ? writeNumber("mul_", MUL_NUMBER, x, other)
     : writeBinary("mul_", MUL, x, other);
@@ -100,7 +99,7 @@ export function div_(x: Tensor, other: Operand, options: DivOptions = {}): Tenso
   const plain = (options.roundingMode ?? null) === null && isFloat(x.code);
   return plain && direct("div_", x, other)
     ? writeBinary("div_", DIV, x, other)
-    : assign("div_", x, div(x, other, options));
+    : assign("div_", x, () => div(x, other, options));
 }
 
 /** Same as {@link sub_}. */
@@ -120,7 +119,7 @@ export function floatPower_(x: Tensor, exponent: Operand): Tensor {
       `[floatPower_] the result is float64, got a ${x.dtype} tensor to hold it; try x.to("float64") first`,
     );
   }
-  return assign("floatPower_", x, floatPower(x, exponent));
+  return assign("floatPower_", x, () => floatPower(x, exponent));
 }
 
 /** Sets every element to 0. Source: `torch.Tensor.zero_`. */
@@ -134,7 +133,7 @@ export function fill_(x: Tensor, value: Operand): Tensor {
 }
 
 function fillAs(name: string, x: Tensor, value: Operand): Tensor {
-  checkValue(name, value);
+  checkValue(name, x, value);
   if (recorded(x, value)) return assign(name, x, fill(x, value));
   checkInPlace(name, x);
   nextOp();
@@ -144,8 +143,11 @@ function fillAs(name: string, x: Tensor, value: Operand): Tensor {
   return x;
 }
 
-function checkValue(name: string, value: Operand): void {
-  if (!(value instanceof Tensor)) scalarCode(value); // throws unless it is a number
+function checkValue(name: string, x: Tensor, value: Operand): void {
+  if (!(value instanceof Tensor)) {
+    scalarCode(value); // throws unless it is a number
+    checkFits(name, value, x.code);
+  }
   if (value instanceof Tensor && value.shape.length > 0) {
     throw new ShapeError(
       `[${name}] value must be a number or a 0-d tensor: got shape ${show(value.shape)}; try copy_`,
@@ -164,9 +166,15 @@ const fillOp = defineOp({
 
 /** A tensor like `x` with one value everywhere; a 0-d tensor as value gets a gradient. Source: `torch.fill`. */
 export function fill(x: Tensor, value: Operand): Tensor {
-  checkValue("fill", value);
+  checkValue("fill", x, value);
   return run(fillOp, [x, operand(value, x.code)], null);
 }
+
+const copyOp = defineOp({
+  name: "Copy",
+  forward: ([x, src]) => copyOf(expandTo(castTo(src as Tensor, (x as Tensor).code), (x as Tensor).shape)),
+  backward: (g) => [zerosLike(g), g],
+});
 
 /**
  * Copies the elements of `src`, broadcast and cast, into `x`. Source: `torch.Tensor.copy_`.
@@ -178,7 +186,7 @@ export function copy_(x: Tensor, src: Tensor): Tensor {
       `[copy_] shape ${show(src.shape)} cannot be broadcast to ${show(x.shape)}; try reshape`,
     );
   }
-  if (recorded(x, src)) return assign("copy_", x, expand(cast(src, x.code), x.shape));
+  if (recorded(x, src)) return assign("copy_", x, run(copyOp, [x, src], null));
   checkInPlace("copy_", x);
   nextOp();
   copyInto(x, overlaps(x, src) ? copyOf(expandTo(src, x.shape)) : src);

@@ -118,7 +118,7 @@ for (const [name, fn] of Object.entries({ ...families, ...members })) {
 for (const [name, fn] of Object.entries(inPlaceForms)) {
   Object.defineProperty(Tensor.prototype, name, {
     value(this: Tensor, ...args: unknown[]) {
-      return assign(name, this, (fn as AnyFn)(this, ...args) as Tensor);
+      return assign(name, this, () => (fn as AnyFn)(this, ...args) as Tensor);
     },
     configurable: true,
     writable: true,

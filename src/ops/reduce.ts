@@ -8,7 +8,7 @@ import { reducedShape, type Shape, wrapDim, wrapDims } from "../tensor/shape.js"
 import { Tensor } from "../tensor/tensor.js";
 import { div, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
-import { eq } from "./compare.js";
+import { eq, isnan } from "./compare.js";
 import { maximum, minimum } from "./extrema.js";
 import { scatterAlong, split3 } from "./gather.js";
 import { type DimArg, type ReduceOptions, reduceArgs, reduceBlocks, sum } from "./sum.js";
@@ -42,7 +42,8 @@ function keptShape(shape: Shape, dims: readonly number[]): Shape {
   return shape.map((n, d) => (dims.includes(d) ? 1 : n));
 }
 
-function extremeOp(name: string, table: KernelTable) {
+/** `ofAll`: over all elements, where NaN as the result shares the gradient among all that are NaN. */
+function extremeOp(name: string, table: KernelTable, ofAll = false) {
   return defineOp<Over>({
     name,
     saves: true,
@@ -51,7 +52,9 @@ function extremeOp(name: string, table: KernelTable) {
     backward: (g, n) => {
       const x = n.input(0); // shared evenly among ties
       const kept = keptShape(x.shape, n.attrs.dims);
-      const ties = cast(eq(x, reshape(n.output().detach(), kept)), g.code);
+      const out = n.output().detach();
+      const shares = ofAll && Number.isNaN(out.item()) ? isnan(x) : eq(x, reshape(out, kept));
+      const ties = cast(shares, g.code);
       return [mul(reshape(g, kept), div(ties, sum(ties, { dim: n.attrs.dims, keepdim: true })))];
     },
   });
@@ -59,6 +62,8 @@ function extremeOp(name: string, table: KernelTable) {
 
 const amaxOp = extremeOp("Amax", MAX);
 const aminOp = extremeOp("Amin", MIN);
+const maxAllOp = extremeOp("Max", MAX, true);
+const minAllOp = extremeOp("Min", MIN, true);
 
 function extreme(op: typeof amaxOp, name: string, x: Tensor, o: ReduceOptions): Tensor {
   const dims = wrapDims(name, o.dim, x.shape.length);
@@ -195,7 +200,7 @@ export function max(x: Tensor, arg?: MaxArg, options?: DimOptions): Tensor | Val
   if (arg instanceof Tensor) return maximum(x, arg);
   const o = asDim(arg, options);
   return o.dim === undefined || o.dim === null
-    ? extreme(amaxOp, "max", flatten(x), {})
+    ? extreme(maxAllOp, "max", flatten(x), {})
     : withIndex(maxDimOp, "max", x, o);
 }
 
@@ -207,7 +212,7 @@ export function min(x: Tensor, arg?: MaxArg, options?: DimOptions): Tensor | Val
   if (arg instanceof Tensor) return minimum(x, arg);
   const o = asDim(arg, options);
   return o.dim === undefined || o.dim === null
-    ? extreme(aminOp, "min", flatten(x), {})
+    ? extreme(minAllOp, "min", flatten(x), {})
     : withIndex(minDimOp, "min", x, o);
 }
 

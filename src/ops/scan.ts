@@ -1,6 +1,16 @@
 /** Running sums, products, extremes and log-sum-exps along one dimension, and prod, whose gradient is made of them. */
 import { defineMultiOp, defineOp, type Op, run, runMulti } from "../autograd/node.js";
-import { BOOL, codeOf, type DType, type DTypeCode, INT64, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
+import {
+  BOOL,
+  codeOf,
+  type DType,
+  type DTypeCode,
+  INT64,
+  isFloat,
+  nameOf,
+  SIZES,
+  UINT8,
+} from "../tensor/dtype.js";
 import { DTypeError, ValueError } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, full, ptr } from "../tensor/raw.js";
@@ -164,11 +174,14 @@ function scanArgs(
   x: Tensor,
   dim: number | ScanOptions,
   options: ScanOptions | undefined,
-): [Tensor, number] {
+): [Tensor, number, DTypeCode] {
   const o = typeof dim === "number" ? { ...options, dim } : dim;
   if (o?.dim === undefined) throw new ValueError(`[${op}] the dimension is missing; try ${op}(x, 0)`);
   const code = o.dtype !== undefined ? codeOf(o.dtype) : isFloat(x.code) ? x.code : INT64;
-  return [cast(x, code === BOOL ? INT64 : code), wrapDim(op, o.dim, x.shape.length)];
+  const input = cast(x, code === BOOL ? INT64 : code);
+  // uint8 has no kernel: as int64 it gives the same, cut to its low bits at the end
+  const work = code === UINT8 ? cast(input, INT64) : input;
+  return [work, wrapDim(op, o.dim, x.shape.length), input.code];
 }
 
 /**
@@ -177,8 +190,8 @@ function scanArgs(
  * cumsum(tensor([1, 2, 3]), 0).toArray(); // [1, 3, 6]
  */
 export function cumsum(x: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
-  const [input, d] = scanArgs("cumsum", x, dim, options);
-  return run(cumsumOp, [input], d);
+  const [input, d, code] = scanArgs("cumsum", x, dim, options);
+  return cast(run(cumsumOp, [input], d), code);
 }
 
 /**
@@ -186,8 +199,8 @@ export function cumsum(x: Tensor, dim: number | ScanOptions, options?: ScanOptio
  * Source: `torch.cumprod`.
  */
 export function cumprod(x: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
-  const [input, d] = scanArgs("cumprod", x, dim, options);
-  return run(cumprodOp, [input], d);
+  const [input, d, code] = scanArgs("cumprod", x, dim, options);
+  return cast(run(cumprodOp, [input], d), code);
 }
 
 /** log of the sums of exp(x) up to each element, along a dimension; floats only. Source: `torch.logcumsumexp`. */
@@ -273,7 +286,7 @@ export function prod(x: Tensor, dim?: number | ProdOptions | null, options?: Pro
   const o = typeof dim === "number" ? { ...options, dim } : (dim ?? options ?? {});
   const code: DTypeCode = o.dtype !== undefined ? codeOf(o.dtype) : isFloat(x.code) ? x.code : INT64;
   const work = isFloat(code) ? code : INT64;
-  const input = cast(x, work);
+  const input = cast(cast(x, code), work);
   const result =
     o.dim === undefined || o.dim === null
       ? run(prodOp, [reshape(input, [-1])], { dim: 0, keepdim: false })

@@ -61,7 +61,7 @@ export function real(x: Tensor): Tensor {
 /** 0 for x >= 0, pi for x < 0, NaN for NaN; the gradient is zero. Source: `torch.angle`. */
 export function angle(x: Tensor): Tensor {
   const y = floating(x);
-  return where(isnan(y), y, where(lt(y, 0), operand(Math.PI, y.code), operand(0, y.code)));
+  return where(isnan(y), mul(y, 0), where(lt(y, 0), operand(Math.PI, y.code), operand(0, y.code)));
 }
 
 /** The magnitude of `x` with the sign of `other`, zeros included. Source: `torch.copysign`. */

@@ -165,5 +165,10 @@ export interface LogitOptions {
 /** Elementwise ln(x / (1 - x)), the inverse of sigmoid. Source: `torch.logit`. */
 export function logit(x: Tensor, eps?: number | LogitOptions | null): Tensor {
   const limit = typeof eps === "object" ? (eps?.eps ?? null) : (eps ?? null);
-  return run(logitOp, [floating(x)], limit !== null && limit < 0 ? null : limit);
+  const input = floating(x);
+  if (limit === null || !(limit >= 0)) return run(logitOp, [input], null);
+  if (limit <= 0.5) return run(logitOp, [input], limit);
+  // limits that cross: the lower one is asked first
+  const upper = where(gt(input, 1 - limit), 1 - limit, input);
+  return run(logitOp, [where(lt(input, limit), limit, upper)], null);
 }

@@ -69,9 +69,14 @@ export function var_(x: Tensor, dim?: DimArg<VarOptions> | boolean, options?: Va
   return centred(x, moments("var", x, dim ?? {}, options)).variance;
 }
 
-/** Standard deviation over dimensions. Source: `torch.std`. */
+/** sqrt with the gradient 0 at 0, as PyTorch has it for deviations. */
+function root(variance: Tensor): Tensor {
+  return zeroWhere(eq(variance, 0), variance, sqrt);
+}
+
+/** Standard deviation over dimensions; where it is 0, so is its gradient. Source: `torch.std`. */
 export function std(x: Tensor, dim?: DimArg<VarOptions> | boolean, options?: VarOptions): Tensor {
-  return sqrt(centred(x, moments("std", x, dim ?? {}, options)).variance);
+  return root(centred(x, moments("std", x, dim ?? {}, options)).variance);
 }
 
 /** [variance, mean]. Source: `torch.var_mean`. */
@@ -91,7 +96,7 @@ export function stdMean(
   options?: VarOptions,
 ): [Tensor, Tensor] {
   const { mean: mu, variance } = centred(x, moments("stdMean", x, dim ?? {}, options));
-  return [sqrt(variance), mu];
+  return [root(variance), mu];
 }
 
 /** log sum exp(x) over dimensions, shifted by the maximum so that it does not overflow. Source: `torch.logsumexp`. */

@@ -155,10 +155,12 @@ export function reduceArgs<O extends ReduceOptions>(dim: DimArg<O>, options: O |
 export function sum(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): Tensor {
   const o = reduceArgs(dim, options);
   const code = o.dtype !== undefined ? codeOf(o.dtype) : isFloat(x.code) ? x.code : INT64;
-  return run(sumOp, [cast(x, code)], {
+  // integers are summed as int64 and wrap only at the end, which gives the same; booleans are joined by "or"
+  const total = run(sumOp, [cast(cast(x, code), isFloat(code) ? code : INT64)], {
     dims: wrapDims("sum", o.dim, x.shape.length),
     keepdim: o.keepdim ?? false,
   });
+  return cast(total, code);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Distinct elements or slices. */
 import { kernels } from "../kernels/index.js";
 import { INT32, INT64, type TypedArray } from "../tensor/dtype.js";
+import { ShapeError, show } from "../tensor/errors.js";
 import { nextOp, release } from "../tensor/heap.js";
 import { kernelFor, kernelTable } from "../tensor/launch.js";
 import { copyOf, empty, fromTyped, ptr, toTyped, viewOf } from "../tensor/raw.js";
@@ -126,9 +127,16 @@ function distinct(op: string, x: Tensor, o: UniqueConsecutiveOptions, sorted: bo
   nextOp();
   const t = x.detach();
   if (o.dim === undefined || o.dim === null) return distinctElements(t, o, sorted);
+  if (t.shape.length === 0)
+    throw new ShapeError(`[${op}] dim ${o.dim} of a tensor without dimensions; try it without dim`);
   const dim = wrapDim(op, o.dim, t.shape.length);
+  if (t.shape.some((size, d) => size === 0 && d !== dim)) {
+    throw new ShapeError(
+      `[${op}] the slices along dimension ${dim} of shape ${show(t.shape)} have no elements to compare; try another dim`,
+    );
+  }
   // Swapped, not moved: PyTorch's order of slices compares their elements in this order.
-  const moved = t.shape.length === 0 ? reshape(t, [1]) : transpose(t, 0, dim);
+  const moved = transpose(t, 0, dim);
   const n = moved.shape[0] as number;
   const rest = moved.shape.slice(1);
   const size = numelOf(rest);

@@ -230,6 +230,8 @@ export function slice(x: Tensor, dim = 0, options: SliceOptions = {}): Tensor {
 
 /** `length` elements of a dimension from `start` on. Source: `torch.narrow`. */
 export function narrow(x: Tensor, dim: number, start: number | Tensor, length: number): Tensor {
+  if (x.shape.length === 0)
+    throw new ShapeError("[narrow] a tensor without dimensions has no part; try unsqueeze(0) first");
   const d = wrapDim("narrow", dim, x.shape.length);
   const size = x.shape[d] as number;
   const given = typeof start === "number" ? start : itemOf(start);

@@ -1,12 +1,12 @@
 /** Views in place: the tensor itself gets other dimensions of the same storage; no data moves. */
-import { checkInPlace } from "../autograd/inplace.js";
+import { checkLeaf } from "../autograd/inplace.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { asStrided } from "./geometry.js";
 import { squeeze, t, transpose, unsqueeze } from "./view.js";
 
 function become(op: string, x: Tensor, view: (x: Tensor) => Tensor): Tensor {
-  checkInPlace(op, x);
+  checkLeaf(op, x);
   const place = view(x);
   x.takePlace(place);
   x.node = place.node;

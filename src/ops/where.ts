@@ -1,6 +1,6 @@
 /** Selection by a mask: where, maskedFill. */
 import { defineOp, run } from "../autograd/node.js";
-import { type DTypeCode, nameOf, UINT8 } from "../tensor/dtype.js";
+import { checkFits, type DTypeCode, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
 import { GRAIN, kernelFor, kernelTable } from "../tensor/launch.js";
 import { castTo, empty, ptr } from "../tensor/raw.js";
@@ -68,6 +68,7 @@ export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
       `[maskedFill] value must be a number or a 0-d tensor: got shape ${show(value.shape)}; try where`,
     );
   }
+  if (!(value instanceof Tensor)) checkFits("maskedFill", value, x.code);
   return select(mask, value, x, x.code);
 }
 

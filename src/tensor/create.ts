@@ -1,6 +1,7 @@
 /** Creation of tensors from data and from rules. */
 import {
   BOOL,
+  checkFits,
   codeOf,
   type DType,
   type DTypeCode,
@@ -165,6 +166,7 @@ export function full(size: Shape, fillValue: number | boolean | bigint, options?
         ? INT64
         : defaultFloatCode();
   const code = options?.dtype === undefined ? own : codeOf(options.dtype);
+  checkFits("full", fillValue, code);
   return withGrad(fullRaw(checkSizes("full", size), fillValue, code), options);
 }
 
@@ -193,7 +195,9 @@ export function onesLike(x: Tensor, options?: CreateOptions): Tensor {
 /** One value in the shape and dtype of `x`. Source: `torch.full_like`. */
 export function fullLike(x: Tensor, fillValue: number | boolean | bigint, options?: CreateOptions): Tensor {
   nextOp();
-  return withGrad(fullRaw(x.shape, fillValue, likeCode(x, options)), options);
+  const code = likeCode(x, options);
+  checkFits("fullLike", fillValue, code);
+  return withGrad(fullRaw(x.shape, fillValue, code), options);
 }
 
 /** Options of {@link arange}. */

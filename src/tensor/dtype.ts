@@ -65,6 +65,26 @@ export function isFloat(code: number): boolean {
   return code >= FLOAT32;
 }
 
+/** Smallest and largest number that may become an element, by code; a negative one of uint8 wraps, as in PyTorch. */
+const LIMITS: readonly (readonly [number, number])[] = [
+  [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+  [-255, 255],
+  [-(2 ** 31), 2 ** 31 - 1],
+  [-(2 ** 63), 2 ** 63 - 1024], // the largest float64 below 2^63
+  [-3.4028234663852886e38, 3.4028234663852886e38],
+  [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+];
+
+/** Throws unless a number can become an element of dtype `code`. A fraction is cut for integers, as in PyTorch. */
+export function checkFits(op: string, value: number | bigint | boolean, code: DTypeCode): void {
+  if (typeof value !== "number" || code === BOOL || code === FLOAT64) return;
+  const [low, high] = LIMITS[code] as readonly [number, number];
+  if ((value >= low && value <= high) || (isFloat(code) && !Number.isFinite(value))) return;
+  throw new DTypeError(
+    `[${op}] ${value} does not fit ${nameOf(code)}: expected ${low} to ${high}; try another dtype`,
+  );
+}
+
 let defaultFloat: DTypeCode = FLOAT32;
 
 /** Code given to numbers with fractions, and to the result of a division of integers. */

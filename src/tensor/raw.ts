@@ -59,7 +59,7 @@ export function elementType(code: number): ElementType {
 
 /** Writes a number as an element of dtype `code` where kernels can read it; returns its address. */
 export function scalarPtr(value: number | bigint | boolean, code: number): number {
-  if (code === BOOL) return putScalar(value ? 1 : 0, "u8");
+  if (code === BOOL) return putScalar(Number(value) !== 0 ? 1 : 0, "u8"); // NaN is true
   return putScalar(typeof value === "boolean" ? Number(value) : value, elementType(code));
 }
 

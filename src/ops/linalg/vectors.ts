@@ -1,4 +1,5 @@
 /** The vector functions of `torch.linalg`: cross, vecdot, diagonal, vander. */
+import { ValueError } from "../../tensor/errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { mul } from "../arithmetic.js";
 import { type DiagonalOptions, diagonal as diagonalOf } from "../diagonal.js";
@@ -39,5 +40,6 @@ export function diagonal(A: Tensor, options: DiagonalOptions = {}): Tensor {
 export function vander(x: Tensor, options: number | { N?: number | null } = {}): Tensor {
   const vectors = atleast1d(x);
   const N = typeof options === "number" ? options : (options.N ?? (vectors.shape.at(-1) as number));
+  if (!(N > 1)) throw new ValueError(`[linalg.vander] N must be greater than 1: got ${N}`);
   return powersOf("linalg.vander", vectors, N);
 }
