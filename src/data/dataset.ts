@@ -160,6 +160,7 @@ export class ChainDataset<T> extends IterableDataset<T> {
 /**
  * Splits a dataset at random into parts of given lengths, or fractions that sum to 1.
  * The same seed gives PyTorch's split. Source: `torch.utils.data.random_split`.
+ * @throws ValueError for lengths that do not sum to the dataset's.
  */
 export function randomSplit<T>(
   dataset: Dataset<T>,
@@ -168,12 +169,18 @@ export function randomSplit<T>(
 ): Subset<T>[] {
   const total = lengths.reduce((a, b) => a + b, 0);
   let sizes = [...lengths];
-  if (Math.abs(total - 1) < 1e-9 && lengths.every((n) => n >= 0 && n <= 1) && dataset.length !== 1) {
+  if (Math.abs(total - 1) < 1e-9 && lengths.every((n) => n >= 0 && n <= 1)) {
     sizes = lengths.map((f) => Math.floor(dataset.length * f));
     const rest = dataset.length - sizes.reduce((a, b) => a + b, 0);
     for (let i = 0; i < rest; i++) sizes[i % sizes.length] = (sizes[i % sizes.length] as number) + 1;
   }
   const sum = sizes.reduce((a, b) => a + b, 0);
+  if (!sizes.every((n) => Number.isInteger(n) && n >= 0)) {
+    throw new ValueError(
+      `[randomSplit] got the lengths [${lengths.join(", ")}], expected whole numbers >= 0 that sum to ${dataset.length}, or ` +
+        "fractions that sum to 1",
+    );
+  }
   if (sum !== dataset.length) {
     throw new ValueError(
       `[randomSplit] the lengths [${lengths.join(", ")}] sum to ${sum}, expected ${dataset.length}, the dataset's length, or ` +

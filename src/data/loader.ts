@@ -170,7 +170,10 @@ export class DataLoader<T = unknown, B = Collated<T>, D extends DataSource<T> = 
       throw new ValueError("[DataLoader] got both sampler and shuffle, expected one; try a RandomSampler");
     if (
       batchSampler !== undefined &&
-      (options.batchSize !== undefined || shuffle === true || sampler !== undefined || dropLast === true)
+      ((options.batchSize !== undefined && options.batchSize !== 1) ||
+        shuffle === true ||
+        sampler !== undefined ||
+        dropLast === true)
     ) {
       throw new ValueError(
         "[DataLoader] got batchSampler and one of batchSize, shuffle, sampler and dropLast, expected batchSampler alone",
@@ -212,8 +215,8 @@ export class DataLoader<T = unknown, B = Collated<T>, D extends DataSource<T> = 
   get length(): number {
     if (this.samples instanceof IterableDataset)
       throw new ValueError("[DataLoader] an IterableDataset has no length");
-    if (this.batches === null) return this.samples.length;
-    return this.batches.length ?? [...this.batches].length;
+    const parts = (this.batches ?? this.order) as Iterable<unknown> & { readonly length?: number };
+    return parts.length ?? [...parts].length;
   }
 
   private join(samples: T[]): B {

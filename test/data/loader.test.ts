@@ -5,8 +5,10 @@ import {
   DataLoader,
   Dataset,
   IterableDataset,
+  randomSplit,
   SequentialSampler,
   TensorDataset,
+  WeightedRandomSampler,
 } from "../../src/data/index.js";
 import { arange, Generator, manualSeed, type Tensor } from "../../src/index.js";
 
@@ -67,9 +69,27 @@ describe("batches", () => {
   test("a batch sampler decides alone; batchSize null gives samples", () => {
     const batchSampler = new BatchSampler(new SequentialSampler(ten()), 6, true);
     expect(first(new DataLoader(ten(), { batchSampler }))).toEqual([[0, 1, 2, 3, 4, 5]]);
+    expect(new DataLoader(ten(), { batchSampler, batchSize: 1, dropLast: false }).length).toBe(1); // the defaults
+    const sampler = new WeightedRandomSampler(new Array<number>(10).fill(1), 6);
+    expect(new DataLoader(ten(), { batchSize: null, sampler }).length).toBe(6);
     const single = [...(new DataLoader(ten(), { batchSize: null }) as Iterable<Tensor[]>)];
     expect(single).toHaveLength(10);
     expect(single[3]?.[1]?.shape).toEqual([]);
+  });
+});
+
+describe("randomSplit", () => {
+  const split = (n: number, lengths: number[]) =>
+    randomSplit(new TensorDataset(arange(n)), lengths).map((part) => part.length);
+
+  test("fractions are cut to whole numbers, and what remains goes to the first parts", () => {
+    expect(split(10, [0.25, 0.25, 0.5])).toEqual([3, 2, 5]);
+    expect(split(1, [0.5, 0.5])).toEqual([1, 0]);
+    expect(split(1, [1, 0])).toEqual([1, 0]);
+  });
+
+  test.each([[[2.5, 1.5]], [[5, -1]], [[2, 1]]])("refuses %j for four samples", (lengths) => {
+    expect(() => split(4, lengths)).toThrow(/\[randomSplit\] .*the lengths .*expected .*4/);
   });
 });
 
