@@ -6,7 +6,7 @@ import { AutogradError, ShapeError, show, ValueError } from "../tensor/errors.js
 import { nextOp } from "../tensor/heap.js";
 import { detached, full } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import { enableGrad, mode } from "./mode.js";
 import { engineOps } from "./node.js";
 import { mapTensors, tensorsIn, withTensors } from "./tree.js";
@@ -208,9 +208,14 @@ export interface PointOptions {
  * The output of `fn` at `primals`, and the function that takes a cotangent, a tree like the output, to the array of
  * its products with the Jacobian, one for each primal. With `hasAux` aux comes third. Source: `torch.func.vjp`.
  * @example
- * const [y, pull] = func.vjp((x) => x.square(), [tensor([1, 2], { dtype: "float64" })]);
+ * const [y, pull] = func.vjp((x) => x.square(), tensor([1, 2], { dtype: "float64" })); // or an array of primals
  * pull(tensor([1, 10], { dtype: "float64" }))[0].toArray(); // [2, 40]
  */
+export function vjp<O>(
+  fn: (x: Tensor) => O,
+  primals: Tensor,
+  options?: { hasAux?: false },
+): [O, (cotangents: O) => [Tensor]];
 export function vjp<A extends readonly unknown[], O>(
   fn: (...args: A) => O,
   primals: readonly [...A],
@@ -221,8 +226,9 @@ export function vjp<A extends readonly unknown[], O, X>(
   primals: readonly [...A],
   options: { hasAux: true },
 ): [O, (cotangents: O) => [...A], X];
-export function vjp(fn: AnyFn, primals: readonly unknown[], options: PointOptions = {}): unknown {
-  const level = new Level("func.vjp", fn, primals, null, options.hasAux ?? false);
+export function vjp(fn: AnyFn, primals: Tensor | readonly unknown[], options: PointOptions = {}): unknown {
+  const given = primals instanceof Tensor ? [primals] : primals;
+  const level = new Level("func.vjp", fn, given, null, options.hasAux ?? false);
   const pull = (cotangents: unknown) => {
     const vectors = tensorsIn(cotangents);
     checkLike("func.vjp", "cotangents", vectors, level.outputs);

@@ -90,11 +90,20 @@ export interface FunctionDefinition<Args extends unknown[], Out extends Tensor |
 // biome-ignore lint/suspicious/noShadowRestrictedNames: PyTorch's name; it is used as autograd.Function
 // biome-ignore lint/complexity/noStaticOnlyClass: users extend it, as they do in PyTorch
 export abstract class Function {
-  /** Runs the function on its arguments and records it. */
+  /**
+   * Runs the function on its arguments and records it.
+   * @throws AutogradError where it was taken off its class: `const cube = Cube.apply` knows no class, so write
+   * `const cube = (x: Tensor) => Cube.apply(x)`.
+   */
   static apply<Args extends unknown[], Out extends Tensor | Tensor[]>(
     this: FunctionDefinition<Args, Out>,
     ...args: Args
   ): Out {
+    // biome-ignore lint/complexity/noThisInStatic: undefined where apply was taken off its class
+    if (this === undefined)
+      throw new AutogradError(
+        "[Function] apply was called without its class, expected Cube.apply(x); try const cube = (x) => Cube.apply(x)",
+      );
     // biome-ignore lint/complexity/noThisInStatic: the subclass that apply was called on
     return applyFunction(this, args);
   }

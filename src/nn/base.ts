@@ -122,8 +122,9 @@ export abstract class ModuleBase extends ModuleTree {
    * Calls `hook(module, args)` before forward; what it returns replaces the arguments.
    * Source: `torch.nn.Module.register_forward_pre_hook`.
    */
-  registerForwardPreHook(
-    hook: ForwardPreHook<this, unknown[]>,
+  // Generic so that a hook may name the types that it expects of a module whose own are not known.
+  registerForwardPreHook<A extends unknown[] = unknown[]>(
+    hook: ForwardPreHook<this, A>,
     options?: HookOptions & { withKwargs?: false },
   ): HookHandle;
   /** With `{ withKwargs: true }` the hook gets the options of the call apart: `hook(module, args, options)`. */
@@ -139,8 +140,8 @@ export abstract class ModuleBase extends ModuleTree {
    * Calls `hook(module, args, output)` after forward; what it returns replaces the output.
    * Source: `torch.nn.Module.register_forward_hook`.
    */
-  registerForwardHook(
-    hook: ForwardHook<this, unknown[], unknown>,
+  registerForwardHook<A extends unknown[] = unknown[], Out = unknown>(
+    hook: ForwardHook<this, A, Out>,
     options?: ForwardHookOptions & { withKwargs?: false },
   ): HookHandle;
   /** With `{ withKwargs: true }` the hook gets the options apart: `hook(module, args, options, output)`. */

@@ -286,8 +286,8 @@ export function registerModuleForwardPreHook(hook: ForwardPreHook<AnyModule, unk
 }
 
 /** Adds a hook after the forward of every module. Source: `torch.nn.modules.module.register_module_forward_hook`. */
-export function registerModuleForwardHook(
-  hook: ForwardHook<AnyModule, unknown[], unknown>,
+export function registerModuleForwardHook<A extends unknown[] = unknown[], Out = unknown>(
+  hook: ForwardHook<AnyModule, A, Out>,
   options?: { alwaysCall?: boolean },
 ): HookHandle {
   return addGlobal(globalHooks.calls.forward, hook, options);

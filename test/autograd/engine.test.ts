@@ -238,6 +238,13 @@ describe("custom functions", () => {
     gradgradcheck((t) => Cube.apply(t as Tensor), [x]);
   });
 
+  test("apply without its class says what to write", () => {
+    const { apply } = Cube as { apply: (x: Tensor) => Tensor };
+    expect(() => apply(leaf([1]))).toThrow(
+      "[Function] apply was called without its class, expected Cube.apply(x)",
+    );
+  });
+
   test("several outputs, one without a gradient, arguments that are no tensors", () => {
     class Split extends autograd.Function {
       static forward(ctx: autograd.FunctionContext, x: Tensor, scale: number): Tensor[] {

@@ -109,6 +109,12 @@ describe("vjp, jvp, linearize", () => {
     );
   });
 
+  test("vjp takes a single primal bare", () => {
+    const [y, pull] = func.vjp((x: Tensor) => x.square(), of([1, 2]));
+    expect(y.toArray()).toEqual([1, 4]);
+    expect(pull(of([1, 10]))[0].toArray()).toEqual([2, 40]);
+  });
+
   test("jvp and linearize push tangents forward", () => {
     const [out, tangent] = func.jvp(f, [of([1, 2]), of([3, 4])], [of([1, 0]), of([0, 1])]);
     expect(out.sum.item()).toBe(3);

@@ -315,6 +315,18 @@ describe("hooks", () => {
     expect(order.slice(3)).toEqual(["pre", "post 2"]);
   });
 
+  test("hooks on any module may name the types that they expect", () => {
+    const model = new Sequential(new ReLU(), new ReLU());
+    const shapes: (readonly number[])[] = [];
+    for (const layer of model.children()) {
+      layer.registerForwardPreHook((_, [x]: [Tensor]) => x.mul(2));
+      layer.registerForwardHook((_, __, y: Tensor) => void shapes.push(y.shape));
+      layer.registerForwardHook((_, __, y) => expectTypeOf(y).toEqualTypeOf<unknown>() && undefined);
+    }
+    expect(model(tensor([1])).item()).toBe(4);
+    expect(shapes).toEqual([[1], [1]]);
+  });
+
   test("with options, and called although forward threw", () => {
     class Scale extends Module<[Tensor, { by?: number }?]> {
       forward(x: Tensor, options: { by?: number } = {}): Tensor {
