@@ -1,13 +1,10 @@
 /** A character GPT: a small transformer that learns to write TypeScript declarations. */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { arange, manualSeed, nn, noGrad, setNumThreads, type Tensor, tensor } from "kindling";
-import { saveFile } from "kindling/io";
+import { arange, nn, noGrad, type Tensor, tensor } from "kindling";
 import { AdamW } from "kindling/optim";
-import { lineChart } from "../lib/chart.js";
 import { COMMON, main, type OptionSpecs, type OptionValues, UsageError } from "../lib/command.js";
-import { ProgressBar } from "../lib/progress.js";
-import { Characters, draw, readText } from "../lib/text.js";
+import { learnToWrite, prepare } from "../lib/language.js";
+import { type Characters, draw } from "../lib/text.js";
 
 export const OPTIONS = {
   steps: { default: 1000, help: "training steps" },
@@ -117,43 +114,18 @@ export function train(options: OptionValues<typeof OPTIONS>): { losses: number[]
   if (options.width % options.heads !== 0) {
     throw new UsageError(`--width ${options.width}: expected a multiple of --heads ${options.heads}`);
   }
-  if (options.threads > 0) setNumThreads(options.threads);
-  manualSeed(options.seed);
-  const characters = new Characters(readText(options.text));
-  characters.encode(options.prompt);
-  const vocabulary = characters.vocabulary.length;
-  const model = new CharGpt(vocabulary, options.width, options.heads, options.depth, options.length);
-  const optimizer = new AdamW(model.parameters(), { lr: options.lr });
-  const weights = [...model.parameters()].reduce((n, p) => n + p.numel, 0);
-  console.log(
-    `${characters.data.numel} characters, ${vocabulary} different ones, ${weights} weights, seed ${options.seed}`,
-  );
-
-  const losses: number[] = [];
-  const bar = new ProgressBar("charGpt", options.steps);
-  for (let step = 1; step <= options.steps; step++) {
-    for (const group of optimizer.paramGroups) group.lr = rate(step, options.steps, options.lr);
-    const [x, y] = characters.batch(options.batchSize, options.length);
-    const loss = nn.functional.crossEntropy(model(x).reshape([-1, vocabulary]), y.reshape([-1]));
-    optimizer.zeroGrad();
-    loss.backward();
-    optimizer.step();
-    losses.push(loss.item());
-    const recent = losses.slice(-50);
-    bar.update(step, {
-      loss: recent.reduce((a, b) => a + b, 0) / recent.length,
-      charactersPerSecond: (step * x.numel) / bar.seconds,
-    });
-  }
-
-  const sample = generate(model, characters, options.prompt, options.sample, options.temperature);
-  console.log(`\n${sample}\n`);
-  mkdirSync(options.out, { recursive: true });
-  saveFile(model.stateDict(), join(options.out, "model.safetensors"));
-  const curve = [{ name: "cross entropy of a character", values: losses }];
-  writeFileSync(join(options.out, "loss.svg"), lineChart("Character GPT", "loss", curve));
-  console.log(`saved ${join(options.out, "model.safetensors")} and ${join(options.out, "loss.svg")}`);
-  return { losses, sample };
+  const characters = prepare(options);
+  const { width, heads, depth, length, steps, prompt, sample, temperature } = options;
+  const model = new CharGpt(characters.vocabulary.length, width, heads, depth, length);
+  return learnToWrite(characters, options, {
+    name: "charGpt",
+    title: "Character GPT",
+    model,
+    optimizer: new AdamW(model.parameters(), { lr: options.lr }),
+    logits: (x) => model(x),
+    rate: (step) => rate(step, steps, options.lr),
+    generate: () => generate(model, characters, prompt, sample, temperature),
+  });
 }
 
 await main(import.meta.url, "charGpt", OPTIONS, train);

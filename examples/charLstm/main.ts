@@ -1,13 +1,10 @@
 /** A character LSTM: learns to continue TypeScript declarations, one character after the other. */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { manualSeed, nn, noGrad, setNumThreads, type Tensor, tensor } from "kindling";
-import { saveFile } from "kindling/io";
+import { nn, noGrad, type Tensor, tensor } from "kindling";
 import { Adam } from "kindling/optim";
-import { lineChart } from "../lib/chart.js";
 import { COMMON, main, type OptionSpecs, type OptionValues } from "../lib/command.js";
-import { ProgressBar } from "../lib/progress.js";
-import { Characters, draw, readText } from "../lib/text.js";
+import { learnToWrite, prepare } from "../lib/language.js";
+import { type Characters, draw } from "../lib/text.js";
 
 export const OPTIONS = {
   steps: { default: 1000, help: "training steps" },
@@ -66,46 +63,18 @@ export function generate(
 }
 
 export function train(options: OptionValues<typeof OPTIONS>): { losses: number[]; sample: string } {
-  if (options.threads > 0) setNumThreads(options.threads);
-  manualSeed(options.seed);
-  const characters = new Characters(readText(options.text));
-  characters.encode(options.prompt);
-  const vocabulary = characters.vocabulary.length;
-  const model = new CharLstm(vocabulary, options.hidden, options.layers);
-  const optimizer = new Adam(model.parameters(), { lr: options.lr });
-  const weights = [...model.parameters()].reduce((n, p) => n + p.numel, 0);
-  console.log(
-    `${characters.data.numel} characters, ${vocabulary} different ones, ${weights} weights, seed ${options.seed}`,
-  );
-
-  const losses: number[] = [];
-  const bar = new ProgressBar("charLstm", options.steps);
-  for (let step = 1; step <= options.steps; step++) {
-    // The rate falls to zero along half a cosine.
-    for (const group of optimizer.paramGroups)
-      group.lr = 0.5 * options.lr * (1 + Math.cos((Math.PI * step) / options.steps));
-    const [x, y] = characters.batch(options.batchSize, options.length);
-    const [logits] = model(x);
-    const loss = nn.functional.crossEntropy(logits.reshape([-1, vocabulary]), y.reshape([-1]));
-    optimizer.zeroGrad();
-    loss.backward();
-    optimizer.step();
-    losses.push(loss.item());
-    const recent = losses.slice(-50);
-    bar.update(step, {
-      loss: recent.reduce((a, b) => a + b, 0) / recent.length,
-      charactersPerSecond: (step * x.numel) / bar.seconds,
-    });
-  }
-
-  const sample = generate(model, characters, options.prompt, options.sample, options.temperature);
-  console.log(`\n${sample}\n`);
-  mkdirSync(options.out, { recursive: true });
-  saveFile(model.stateDict(), join(options.out, "model.safetensors"));
-  const curve = [{ name: "cross entropy of a character", values: losses }];
-  writeFileSync(join(options.out, "loss.svg"), lineChart("Character LSTM", "loss", curve));
-  console.log(`saved ${join(options.out, "model.safetensors")} and ${join(options.out, "loss.svg")}`);
-  return { losses, sample };
+  const characters = prepare(options);
+  const { hidden, layers, steps, prompt, sample, temperature } = options;
+  const model = new CharLstm(characters.vocabulary.length, hidden, layers);
+  return learnToWrite(characters, options, {
+    name: "charLstm",
+    title: "Character LSTM",
+    model,
+    optimizer: new Adam(model.parameters(), { lr: options.lr }),
+    logits: (x) => model(x)[0],
+    rate: (step) => 0.5 * options.lr * (1 + Math.cos((Math.PI * step) / steps)), // down along half a cosine
+    generate: () => generate(model, characters, prompt, sample, temperature),
+  });
 }
 
 await main(import.meta.url, "charLstm", OPTIONS, train);
