@@ -103,11 +103,9 @@ function map<T>(
   C: i32, S: i32, n0: i32, n1: i32, c0: i32, c1: i32,
 ): void {
   if (S == 1) {
-    let n = n0;
-    // In the cache two rows share their factors; beyond it prefetching wants one stream in a page.
-    const near = (n1 - n0) * C * <i32>sizeof<T>() <= 262144;
-    for (; near && n + 2 <= n1; n += 2) mapRows<T>(2, op, x, g, y, table, C, n, c0, c1);
-    for (; n < n1; n++) mapRows<T>(1, op, x, g, y, table, C, n, c0, c1);
+    const half = (n1 - n0) >> 1;
+    for (let n = n0; n < n0 + half; n++) mapRows<T>(2, op, x, g, y, half, table, C, n, c0, c1);
+    if ((n1 - n0) & 1) mapRows<T>(1, op, x, g, y, 0, table, C, n1 - 1, c0, c1);
     return;
   }
   const lanes: i32 = 16 / sizeof<T>();
@@ -136,14 +134,15 @@ function map<T>(
   }
 }
 
-/** S = 1: channels side by side, the factors of some of them used for `rows` (1 or 2) rows. */
+/** S = 1: channels side by side, their factors used for one row, or for two that are `half` rows apart. */
 // @ts-ignore: decorator
 @inline
 function mapRows<T>(
-  rows: i32, op: i32, x: usize, g: usize, y: usize, table: usize, C: i32, n: i32, c0: i32, c1: i32,
+  rows: i32, op: i32, x: usize, g: usize, y: usize, half: i32, table: usize, C: i32, n: i32, c0: i32, c1: i32,
 ): void {
   const lanes: i32 = 16 / sizeof<T>();
   const row = <usize>C * sizeof<T>();
+  const apart = <usize>half * row;
   const slope = op == BACKWARD || op == COMBINE ? SLOPE * row : 0;
   const factor = op == COMBINE ? FACTOR * row : 0;
   let o = (<usize>n * C + c0) * sizeof<T>();
@@ -156,12 +155,12 @@ function mapRows<T>(
     const q = v128.load(t + slope);
     const f = v128.load(t + factor);
     const y0 = mapLanes<T>(op, x + o, g + o, hi, k, b, q, f);
-    if (rows == 2) v128.store(y + o + row, mapLanes<T>(op, x + o + row, g + o + row, hi, k, b, q, f));
+    if (rows == 2) v128.store(y + o + apart, mapLanes<T>(op, x + o + apart, g + o + apart, hi, k, b, q, f));
     v128.store(y + o, y0);
   }
   for (; c < c1; c++, o += sizeof<T>(), t += sizeof<T>()) {
     for (let r: usize = 0; r < <usize>rows; r++) {
-      const p = o + r * row;
+      const p = o + r * apart;
       store<T>(y + p, mapOne<T>(
         op, x + p, g + p, load<T>(t), load<T>(t + SCALE * row), load<T>(t + OFFSET * row), load<T>(t + slope),
         load<T>(t + factor),

@@ -97,8 +97,10 @@ export function quickSlice<Own, Shifted>(x: usize, g: usize, shift: f32, n: i32,
   v128.store(q, products);
 }
 
-/** Rows whose sums are float32 before they go into float64. */
-const ROWS: i32 = 8;
+/** Rows that are added at a time, from as many parts of the batch: each a stream of its own in memory. */
+const STREAMS: i32 = 4;
+/** Groups of such rows whose sums are float32 before they go into float64. */
+const GROUPS: i32 = 4;
 
 /** Channels [c0, c1) as float32, from doubles. */
 // @ts-ignore: decorator
@@ -124,28 +126,40 @@ function flush(from: usize, to: usize, c0: i32, c1: i32): void {
   }
 }
 
-/** Adds one vector of channels, or starts with it (First). */
+/** x - shift of one vector of channels. */
 // @ts-ignore: decorator
 @inline
-function addLanes<Own, Shifted, First>(x: usize, g: usize, m: usize, s: usize, q: usize): void {
-  const d = on<Shifted>() ? f32x4.sub(v128.load(x), v128.load(m)) : v128.load(x);
-  const u = on<Own>() ? d : v128.load(g);
-  const product = f32x4.mul(u, d);
-  v128.store(s, on<First>() ? u : f32x4.add(v128.load(s), u));
+function rowLanes<Shifted>(x: usize, m: usize): v128 {
+  return on<Shifted>() ? f32x4.sub(v128.load(x), v128.load(m)) : v128.load(x);
+}
+
+/** Adds one vector of channels of four rows, `apart` bytes from each other, or starts with it (First). */
+// @ts-ignore: decorator
+@inline
+function addLanes<Own, Shifted, First>(x: usize, g: usize, apart: usize, m: usize, s: usize, q: usize): void {
+  const x1 = x + apart;
+  const x2 = x1 + apart;
+  const g1 = g + apart;
+  const g2 = g1 + apart;
+  const d0 = rowLanes<Shifted>(x, m);
+  const d1 = rowLanes<Shifted>(x1, m);
+  const d2 = rowLanes<Shifted>(x2, m);
+  const d3 = rowLanes<Shifted>(x2 + apart, m);
+  const u0 = on<Own>() ? d0 : v128.load(g);
+  const u1 = on<Own>() ? d1 : v128.load(g1);
+  const u2 = on<Own>() ? d2 : v128.load(g2);
+  const u3 = on<Own>() ? d3 : v128.load(g2 + apart);
+  const sum = sum4(u0, u1, u2, u3);
+  const product = dot4(u0, d0, u1, d1, u2, d2, u3, d3);
+  v128.store(s, on<First>() ? sum : f32x4.add(v128.load(s), sum));
   v128.store(q, on<First>() ? product : f32x4.add(v128.load(q), product));
 }
 
-/** Adds one row to the float32 sums, or starts with it. */
+/** Adds the channels [c, c1) of one row to the float32 sums, or starts with them. */
 // @ts-ignore: decorator
 @inline
-function addRow<Own, Shifted, First>(x: usize, g: usize, m: usize, s: usize, q: usize, c0: i32, c1: i32): void {
-  let o = <usize>c0 << 2;
-  let c = c0;
-  for (; c + 8 <= c1; c += 8, o += 32) {
-    addLanes<Own, Shifted, First>(x + o, g + o, m + o, s + o, q + o);
-    addLanes<Own, Shifted, First>(x + o + 16, g + o + 16, m + o + 16, s + o + 16, q + o + 16);
-  }
-  for (; c < c1; c++, o += 4) {
+function addOnes<Own, Shifted, First>(x: usize, g: usize, m: usize, s: usize, q: usize, c: i32, c1: i32): void {
+  for (let o = <usize>c << 2; c < c1; c++, o += 4) {
     const d = on<Shifted>() ? load<f32>(x + o) - load<f32>(m + o) : load<f32>(x + o);
     const u = on<Own>() ? d : load<f32>(g + o);
     const product = u * d;
@@ -154,9 +168,24 @@ function addRow<Own, Shifted, First>(x: usize, g: usize, m: usize, s: usize, q: 
   }
 }
 
+/** Adds four rows to the float32 sums, or starts with them. */
+// @ts-ignore: decorator
+@inline
+function addRows<Own, Shifted, First>(
+  x: usize, g: usize, apart: usize, m: usize, s: usize, q: usize, c0: i32, c1: i32,
+): void {
+  let o = <usize>c0 << 2;
+  let c = c0;
+  for (; c + 4 <= c1; c += 4, o += 16) addLanes<Own, Shifted, First>(x + o, g + o, apart, m + o, s + o, q + o);
+  addOnes<Own, Shifted, First>(x, g, m, s, q, c, c1);
+  for (let r: usize = 1; r < <usize>STREAMS; r++) {
+    addOnes<Own, Shifted, Off>(x + r * apart, g + r * apart, m, s, q, c, c1);
+  }
+}
+
 /**
- * Adds the sums of channels [c0, c1), side by side in N rows, to the doubles [C] at s and q. One row after the other:
- * prefetching follows one stream in a page, not two. `scratch` holds 3 C floats.
+ * Adds the sums of channels [c0, c1), side by side in N rows, to the doubles [C] at s and q. `scratch` holds 3 C
+ * floats.
  */
 // @ts-ignore: decorator
 @inline
@@ -168,12 +197,19 @@ export function quickRows<Own, Shifted>(
   const s4 = scratch + row;
   const q4 = s4 + row;
   if (on<Shifted>()) narrow(shifts, m, c0, c1);
-  for (let n = 0; n < N; n += ROWS) {
-    const end = min(n + ROWS, N);
-    addRow<Own, Shifted, On>(x + <usize>n * row, g + <usize>n * row, m, s4, q4, c0, c1);
+  const part = N / STREAMS;
+  const apart = <usize>part * row;
+  for (let n = 0; n < part; n += GROUPS) {
+    const end = min(n + GROUPS, part);
+    addRows<Own, Shifted, On>(x + <usize>n * row, g + <usize>n * row, apart, m, s4, q4, c0, c1);
     for (let i = n + 1; i < end; i++) {
-      addRow<Own, Shifted, Off>(x + <usize>i * row, g + <usize>i * row, m, s4, q4, c0, c1);
+      addRows<Own, Shifted, Off>(x + <usize>i * row, g + <usize>i * row, apart, m, s4, q4, c0, c1);
     }
+    flush(s4, s, c0, c1);
+    flush(q4, q, c0, c1);
+  }
+  for (let n = STREAMS * part; n < N; n++) {
+    addOnes<Own, Shifted, On>(x + <usize>n * row, g + <usize>n * row, m, s4, q4, c0, c1);
     flush(s4, s, c0, c1);
     flush(q4, q, c0, c1);
   }
