@@ -34,7 +34,7 @@ export interface AutogradMethods {
   /** The same for a tensor of one element, with options only. */
   backward(options: BackwardOptions & { inputs?: readonly Tensor[] }): void;
   /** Turns recording for this leaf on (or off); returns the tensor. */
-  requiresGrad_(requiresGrad?: boolean): Tensor;
+  requiresGrad_(requiresGrad?: boolean): this;
   /** Keeps `grad` on this tensor although it is no leaf. */
   retainGrad(): void;
   /** Calls `hook(grad)` when the gradient of this tensor is known; what it returns replaces the gradient. */

@@ -143,9 +143,17 @@ export class Tensor {
     return "cpu";
   }
 
-  /** Whether gradients are computed for this tensor; set it on leaves. */
+  /**
+   * Whether gradients are computed for this tensor; set it on leaves, as `requiresGrad_` does.
+   * @throws AutogradError when it is set to false on a result of recorded ops.
+   * @throws DTypeError when it is set to true on integers or bools.
+   */
   get requiresGrad(): boolean {
     return this.leafRequiresGrad || this.node !== null;
+  }
+
+  set requiresGrad(requiresGrad: boolean) {
+    this.requiresGrad_(requiresGrad);
   }
 
   /** Whether no recorded op made this tensor (then `backward()` accumulates into its `grad`). */

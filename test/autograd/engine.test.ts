@@ -129,6 +129,28 @@ describe("modes", () => {
   });
 });
 
+describe("requiresGrad", () => {
+  test("set on a leaf, it freezes and thaws it", () => {
+    const [w, x] = [leaf([2]), leaf([3])];
+    w.requiresGrad = false;
+    w.mul(x).sum().backward();
+    expect([w.grad, gradOf(x)]).toEqual([null, [2]]);
+    w.requiresGrad = true;
+    w.mul(x).sum().backward();
+    expect(gradOf(w)).toEqual([3]);
+  });
+
+  test("it cannot be set to false on a result, nor to true on integers", () => {
+    const y = leaf([2]).mul(2);
+    expect(() => {
+      y.requiresGrad = false;
+    }).toThrow("only leaves can stop requiring a gradient; try detach()");
+    expect(() => {
+      tensor([1]).requiresGrad = true;
+    }).toThrow("only floating tensors can require gradients: got int64");
+  });
+});
+
 describe("hooks", () => {
   test("a hook sees and replaces the gradient of leaves and of tensors in the middle", () => {
     const x = leaf([1]);
