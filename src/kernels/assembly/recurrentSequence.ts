@@ -1,8 +1,9 @@
 // A recurrent layer's walk over a whole (packed) sequence for sequences b0..b1-1 of the batch, forward and backward
 // through time. Sequences do not depend on each other, so threads share the batch and never wait for one another
 // between steps; the recurrent weights are packed once and stay in the thread's cache.
-import { multiplyPacked, packedBytes, packWeights } from "./gemm";
+import { packedBytes, packWeights } from "./gemm";
 import { gruBackward, gruForward, lstmBackward, lstmForward, plainBackward, plainForward } from "./recurrent";
+import { multiplyRows } from "./recurrentProduct";
 import { giveSlot, slotScratch, takeSlot } from "./slots";
 
 type P = usize;
@@ -118,16 +119,16 @@ function forward<T>(desc: P, slots: P, b0: I, b1: I): void {
     memory.copy(before + <P>(b0 * width) * S, h, bytes);
     if (at(desc, X)) {
       const x = at(desc, X) + (first + b0) * size * S;
-      multiplyPacked<T>(n, sums, size, x, inputWeights, 0, gates + <P>(b0 * sums) * S, tile, at(desc, BIAS));
+      multiplyRows<T>(n, sums, size, x, inputWeights, 0, gates + <P>(b0 * sums) * S, tile, at(desc, BIAS));
     }
     const target = mode == GRU ? at(desc, INNER) + first * sums * S : gates;
-    multiplyPacked<T>(n, sums, width, h, weights, mode == GRU ? 0 : 1, target + <P>(b0 * sums) * S, tile, bias);
+    multiplyRows<T>(n, sums, width, h, weights, mode == GRU ? 0 : 1, target + <P>(b0 * sums) * S, tile, bias);
     if (mode == LSTM) {
       const old = at(desc, C_PREV) + first * hidden * S;
       const part = <P>(b0 * hidden) * S;
       memory.copy(old + part, c + part, <P>(n * hidden) * S);
       lstmForward<T>(gates, old, c, at(desc, TANH_C) + first * hidden * S, out, hidden, b0, rows);
-      if (at(desc, W_HR)) multiplyPacked<T>(n, width, hidden, out + part, projection, 0, y, tile, 0);
+      if (at(desc, W_HR)) multiplyRows<T>(n, width, hidden, out + part, projection, 0, y, tile, 0);
     } else if (mode == GRU) gruForward<T>(gates, target, before, out, hidden, b0, rows);
     else plainForward<T>(mode == RELU, gates, out, hidden, b0, rows);
     memory.copy(h, y, bytes);
@@ -186,7 +187,7 @@ function backward<T>(desc: P, slots: P, b0: I, b1: I): void {
       if (at(desc, W_HR)) {
         memory.copy(at(desc, DY) + (first + b0) * width * S, mine, <P>(n * width) * S);
         raw = at(desc, D_RAW);
-        multiplyPacked<T>(n, hidden, width, mine, projection, 0, raw + <P>(b0 * hidden) * S, tile, 0);
+        multiplyRows<T>(n, hidden, width, mine, projection, 0, raw + <P>(b0 * hidden) * S, tile, 0);
       }
       const old = at(desc, C_PREV) + first * hidden * S;
       lstmBackward<T>(gates, old, at(desc, TANH_C) + first * hidden * S, raw, dc, dgates, hidden, b0, rows);
@@ -195,7 +196,7 @@ function backward<T>(desc: P, slots: P, b0: I, b1: I): void {
       const inner = at(desc, INNER) + first * sums * S;
       gruBackward<T>(gates, inner, at(desc, H_PREV) + first * width * S, dh, dgates, from, hidden, b0, rows);
     } else plainBackward<T>(mode == RELU, gates, dh, dgates, hidden, b0, rows);
-    multiplyPacked<T>(n, width, sums, from + <P>(b0 * sums) * S, weights, mode == GRU ? 1 : 0, mine, tile, 0);
+    multiplyRows<T>(n, width, sums, from + <P>(b0 * sums) * S, weights, mode == GRU ? 1 : 0, mine, tile, 0);
   }
   giveSlot(slots, slot);
 }
