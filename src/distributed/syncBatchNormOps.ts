@@ -251,7 +251,7 @@ function gatherStatistics(
   const [parts, s] = elements(all, stats) as [Float64Array, Float64Array];
   const total = mergeMoments(parts, group.size(), s.subarray(0, C), s.subarray(C, 2 * C));
   const { m2, invstd } = rowsOf(stats, C);
-  if (total > 0) kernels.bnInvstd(m2, invstd, total, eps, C);
+  if (total > 0) kernels.bnInvstd(m2, invstd, total, eps, 0, C);
   release(own.storage);
   release(all.storage);
   return { stats, total };

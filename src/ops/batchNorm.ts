@@ -57,7 +57,9 @@ const batchNormOp = defineOp<BatchNorm>({
       if (!attrs.training) loadRunning(attrs, stats, C);
       const { mean, m2, invstd } = rowsOf(stats, C);
       if (attrs.training) channelStatistics(x, of, mean, m2);
-      kernels.bnInvstd(m2, invstd, attrs.training ? count : 1, attrs.eps, C);
+      // A constant channel of the batch gives the bias, with eps 0 too.
+      if (attrs.training) kernels.bnInvstd(m2, invstd, count, attrs.eps, 0, C);
+      else kernels.bnInvstd(m2, invstd, 1, attrs.eps, Number.POSITIVE_INFINITY, C);
       const at = (i: number) => (i === 0 ? 0 : ptr(inputs[i] as Tensor));
       kernelFor(FACTORS, x.code)(mean, invstd, at(attrs.weight), at(attrs.bias), ptr(table), C);
       mapChannels(FORWARD, x.code, [ptr(x), ptr(y), ptr(table)], of);

@@ -2,7 +2,7 @@
 
 import { INT64, isFloat } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
-import { fromTyped, full } from "../tensor/raw.js";
+import { fromTyped } from "../tensor/raw.js";
 import { broadcastShapes, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
@@ -114,7 +114,7 @@ export function pdist(x: Tensor, options: number | { p?: number } = {}): Tensor 
   }
   const pick = (at: BigInt64Array<ArrayBuffer>) => indexSelect(x, 0, fromTyped(at, [at.length], INT64));
   const d = sub(pick(first), pick(second));
-  return x.shape[1] === 0 ? full([k], 0, x.code) : lengths(d, p);
+  return x.shape[1] === 0 ? sum(d, -1) : lengths(d, p);
 }
 
 /**

@@ -56,7 +56,7 @@ const groupNormOp = defineOp<GroupNorm>({
     const { mean, m2, invstd } = rowsOf(stats, N * groups);
     const each = channels(1, N * groups, (C / groups) * S);
     channelStatistics(x, each, mean, m2);
-    kernels.bnInvstd(m2, invstd, each.count, eps, N * groups);
+    kernels.bnInvstd(m2, invstd, each.count, eps, 0, N * groups);
     const at = (i: number) => (i === 0 ? 0 : ptr(inputs[i] as Tensor));
     kernelFor(FORWARD_FACTORS, code)(mean, invstd, at(weight), at(bias), ptr(table), N, C, groups);
     mapChannels(FORWARD, code, [ptr(x), ptr(y), ptr(table)], channels(1, N * C, S));

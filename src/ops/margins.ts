@@ -1,5 +1,5 @@
 /** Losses with a margin: ranking, hinge, multi-class and multi-label margins, cosine embedding, triplets. */
-import { BOOL, type DTypeCode, FLOAT32, INT64, nameOf } from "../tensor/dtype.js";
+import { BOOL, type DTypeCode, FLOAT32, INT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { fromTyped, toNumbers } from "../tensor/raw.js";
 import { broadcastShapes, type Shape, sameShape } from "../tensor/shape.js";
@@ -82,7 +82,11 @@ export function multilabelSoftMarginLoss(input: Tensor, target: Tensor, options:
     throw new ShapeError(`[${op}] expected an input of shape [C] or [N, C], got a 0-d tensor`);
   if (target.code === BOOL)
     throw new DTypeError(`[${op}] not defined for bool targets; try target.to("${input.dtype}")`);
-  const losses = binaryCrossEntropyWithLogits(input, cast(target, input.code), { reduction: "none" });
+  const losses = binaryCrossEntropyWithLogits(
+    input,
+    isFloat(target.code) ? target : cast(target, input.code),
+    { reduction: "none" },
+  );
   return reduceLoss(meanOfClasses(weigh(op, losses, options.weight ?? null)), reduction);
 }
 

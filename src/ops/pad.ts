@@ -133,6 +133,11 @@ export function pad(input: Tensor, pad: readonly number[], options: PadOptions =
     if (input.shape[d] === 0)
       throw new ShapeError(`[pad] mode "${mode}" needs elements to repeat, got shape ${show(input.shape)}`);
   }
+  const left = dims.map((d) => (input.shape[d] as number) + (before[d] as number) + (after[d] as number));
+  if (left.some((n) => n < 0) || left.every((n) => n === 0))
+    throw new ShapeError(
+      `[pad] ${show(pad)} leaves nothing of shape ${show(input.shape)}: got sizes ${show(left)}`,
+    );
   return pickAxes(
     input,
     dims.map((d) => positions(mode, input.shape[d] as number, before[d] as number, after[d] as number)),

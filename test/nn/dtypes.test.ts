@@ -60,7 +60,8 @@ test("threshold keeps integers, with the numbers cut to whole ones", () => {
   expect([y.dtype, y.toArray()]).toEqual(["int64", [-2, -2, 2, 3]]);
 });
 
-test("multilabelSoftMarginLoss takes whole targets", () => {
+test("multilabelSoftMarginLoss promotes, and takes whole targets", () => {
+  expect(F.multilabelSoftMarginLoss(floats.float(), floats).dtype).toBe("float64");
   const want = F.multilabelSoftMarginLoss(floats, ints.double());
   expect(F.multilabelSoftMarginLoss(floats, ints).item()).toBe(want.item());
 });

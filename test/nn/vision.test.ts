@@ -278,6 +278,11 @@ describe("errors name the op, what it got and what it expected", () => {
     ["patch", () => F.unfold(x, 5), /\[unfold\] an image of size \[4, 4\] has no place for a patch/],
     ["shuffle", () => F.pixelShuffle(x, 2), /\[pixelShuffle\] the channels must be divisible by 4/],
     ["unshuffle", () => F.pixelUnshuffle(x, 3), /\[pixelUnshuffle\] height and width must be divisible/],
+    [
+      "border",
+      () => F.pad(x, [-2, -2, -2, -2], { mode: "reflect" }),
+      "[pad] [-2, -2, -2, -2] leaves nothing of shape [1, 2, 4, 4]: got sizes [0, 0]",
+    ],
     ["groups", () => F.channelShuffle(x, 3), /\[channelShuffle\] groups 3 must divide the channels/],
   ])("%s", (_, call, message) => {
     expect(call).toThrow(message);

@@ -187,7 +187,10 @@ export const shapes = {
   narrowCopy: calls({ rows: () => [m(4, 2), 0, 1, 2] }),
   nonzero: calls({ matrix: () => [m(2, 3).gt(0)] }, flat),
   outer,
-  pdist: calls({ "2": () => [m(4, 3)], "1": () => [m(3, 2), { p: 1 }] }, { float32: 1e-4 }),
+  pdist: calls(
+    { "2": () => [m(4, 3)], "1": () => [m(3, 2), { p: 1 }], "rows of nothing": () => [m(3, 0)] },
+    { float32: 1e-4 },
+  ),
   permute: calls({ three: () => [m(2, 3, 4), [2, 0, 1]], "0-d": () => [m(), []] }),
   polygamma: calls(
     {

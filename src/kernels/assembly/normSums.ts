@@ -238,9 +238,12 @@ export function bnSettleGradients(
   return left;
 }
 
-/** invstd = 1 / sqrt(m2 / count + eps). */
-export function bnInvstd(m2: usize, invstd: usize, count: f64, eps: f64, C: i32): void {
-  for (let c = 0; c < C; c++) put(invstd, c, 1 / Math.sqrt(at(m2, c) / count + eps));
+/** invstd = 1 / sqrt(m2 / count + eps), and `atZero` where the root is 0. */
+export function bnInvstd(m2: usize, invstd: usize, count: f64, eps: f64, atZero: f64, C: i32): void {
+  for (let c = 0; c < C; c++) {
+    const v = at(m2, c) / count + eps;
+    put(invstd, c, v == 0 ? atZero : 1 / Math.sqrt(v));
+  }
 }
 
 /** First shifts and ways of the statistics of x; all doubles [C]. */

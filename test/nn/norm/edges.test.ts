@@ -165,6 +165,20 @@ describe("numbers that float32 can hardly carry", () => {
   }
 });
 
+test("with eps 0, too, a constant channel gives the bias and no gradient, as in PyTorch", () => {
+  const x = tensor([[3], [3]], { dtype: "float64", requiresGrad: true });
+  const bias = tensor([0.5], { dtype: "float64" });
+  for (const y of [
+    F.batchNorm(x, null, null, { bias, training: true, eps: 0 }),
+    F.instanceNorm(x.reshape([1, 1, 2]), { bias, eps: 0 }),
+    F.groupNorm(x.reshape([1, 1, 2]), 1, { bias, eps: 0 }),
+  ]) {
+    expect([...numbers(y)]).toEqual([0.5, 0.5]);
+    const [gx] = autograd.grad(y.square().sum(), [x]) as [Tensor];
+    expect([...numbers(gx)].map(Math.abs)).toEqual([0, 0]);
+  }
+});
+
 describe.each(["float32", "float64"] as const)("a constant channel of %s gives exactly the bias", (dtype) => {
   for (const value of [0, 1, 0.1, -3, 1e10, 1e30, 1.7e-20]) {
     for (const shape of [
