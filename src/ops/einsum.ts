@@ -82,10 +82,12 @@ function squeezed({ x, labels }: Labelled, sizes: ReadonlyMap<string, number>): 
   return squeezed({ x: select(x, at, 0), labels: labels.filter((_, d) => d !== at) }, sizes);
 }
 
-function sumOut({ x, labels }: Labelled, keep: ReadonlySet<string>): Labelled {
+/** Sums over the labels that are not kept; integers in their dtype, which the products need, or (`last`) as int64. */
+function sumOut({ x, labels }: Labelled, keep: ReadonlySet<string>, last = false): Labelled {
   const gone = labels.flatMap((l, d) => (keep.has(l) ? [] : [d]));
   if (gone.length === 0) return { x, labels };
-  return { x: sum(x, { dim: gone, dtype: x.dtype }), labels: labels.filter((l) => keep.has(l)) };
+  const total = last ? sum(x, gone) : sum(x, { dim: gone, dtype: x.dtype });
+  return { x: total, labels: labels.filter((l) => keep.has(l)) };
 }
 
 function arrange({ x, labels }: Labelled, ...groups: readonly (readonly string[])[]): Tensor {
@@ -172,7 +174,7 @@ function contractAll(equation: string, operands: readonly Tensor[]): Tensor {
     const later = parts.slice(i + 2).flatMap((p) => p.labels);
     return contract(left, right, new Set([...output, ...later]));
   }, parts[0] as Labelled);
-  const done = sumOut(result, new Set(output));
+  const done = sumOut(result, new Set(output), true);
   const order = output.map((l) => done.labels.indexOf(l));
   return order.every((d, i) => d === i) ? done.x : permute(done.x, order);
 }

@@ -1,17 +1,18 @@
 /** Matrix products on the packed GEMM kernel: mm, bmm, matmul, mv, dot, outer and the add-forms. */
 
 import { defineOp, run } from "../autograd/node.js";
-import { FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
+import { BOOL, FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
-import { empty } from "../tensor/raw.js";
+import { empty, full } from "../tensor/raw.js";
 import { broadcastShapes, numelOf, type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
-import type { Scalar } from "./core.js";
+import { promote, type Scalar } from "./core.js";
 import { bmmInto, gemmInto } from "./gemm.js";
 import { sum } from "./sum.js";
 import { expand, reshape, squeeze, transpose, unsqueeze } from "./view.js";
+import { maskedFill } from "./where.js";
 
 const mmOp = defineOp({
   name: "Mm",
@@ -208,9 +209,16 @@ function addProduct(
       `[${op}] the input of shape ${show(input.shape)} does not broadcast to ${show(made.shape)}, the shape of the product`,
     );
   }
-  const scaled = alpha === 1 ? made : mul(made, alpha);
-  if (beta === 0) return scaled;
-  return add(beta === 1 ? input : mul(input, beta), scaled);
+  const whole = !isFloat(promote(input, made));
+  const times = (x: Tensor, factor: Scalar): Tensor => {
+    if (factor === 1) return x;
+    if (x.code === BOOL) return mul(x, Number(factor) !== 0);
+    return mul(x, whole ? Math.trunc(Number(factor)) : factor); // integers stay integers
+  };
+  const scaled = times(made, alpha);
+  if (beta !== 0) return add(times(input, beta), scaled);
+  // Not read, but part of the graph, with the gradient 0.
+  return input.requiresGrad ? add(maskedFill(input, full([], true, BOOL), 0), scaled) : scaled;
 }
 
 /** `beta * input + alpha * (mat1 mat2)`. Source: `torch.addmm`. */
@@ -245,5 +253,6 @@ export function addbmm(
   batch2: Tensor,
   options: AddProductOptions = {},
 ): Tensor {
-  return addProduct("addbmm", input, sum(bmm(batch1, batch2), 0), options);
+  const products = bmm(batch1, batch2);
+  return addProduct("addbmm", input, sum(products, { dim: 0, dtype: products.dtype }), options);
 }

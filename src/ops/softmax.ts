@@ -127,7 +127,7 @@ function prepare(
 /**
  * exp(x) / sum exp(x) along a dimension. Source: `torch.softmax`.
  * @example
- * softmax(tensor([0, 0]), 0).toArray(); // [0.5, 0.5]
+ * softmax(tensor([0.5, 0.5]), 0).toArray(); // [0.5, 0.5]
  */
 export function softmax(x: Tensor, dim?: number | SoftmaxOptions, options?: SoftmaxOptions): Tensor {
   const [input, d] = prepare("softmax", x, dim, options);

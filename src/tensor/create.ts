@@ -237,8 +237,20 @@ export function arange(
   }
   const whole = [start, end, step].every(Number.isInteger);
   const code = options?.dtype === undefined ? (whole ? INT64 : defaultFloatCode()) : codeOf(options.dtype);
-  const n = Math.ceil((end - start) / step);
-  return withGrad(ramp(n, start, step, code), options);
+  const by = isFloat(code) ? step : wholeStep("arange", step);
+  // PyTorch counts int64 by the whole parts, other dtypes by the numbers as given.
+  const n = code === INT64 ? (Math.trunc(end) - Math.trunc(start)) / by : (end - start) / step;
+  return withGrad(
+    ramp(Math.max(0, Math.ceil(n)), isFloat(code) ? start : Math.trunc(start), by, code),
+    options,
+  );
+}
+
+/** A step between integers: its whole part, which must not be 0. */
+function wholeStep(op: string, step: number): number {
+  const whole = Math.trunc(step);
+  if (whole === 0) throw new ValueError(`[${op}] step ${step} is 0 as an integer; try a floating dtype`);
+  return whole;
 }
 
 function ramp(n: number, start: number, step: number, code: DTypeCode): Tensor {
@@ -270,7 +282,11 @@ export function range(start: number, end: number, options: RangeOptions = {}): T
       `[range] start ${start}, end ${end}, step ${step}: expected finite bounds and a step towards the end`,
     );
   }
-  return withGrad(ramp(Math.floor((end - start) / step) + 1, start, step, optionCode(options)), options);
+  const code = optionCode(options);
+  if (isFloat(code)) return withGrad(ramp(Math.floor((end - start) / step) + 1, start, step, code), options);
+  const by = wholeStep("range", step);
+  const n = Math.floor((Math.trunc(end) - Math.trunc(start)) / by) + 1;
+  return withGrad(ramp(n, Math.trunc(start), by, code), options);
 }
 
 /** `steps` values from `start` to `end`, both included, evenly spaced. Source: `torch.linspace`. */
@@ -278,6 +294,7 @@ export function linspace(start: number, end: number, steps: number, options?: Cr
   nextOp();
   checkSizes("linspace", [steps]);
   const code = optionCode(options);
+  for (const bound of [start, end]) checkFits("linspace", bound, code);
   const t = emptyRaw([steps], code);
   const step = steps > 1 ? (end - start) / (steps - 1) : 0;
   const values = new Float64Array(steps);

@@ -16,16 +16,16 @@ export function checkFloat(op: string, x: Tensor): void {
   }
 }
 
-/** Throws unless `x` is a floating matrix or a batch of them. */
-export function checkMatrices(op: string, x: Tensor): void {
-  checkFloat(op, x);
+/** Throws unless `x` is a floating matrix (or one of any dtype) or a batch of them. */
+export function checkMatrices(op: string, x: Tensor, anyDtype = false): void {
+  if (!anyDtype) checkFloat(op, x);
   if (x.shape.length < 2)
     throw new ShapeError(`[${op}] expected matrices in the last two dimensions, got shape ${show(x.shape)}`);
 }
 
-/** Throws unless `x` is a floating square matrix or a batch of them. */
-export function checkSquare(op: string, x: Tensor): void {
-  checkMatrices(op, x);
+/** Throws unless `x` is a floating square matrix (or one of any dtype) or a batch of them. */
+export function checkSquare(op: string, x: Tensor, anyDtype = false): void {
+  checkMatrices(op, x, anyDtype);
   if (x.shape.at(-1) !== x.shape.at(-2)) {
     throw new ShapeError(
       `[${op}] expected square matrices, got shape ${show(x.shape)}; try linalg.pinv or linalg.lstsq for others`,

@@ -2,7 +2,7 @@
 import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/node.js";
 import { LinAlgError } from "../../tensor/errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
-import { add, mul, sub } from "../arithmetic.js";
+import { mul, sub } from "../arithmetic.js";
 import { eq } from "../compare.js";
 import { matmul } from "../matmul.js";
 import { sum } from "../sum.js";
@@ -214,9 +214,9 @@ export function slogdet(A: Tensor): {
   return { sign: sign as Tensor, logabsdet: logabsdet as Tensor };
 }
 
-/** Logarithm of determinants: NaN for negative ones, -Infinity for 0. Source: `torch.logdet`. */
+/** Logarithm of determinants: NaN (with the gradient 0) for negative ones, -Infinity for 0. Source: `torch.logdet`. */
 export function logdet(A: Tensor): Tensor {
   checkSquare("logdet", A);
   const { sign, logabsdet } = slogdet(A);
-  return add(logabsdet, where(eq(sign, -1), Number.NaN, 0));
+  return where(eq(sign, -1), Number.NaN, logabsdet);
 }

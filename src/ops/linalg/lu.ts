@@ -171,6 +171,7 @@ export const singular = (position: number): string =>
 /**
  * A = P L U packed in one matrix (L below the diagonal, U on and above it), with the row swaps as int32 counted from 1.
  * Source: `torch.linalg.lu_factor`.
+ * @throws LinAlgError when a matrix is singular; {@link luFactorEx} factors those too.
  */
 export function luFactor(
   A: Tensor,
@@ -181,7 +182,8 @@ export function luFactor(
   /** int32: the row, from 1, that each row was exchanged with. */
   pivots: Tensor;
 } {
-  const { LU, pivots } = luFactorEx(A, options);
+  const [LU, pivots, info] = factored("linalg.luFactor", A, options.pivot ?? true);
+  checkInfo("linalg.luFactor", A, info, singular);
   return { LU, pivots };
 }
 

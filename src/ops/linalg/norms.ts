@@ -153,21 +153,22 @@ export function cond(A: Tensor, options: MatrixOrder | null | { p?: MatrixOrder 
   const p = (typeof options === "object" && options !== null ? options.p : options) ?? 2;
   checkFloat(op, A);
   checkMatrices(op, A);
+  if (typeof p === "number" && ![1, 2, Number.POSITIVE_INFINITY].includes(Math.abs(p)))
+    throw new ValueError(
+      `[${op}] unknown order ${p}: expected "fro", "nuc", 1, -1, 2, -2, Infinity or -Infinity`,
+    );
+  if (Math.abs(Number(p)) !== 2) checkSquare(op, A);
   if (A.numel === 0) return full(A.shape.slice(0, -2), 0, A.code);
   if (p === 2 || p === -2) {
     const S = svdvals(A);
     const [largest, smallest] = [select(S, -1, 0), select(S, -1, -1)];
     return p === 2 ? div(largest, smallest) : div(smallest, largest);
   }
-  checkSquare(op, A);
   if (p === "nuc") {
     const S = svdvals(A);
     return mul(sum(S, -1), sum(S.reciprocal(), -1));
   }
   const { inverse, info } = invEx(A);
-  const singular = unsqueeze(unsqueeze(gt(info, 0), -1), -1);
-  return mul(
-    matrixNorm(A, { ord: p }),
-    matrixNorm(maskedFill(inverse, singular, Number.POSITIVE_INFINITY), { ord: p }),
-  );
+  const product = mul(matrixNorm(A, { ord: p }), matrixNorm(inverse, { ord: p }));
+  return maskedFill(product, gt(info, 0), Number.POSITIVE_INFINITY);
 }

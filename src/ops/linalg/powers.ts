@@ -14,13 +14,14 @@ import { batchSize, checkSquare, eachMatrix, identity, multiply, read, write } f
 import { inv } from "./solve.js";
 
 /**
- * The n-th power of square matrices, by repeated squaring; negative n takes the inverse. Source: `torch.linalg.matrix_power`.
+ * The n-th power of square matrices, by repeated squaring; negative n takes the inverse, which
+ * integers do not have. Source: `torch.linalg.matrix_power`.
  * @example
  * linalg.matrixPower(tensor([[1, 1], [0, 1]], { dtype: "float32" }), 3).toArray(); // [[1, 3], [0, 1]]
  * @throws LinAlgError for negative n when a matrix is singular.
  */
 export function matrixPower(A: Tensor, n: number): Tensor {
-  checkSquare("linalg.matrixPower", A);
+  checkSquare("linalg.matrixPower", A, n >= 0 && A.code !== BOOL);
   if (!Number.isInteger(n)) throw new ValueError(`[linalg.matrixPower] n must be a whole number, got ${n}`);
   // A stays in the graph, with the gradient 0.
   if (n === 0) return add(maskedFill(A, full([], true, BOOL), 0), identity(A.shape.at(-1) as number, A.code));

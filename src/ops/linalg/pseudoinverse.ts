@@ -177,7 +177,7 @@ export interface LstsqOptions {
 export interface LstsqResult {
   /** X of least |A X - B|. */
   solution: Tensor;
-  /** Squared lengths of A X - B, for more rows than columns and full rank. */
+  /** Squared lengths of A X - B, for more rows than columns and full rank; not for "gelsy". */
   residuals: Tensor;
   /** int64, not for "gels". */
   rank: Tensor;
@@ -211,7 +211,8 @@ export function lstsq(A: Tensor, B: Tensor, options: number | LstsqOptions = {})
   const x = matmul(pinv(A, { atol: 0, rtol }), b);
   const none: Shape = [0];
   const rank = matrixRank(A, { atol: 0, rtol });
-  const whole = m > n && (driver === "gels" || toNumbers(rank).every((r) => r === n));
+  const fits = driver === "gels" || (driver !== "gelsy" && toNumbers(rank).every((r) => r === n));
+  const whole = m > n && fits;
   const left = whole ? sum(square(sub(matmul(A, x), b)), -2) : empty(none, A.code);
   return {
     solution: vector ? squeeze(x, -1) : x,

@@ -1,11 +1,13 @@
 /** The vector functions of `torch.linalg`: cross, vecdot, diagonal, vander. */
-import { ValueError } from "../../tensor/errors.js";
+import { BOOL } from "../../tensor/dtype.js";
+import { DTypeError, ValueError } from "../../tensor/errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { mul } from "../arithmetic.js";
 import { type DiagonalOptions, diagonal as diagonalOf } from "../diagonal.js";
 import { atleast1d } from "../dims.js";
 import { crossAlong, powersOf } from "../products.js";
 import { sum } from "../sum.js";
+import { checkFloat, checkSameDtype } from "./core.js";
 
 /** A dimension, bare or in options. */
 export type DimOption =
@@ -24,6 +26,8 @@ export function cross(x: Tensor, other: Tensor, dim: DimOption = -1): Tensor {
 
 /** Sums of products along a dimension (default the last), with broadcasting. Source: `torch.linalg.vecdot`. */
 export function vecdot(x: Tensor, y: Tensor, dim: DimOption = -1): Tensor {
+  checkFloat("linalg.vecdot", x);
+  checkSameDtype("linalg.vecdot", x, y);
   const product = mul(x, y);
   return sum(product, { dim: dimOf(dim), dtype: product.dtype });
 }
@@ -40,6 +44,7 @@ export function diagonal(A: Tensor, options: DiagonalOptions = {}): Tensor {
 export function vander(x: Tensor, options: number | { N?: number | null } = {}): Tensor {
   const vectors = atleast1d(x);
   const N = typeof options === "number" ? options : (options.N ?? (vectors.shape.at(-1) as number));
+  if (x.code === BOOL) throw new DTypeError('[linalg.vander] not defined for bool; try x.to("int64")');
   if (!(N > 1)) throw new ValueError(`[linalg.vander] N must be greater than 1: got ${N}`);
   return powersOf("linalg.vander", vectors, N);
 }
