@@ -27,6 +27,8 @@ import { isLazy } from "./uninitialized.js";
 export interface ModuleToOptions {
   /** Element type of floating parameters and buffers. */
   dtype?: DType;
+  /** Where parameters and buffers live: always `"cpu"`. */
+  device?: "cpu";
 }
 
 /** Hooks on saving and loading. */

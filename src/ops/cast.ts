@@ -42,14 +42,17 @@ export interface ToOptions {
   dtype?: DType;
   /** Copy even when the dtype is the same (default false). */
   copy?: boolean;
+  /** Where the result lives: always `"cpu"`. */
+  device?: "cpu";
 }
 
 /**
- * The tensor with another dtype; itself when nothing changes. Source: `torch.Tensor.to`.
+ * The tensor with another dtype; itself when nothing changes, as with the device `"cpu"`. Source: `torch.Tensor.to`.
  * @example
  * tensor([1.5, 2.5]).to("int64").toArray(); // [1, 2]
  */
-export function to(x: Tensor, dtype: DType | ToOptions | Tensor): Tensor {
+export function to(x: Tensor, dtype: DType | "cpu" | ToOptions | Tensor): Tensor {
+  if (dtype === "cpu") return x;
   if (typeof dtype === "string") return cast(x, codeOf(dtype));
   if ("storage" in dtype) return cast(x, dtype.code);
   const code = dtype.dtype === undefined ? x.code : codeOf(dtype.dtype);

@@ -85,10 +85,18 @@ function checkBorder(x: Tensor, mode: PadMode, d: number, before: number, after:
  * @example
  * pad(tensor([[1, 2, 3]]), [1, 2]).toArray(); // [[0, 1, 2, 3, 0, 0]]
  * pad(tensor([[1, 2, 3]]), [1, 2], { mode: "reflect" }).toArray(); // [[2, 1, 2, 3, 2, 1]]
+ * pad(tensor([[1, 2, 3]]), [1, 0], "constant", 9).toArray(); // [[9, 1, 2, 3]]
  * @throws ShapeError when the borders do not fit the shape.
  */
-export function pad(input: Tensor, pad: readonly number[], options: PadOptions = {}): Tensor {
-  const mode = options.mode ?? "constant";
+export function pad(
+  input: Tensor,
+  pad: readonly number[],
+  options: PadMode | PadOptions = {},
+  fill?: Scalar | Tensor | null,
+): Tensor {
+  const given = typeof options === "string" ? { mode: options, value: fill } : options;
+  const { mode = "constant" } = given;
+  const value = given.value ?? 0;
   const rank = input.shape.length;
   const count = pad.length / 2;
   if (pad.length % 2 !== 0 || count > rank || pad.some((n) => !Number.isInteger(n))) {
@@ -107,7 +115,6 @@ export function pad(input: Tensor, pad: readonly number[], options: PadOptions =
       );
     }
   });
-  const value = options.value ?? 0;
   if (mode === "constant") {
     return run(constantPadOp, [input], {
       before,

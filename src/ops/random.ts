@@ -119,8 +119,13 @@ const WEIGHTS = "weights that are finite and >= 0";
  * @throws ValueError when a weight is negative or not finite, a row has no positive sum, or (without replacement)
  * more indices are asked for than there are.
  */
-export function multinomial(input: Tensor, numSamples: number, options: MultinomialOptions = {}): Tensor {
-  const { replacement = false, generator } = options;
+export function multinomial(
+  input: Tensor,
+  numSamples: number,
+  options: boolean | MultinomialOptions = {},
+): Tensor {
+  const { replacement = false, generator } =
+    typeof options === "boolean" ? { replacement: options } : options;
   const rank = input.shape.length;
   if (rank !== 1 && rank !== 2)
     throw new ShapeError(`[multinomial] expected 1 or 2 dimensions, got ${show(input.shape)}`);

@@ -122,6 +122,10 @@ const permuteOp = defineOp<readonly number[]>({
 
 /** The dimensions in another order. Source: `torch.permute`. */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
+  if (!Array.isArray(dims))
+    throw new IndexError(
+      `[permute] expected a list of dims, got ${String(dims)}; try permute([${String(dims)}, …])`,
+    );
   const rank = x.shape.length;
   const order = dims.map((d) => wrapDim("permute", d, rank));
   if (order.length !== rank || new Set(order).size !== rank) {
