@@ -32,6 +32,7 @@ export {
   AdaptiveMaxPool3d,
   AdaptiveMaxPoolNd,
 } from "./adaptivePooling.js";
+export * as attention from "./attention/index.js";
 export {
   MultiheadAttention,
   type MultiheadAttentionCall,

@@ -19,12 +19,16 @@ import { DTypeError, ShapeError, show, ValueError } from "../../tensor/errors.js
 import { drop } from "../../tensor/heap.js";
 import { broadcastShapes, numelOf, type Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
+import { chooseBackend } from "../attention/backends.js";
+import { CausalBias } from "../attention/causalBias.js";
 import { dropout } from "./dropout.js";
+
+const OP = "scaledDotProductAttention";
 
 /** Options of {@link scaledDotProductAttention}. */
 export interface AttentionOptions {
-  /** bool (true takes part) or floating (added to the scores), broadcast to (..., L, S). */
-  attnMask?: Tensor | null;
+  /** bool (true takes part) or floating (added to the scores), broadcast to (..., L, S); or a causal mask. */
+  attnMask?: Tensor | CausalBias | null;
   /** Dropout of the weights (default 0); applied whenever it is not 0. */
   dropoutP?: number;
   /** Each query sees keys up to its own position (default false). */
@@ -47,38 +51,25 @@ export function scaledDotProductAttention(
   value: Tensor,
   options: AttentionOptions = {},
 ): Tensor {
-  const { attnMask = null, dropoutP = 0, isCausal = false, enableGqa = false } = options;
-  if (query.ndim < 2 || key.ndim < 2 || value.ndim < 2) {
-    throw new ShapeError(
-      `[scaledDotProductAttention] expected at least 2 dimensions, got ${show(query.shape)}, ${show(key.shape)}, ${show(value.shape)}`,
-    );
-  }
-  if (isCausal && attnMask !== null)
-    throw new ValueError(
-      "[scaledDotProductAttention] isCausal and attnMask exclude each other; try one of them",
-    );
+  const { dropoutP = 0, enableGqa = false } = options;
+  checkAttention(OP, query, key, value);
   const width = query.shape.at(-1) as number;
   const scale = options.scale ?? 1 / Math.sqrt(width);
   const [L, S] = [query.shape.at(-2) as number, key.shape.at(-2) as number];
-  checkInputs(query, key, value);
-  let [k, v] = [key, value];
-  if (enableGqa) {
-    const heads = query.shape.at(-3) as number;
-    if (heads % (key.shape.at(-3) as number) !== 0) {
-      throw new ShapeError(
-        `[scaledDotProductAttention] ${heads} query heads cannot be shared among ${key.shape.at(-3)} key heads`,
-      );
-    }
-    k = repeatInterleave(key, heads / (key.shape.at(-3) as number), { dim: -3 });
-    v = repeatInterleave(value, heads / (value.shape.at(-3) as number), { dim: -3 });
-  }
-  if (S === 0 || dropoutP > 0 || attnMask?.requiresGrad === true) {
+  const { isCausal, attnMask } = maskOf(options, L, S);
+  const [k, v] = enableGqa ? shareHeads(OP, query, key, value) : [key, value];
+  const backend = chooseBackend(OP, {
+    dropout: dropoutP > 0,
+    mask: attnMask !== null,
+    learnedMask: attnMask?.requiresGrad === true,
+  });
+  if (S === 0 || backend === "math") {
     const mask = isCausal ? tril(ones([L, S], { dtype: "bool" })) : attnMask;
-    return attendWithDropout(query, k, v, scale, mask, dropoutP);
+    return attendPlainly(query, k, v, scale, mask, dropoutP);
   }
   const lead = broadcastShapes(
-    "scaledDotProductAttention",
-    broadcastShapes("scaledDotProductAttention", query.shape.slice(0, -2), k.shape.slice(0, -2)),
+    OP,
+    broadcastShapes(OP, query.shape.slice(0, -2), k.shape.slice(0, -2)),
     v.shape.slice(0, -2),
   );
   const flat = (t: Tensor): Tensor => {
@@ -96,8 +87,45 @@ export function scaledDotProductAttention(
   return reshape(out, [...lead, L, v.shape.at(-1) as number]);
 }
 
-function checkInputs(query: Tensor, key: Tensor, value: Tensor): void {
-  const label = "[scaledDotProductAttention]";
+/** What the options say of the mask: a causal one that begins in the corner, or a tensor, or neither. */
+function maskOf(
+  { attnMask = null, isCausal = false }: AttentionOptions,
+  L: number,
+  S: number,
+): { isCausal: boolean; attnMask: Tensor | null } {
+  if (isCausal && attnMask !== null) {
+    throw new ValueError(`[${OP}] isCausal and attnMask exclude each other; try one of them`);
+  }
+  if (!(attnMask instanceof CausalBias)) return { isCausal, attnMask };
+  if (attnMask.seqLenQ !== L || attnMask.seqLenKv !== S) {
+    throw new ShapeError(`[${OP}] attnMask: got ${attnMask}, expected one for ${L} queries and ${S} keys`);
+  }
+  return attnMask.isUpperLeft
+    ? { isCausal: true, attnMask: null }
+    : { isCausal: false, attnMask: attnMask.toTensor() };
+}
+
+/** Each head of keys and values as often as a group of queries shares it. @internal */
+export function shareHeads(op: string, query: Tensor, key: Tensor, value: Tensor): [Tensor, Tensor] {
+  const heads = query.shape.at(-3) as number;
+  const [k, v] = [key, value].map((t) => {
+    const few = t.shape.at(-3) as number;
+    if (heads % few !== 0) {
+      throw new ShapeError(`[${op}] ${heads} query heads cannot be shared among ${few} key heads`);
+    }
+    return repeatInterleave(t, heads / few, { dim: -3 });
+  });
+  return [k as Tensor, v as Tensor];
+}
+
+/** Throws unless dimensions, dtypes and widths fit each other. @internal */
+export function checkAttention(op: string, query: Tensor, key: Tensor, value: Tensor): void {
+  const label = `[${op}]`;
+  if (query.ndim < 2 || key.ndim < 2 || value.ndim < 2) {
+    throw new ShapeError(
+      `${label} expected at least 2 dimensions, got ${show(query.shape)}, ${show(key.shape)}, ${show(value.shape)}`,
+    );
+  }
   if (query.code !== key.code || key.code !== value.code) {
     throw new DTypeError(
       `${label} expected query, key and value of one dtype, got ${query.dtype}, ${key.dtype}, ${value.dtype}; try .to("${query.dtype}")`,
@@ -124,7 +152,7 @@ function flatMask(given: Tensor, lead: Shape, L: number, S: number, like: Tensor
   const fits = given.shape.every((n, d) => n === 1 || n === full[d + full.length - given.ndim]);
   if (given.ndim > full.length || !fits) {
     throw new ShapeError(
-      `[scaledDotProductAttention] attnMask of shape ${show(given.shape)} does not broadcast: expected ${show([...lead, L, S])}, ` +
+      `[${OP}] attnMask of shape ${show(given.shape)} does not broadcast: expected ${show([...lead, L, S])}, ` +
         "(..., queries, keys), or sizes of 1",
     );
   }
@@ -133,8 +161,8 @@ function flatMask(given: Tensor, lead: Shape, L: number, S: number, like: Tensor
   return reshape(expand(mask, [...lead, L, S]), [numelOf(lead), L, S]);
 }
 
-/** Attention with dropout of the weights, or a mask that learns: the weights are made in full. */
-function attendWithDropout(
+/** Attention out of plain ops, with dropout of the weights and masks that learn: the weights are made in full. */
+function attendPlainly(
   q: Tensor,
   k: Tensor,
   v: Tensor,
