@@ -167,8 +167,7 @@ function drawIndices(
 ): Tensor {
   const out = empty(w.shape.length === 1 ? [samples] : [rows, samples], INT64);
   if (out.numel === 0) return out;
-  // A single draw is made the same way with and without replacement, as in PyTorch.
-  if (replacement && samples > 1) {
+  if (replacement) {
     const sums = empty([categories], w.code);
     kernelFor(MULTINOMIAL, w.code)(
       raw.statePtr(generator),

@@ -148,7 +148,8 @@ function floatFormatter(values: Value[], { precision, sciMode }: PrintOptions): 
     finite.length > 0 && (largest / smallest > 1000 || largest > 1e8 || (!integral && smallest < 1e-4));
   const plain = integral ? whole : fixed;
   const width = widest(finite, wide ? scientific : plain);
-  return padded(width, (sciMode ?? wide) ? scientific : plain);
+  // As in PyTorch, sciMode speaks of finite values other than 0 only.
+  return padded(width, (finite.length > 0 ? (sciMode ?? wide) : false) ? scientific : plain);
 }
 
 function formatterOf(values: Value[], dtype: string, options: PrintOptions): Formatter {

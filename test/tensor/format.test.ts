@@ -70,4 +70,11 @@ describe("setPrintOptions", () => {
     setPrintOptions({ precision: 3 });
     expect(getPrintOptions()).toMatchObject({ precision: 3, edgeitems: 2, sciMode: null });
   });
+
+  it("leaves zeros, NaN and infinities as they are, whatever sciMode says", () => {
+    // torch.set_printoptions(sci_mode=True); print(torch.zeros(2)); print(torch.tensor([0., 2.]))
+    setPrintOptions({ sciMode: true });
+    expect(formatTensor([0, 0], [2], "float32", {})).toBe("tensor([0., 0.])");
+    expect(formatTensor([0, 2], [2], "float32", {})).toBe("tensor([0.0000e+00, 2.0000e+00])");
+  });
 });

@@ -206,6 +206,15 @@ describe("random tensors", () => {
     expect(k.multinomial(k.rand([0, 3]), 1).shape).toEqual([0, 1]);
   });
 
+  it("a single draw with replacement takes one number of the stream", () => {
+    // torch.manual_seed(s); torch.multinomial(torch.tensor([1., 2, 3, 4, 5]), 1, True), s = 0 to 7
+    const drawn = Array.from({ length: 8 }, (_, seed) => {
+      k.manualSeed(seed);
+      return Number(k.multinomial(k.tensor([1, 2, 3, 4, 5]).to("float32"), 1, { replacement: true }).item());
+    });
+    expect(drawn).toEqual([4, 0, 4, 0, 3, 3, 3, 2]);
+  });
+
   it("random_ covers the ranges asked for", () => {
     const read = (t: k.Tensor) => Array.from(t.toTypedArray() as ArrayLike<number | bigint>, Number);
     expect(Math.max(...read(k.empty([200], { dtype: "int64" }).random_(5)))).toBe(4);
