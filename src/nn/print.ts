@@ -33,7 +33,7 @@ export function foldRepeats(children: readonly (readonly [string, string])[]): [
 }
 
 /** A number as JavaScript writes it, but small ones as 1e-5. */
-export function showNumber(value: number): string {
+function showNumber(value: number): string {
   return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
 }
 

@@ -41,7 +41,7 @@ const MAX_PIECES = 16;
  * Calls `queue` for pieces [n0, n1) x [c0, c1) and runs what was queued. Memory is walked in its order where the batch
  * is large enough: by samples. The cut depends on the sizes alone.
  */
-export function overPieces(
+function overPieces(
   { N, C, S }: Channels,
   queue: (n0: number, n1: number, c0: number, c1: number, piece: number) => void,
 ): void {

@@ -19,7 +19,7 @@ export interface Geometry {
 }
 
 /** Whether no two elements of a geometry share a place (sufficient test: sorted strides exceed the reach below). */
-export function isDisjoint({ shape, strides }: Geometry): boolean {
+function isDisjoint({ shape, strides }: Geometry): boolean {
   const dims = shape.map((size, i) => [strides[i] as number, size] as const).filter(([, size]) => size > 1);
   dims.sort((a, b) => a[0] - b[0]);
   let reach = 0;

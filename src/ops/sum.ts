@@ -25,7 +25,7 @@ const SUM_CHUNKS = kernelTable("sumChunks");
 const COMBINE = kernelTable("combine");
 
 /** A tensor seen as [outer, red, inner], where `red` runs over the reduced dimensions; copied when they do not adjoin. */
-export function asBlocks(
+function asBlocks(
   x: Tensor,
   dims: readonly number[],
 ): { data: Tensor; outer: number; red: number; inner: number } {

@@ -53,7 +53,7 @@ const DEFAULTS: MuonOptions = {
  * Brings the singular values of a matrix near 1: X = a X + (b X X' + c (X X')^2) X, `steps` times, from a matrix of
  * norm 1. Source: Jordan 2024.
  */
-export function newtonSchulz(g: Tensor, coefficients: readonly number[], steps: number, eps: number): Tensor {
+function newtonSchulz(g: Tensor, coefficients: readonly number[], steps: number, eps: number): Tensor {
   const [a, b, c] = coefficients as [number, number, number];
   const [rows, columns] = g.shape as [number, number];
   let x = rows > columns ? g.transpose(0, 1) : g;

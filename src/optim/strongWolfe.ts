@@ -23,7 +23,7 @@ const C2 = 0.9;
 const MAX_ITERATIONS = 25;
 
 /** The least point of the cubic through two points with their slopes, within bounds; their middle without one. */
-export function cubicInterpolate(a: LinePoint, b: LinePoint, low: number, high: number): number {
+function cubicInterpolate(a: LinePoint, b: LinePoint, low: number, high: number): number {
   // d1 = ga + gb - 3 (fa - fb) / (ta - tb), d2 = sqrt(d1^2 - ga gb)
   const d1 = a.slope + b.slope - (3 * (a.f - b.f)) / (a.t - b.t);
   const square = d1 * d1 - a.slope * b.slope;

@@ -53,7 +53,7 @@ export function expandTo(t: Tensor, shape: Shape): Tensor {
 }
 
 /** Element type of the kernels for a code. */
-export function elementType(code: number): ElementType {
+function elementType(code: number): ElementType {
   return SUFFIXES[code] as ElementType;
 }
 
