@@ -2,13 +2,15 @@
 import { getNumThreads, kernels, putInts, runAll, splitStart } from "../kernels/index.js";
 import { FLOAT32, SIZES } from "../tensor/dtype.js";
 import { address, allocate, release } from "../tensor/heap.js";
-import { enqueue, inPieces, kernelTable } from "../tensor/launch.js";
+import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";
 import { ptr } from "../tensor/raw.js";
 import { freeSlots, takeSlots } from "../tensor/scratch.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 const PART = kernelTable("gemmPart");
 const BATCHED = kernelTable("gemmBatched");
+const PANELS = kernelTable("gemmPanels");
+const ROWS_OF = kernelTable("gemmRows");
 
 /** Multiply-adds that are worth a thread of their own. */
 const GRAIN_PRODUCT = 262144;
@@ -52,6 +54,66 @@ function gridOf(m: number, n: number, pieces: number, packsA: number, packsB: nu
   return best;
 }
 
+/** Rows of a register tile. */
+const TILE = 5;
+/** Pieces of the rows of a large product: enough for threads that are held up to be waited for a short time only. */
+const ROW_PIECES = 24;
+/** Most elements of b that are packed at a time. */
+const PANEL_ELEMENTS = 1 << 20;
+
+/** Longest sum that the kernel keeps in registers, as blockOf in gemm.ts has it. */
+function blockOf(k: number): number {
+  const blocks = Math.ceil(k / 384);
+  return blocks > 1 ? Math.ceil(k / blocks) : k;
+}
+
+/** Whether packing all of b once pays: many rows of a read it, none of which needs packing itself. */
+function readsPanels(m: number, n: number, k: number, a: Tensor): boolean {
+  return m >= 64 && n >= 16 && k >= 8 && m * n * k >= 2 * GRAIN_PRODUCT && a.strides[1] === 1;
+}
+
+/** gemmInto for such products: all threads pack b, then they share the rows. */
+function panelsInto(out: Tensor, a: Tensor, b: Tensor, accumulate: boolean, bias: Tensor | null): void {
+  const [m, k] = a.shape as [number, number];
+  const n = b.shape[1] as number;
+  const size = SIZES[out.code] as number;
+  const width = 32 / size;
+  const rsa = a.strides[0] as number;
+  const [rsb, csb] = matrixStrides(b);
+  const kb = blockOf(k);
+  // Parts of the sum, of whole blocks, and of the columns, so that what is packed stays small.
+  const deep = Math.min(k, kb * Math.max(1, Math.floor(PANEL_ELEMENTS / (64 * kb))));
+  const broad = Math.min(n, Math.max(64, Math.floor(PANEL_ELEMENTS / deep) & -16));
+  const units = Math.ceil(m / TILE);
+  const pieces = Math.min(units, ROW_PIECES, Math.max(1, Math.floor((m * broad * deep) / GRAIN_PRODUCT)));
+  const packed = allocate(deep * Math.ceil(broad / (width / 2)) * 16 + 64);
+  const slots = takeSlots(256, pieces);
+  const at = ((address(packed) + 63) & -64) >>> 0;
+  const [pa, pb, po] = [ptr(a), ptr(b), ptr(out)];
+  const pbias = bias === null ? 0 : ptr(bias);
+  for (let j = 0; j < n; j += broad) {
+    const nc = Math.min(broad, n - j);
+    for (let k0 = 0; k0 < k; k0 += deep) {
+      const kc = Math.min(deep, k - k0);
+      const desc = putInts([
+        ...[m, nc, kc, pa + k0 * size, rsa, pb + (k0 * rsb + j * csb) * size, rsb, csb, po + j * size, n],
+        ...[Number(accumulate || k0 > 0), k0 + kc < k || pbias === 0 ? 0 : pbias + j * size],
+        ...[at, kb, slots.count, slots.bytes],
+      ]);
+      inPieces(Math.ceil(nc / width), Math.ceil(GRAIN / (kc * width)), (first, count) => {
+        enqueue(PANELS, out.code, desc, first, first + count);
+      });
+      for (let i = 0; i < pieces; i++) {
+        const [top, bottom] = [splitStart(i, pieces, units) * TILE, splitStart(i + 1, pieces, units) * TILE];
+        enqueue(ROWS_OF, out.code, desc, slots.at, top, Math.min(m, bottom));
+      }
+      runAll(true);
+    }
+  }
+  freeSlots(slots);
+  release(packed);
+}
+
 /**
  * out[m, n] = a[m, k] b[k, n] (+ bias by row of b's columns, biasKind 1, or by row of a, biasKind 2) on raw 2-d
  * tensors of any strides. Threads share pieces of the result; every element is summed alike, so bits do not change.
@@ -67,6 +129,10 @@ export function gemmInto(
   const [m, k] = a.shape as [number, number];
   const n = b.shape[1] as number;
   if (m === 0 || n === 0) return;
+  if (readsPanels(m, n, k, a) && (bias === null || biasKind === 1)) {
+    panelsInto(out, a, b, accumulate, bias);
+    return;
+  }
   const [rsa, csa] = matrixStrides(a);
   const [rsb, csb] = matrixStrides(b);
   const work = m * n * k;

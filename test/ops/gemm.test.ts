@@ -26,6 +26,9 @@ const sizes = [
   [24, 1025, 70],
   [65, 17, 1100],
   [257, 259, 385],
+  // More than is packed at a time: columns, and blocks of the sum.
+  [65, 1025, 1100],
+  [64, 80, 17000],
 ] as const;
 
 describe("matrix products have the same bits however they are cut", () => {
@@ -48,6 +51,15 @@ describe("matrix products have the same bits however they are cut", () => {
       sameBits(() => bmm(y.transpose(1, 2), x.transpose(1, 2)));
     });
   }
+
+  test("and those of the transposed product, whose rows are packed piece by piece", () => {
+    manualSeed(0);
+    for (const [m, n, k] of sizes) {
+      const [a, b] = [randn([m, k]), randn([k, n])];
+      const other = mm(b.transpose(0, 1), a.transpose(0, 1));
+      expect(bits(mm(a, b)).equals(bits(other.transpose(0, 1)))).toBe(true);
+    }
+  });
 
   test("and the values of a float64 product", () => {
     manualSeed(0);

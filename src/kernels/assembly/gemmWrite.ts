@@ -62,3 +62,41 @@ export function writeTile<T>(
     bias += biasRow;
   }
 }
+
+/** Row r of a stored tile of two vectors. */
+// @ts-ignore: decorator
+@inline
+function row<T>(t: usize, r: usize, c: usize, add: bool, b0: v128, b1: v128, bias: bool): void {
+  let y0 = v128.load(t + (r << 5)), y1 = v128.load(t + (r << 5), 16);
+  if (add) {
+    y0 = v128.add<T>(y0, v128.load(c));
+    y1 = v128.add<T>(y1, v128.load(c, 16));
+  }
+  if (bias) {
+    y0 = v128.add<T>(y0, b0);
+    y1 = v128.add<T>(y1, b1);
+  }
+  v128.store(c, y0);
+  v128.store(c, y1, 16);
+}
+
+// @ts-ignore: decorator
+@inline
+function rows<T>(t: usize, c: usize, rsC: usize, add: bool, b0: v128, b1: v128, bias: bool): void {
+  row<T>(t, 0, c, add, b0, b1, bias);
+  row<T>(t, 1, c + rsC, add, b0, b1, bias);
+  row<T>(t, 2, c + 2 * rsC, add, b0, b1, bias);
+  row<T>(t, 3, c + 3 * rsC, add, b0, b1, bias);
+  row<T>(t, 4, c + 4 * rsC, add, b0, b1, bias);
+}
+
+/** C[r, :] = t[r, :] (+ C[r, :]) (+ bias) for a full tile, MR rows of two vectors: as writeTile with alpha 1. */
+export function writeWhole<T>(t: usize, c: usize, rsC: usize, add: bool, bias: usize): void {
+  const none = i32x4.splat(0);
+  if (bias) {
+    const b0 = v128.load(bias), b1 = v128.load(bias, 16);
+    if (add) rows<T>(t, c, rsC, true, b0, b1, true);
+    else rows<T>(t, c, rsC, false, b0, b1, true);
+  } else if (add) rows<T>(t, c, rsC, true, none, none, false);
+  else rows<T>(t, c, rsC, false, none, none, false);
+}

@@ -1,0 +1,106 @@
+// Large matrix products in two steps: B is packed once into panels two vectors wide, by all threads together; then
+// pieces of C's rows run over the panels, each panel in the L1 cache while the rows of the piece pass by it.
+// The sums are those of gemm.ts, element for element.
+import { packedBytes } from "./gemm";
+import { packColumns } from "./gemmPack";
+import { MR, TILE_ROW, rowsOf, sumTile } from "./gemmTile";
+import { writeTile, writeWhole } from "./gemmWrite";
+import { lanes } from "./simd";
+import { giveSlot, slotScratch, takeSlot } from "./slots";
+
+/**
+ * One word of a descriptor, i32s: M, N, K, A, rsA (its columns are dense), B, rsB, csB, C, ldc, accumulate, bias of C's
+ * columns (or 0), packed B, length of the blocks of the sum, count and bytes of the slots, which hold a tile each.
+ */
+// @ts-ignore: decorator
+@inline
+function word(desc: usize, i: i32): i32 {
+  return load<i32>(desc + (<usize>i << 2));
+}
+
+/** Panels p0..p1-1 of B, of two vectors each; one block of the sum after the other. */
+// @ts-ignore: decorator
+@inline
+function packPanels<T>(desc: usize, p0: i32, p1: i32): void {
+  const S = sizeof<T>();
+  const N = word(desc, 1);
+  const K = word(desc, 2);
+  const rs = <usize>word(desc, 6) * S;
+  const cs = <usize>word(desc, 7) * S;
+  const kb = word(desc, 13);
+  const first = 2 * lanes<T>() * p0;
+  const cols = min(N, 2 * lanes<T>() * p1) - first;
+  let b = <usize>word(desc, 5) + <usize>first * cs;
+  let dst = <usize>word(desc, 12);
+  for (let k0: i32 = 0; k0 < K; k0 += kb) {
+    const kc = min(kb, K - k0);
+    packColumns<T>(b, rs, cs, kc, cols, dst + ((<usize>p0 * <usize>kc) << 5));
+    b += <usize>kb * rs;
+    dst += packedBytes<T>(kb, N);
+  }
+}
+
+/** Rows i0..i1-1 of C = A B (+ C) (+ bias). */
+// @ts-ignore: decorator
+@inline
+function rows<T>(desc: usize, slots: usize, i0: i32, i1: i32): void {
+  const S = sizeof<T>();
+  const L = lanes<T>();
+  const N = word(desc, 1);
+  const K = word(desc, 2);
+  const ra = <usize>word(desc, 4) * S;
+  const rc = <usize>word(desc, 9) * S;
+  const bias = <usize>word(desc, 11);
+  const count = word(desc, 14);
+  const kb = word(desc, 13);
+  const slot = takeSlot(slots, count);
+  const tile = slotScratch(slots, count, <usize>word(desc, 15), slot);
+  const from = <usize>word(desc, 3) + <usize>i0 * ra;
+  const to = <usize>word(desc, 8) + <usize>i0 * rc;
+  let p = <usize>word(desc, 12);
+  for (let k0: i32 = 0; k0 < K; k0 += kb) {
+    const kc = min(kb, K - k0);
+    const add = k0 > 0 || word(desc, 10) != 0;
+    const bias0: usize = k0 + kc >= K ? bias : 0;
+    let b = p;
+    for (let j: i32 = 0; j < N; ) {
+      const v = N - j > L ? 2 : 1;
+      const cols = min(N - j, v * L);
+      const bs = <usize>v << 4;
+      const at = bias0 ? bias0 + <usize>j * S : 0;
+      let a = from + <usize>k0 * S;
+      let c = to + <usize>j * S;
+      for (let i = i0; i < i1; ) {
+        const r = rowsOf(i1 - i);
+        sumTile<T>(r, v, a, ra, S, b, bs, kc, tile);
+        if (cols == 2 * L && r == MR) writeWhole<T>(tile, c, rc, add, at);
+        else writeTile<T>(tile, TILE_ROW, r, 0, cols, c, rc, S, 1, add ? 1 : 0, at, 0, S);
+        a += <usize>r * ra;
+        c += <usize>r * rc;
+        i += r;
+      }
+      b += <usize>kc * bs;
+      j += cols;
+    }
+    p += packedBytes<T>(kb, N);
+  }
+  giveSlot(slots, slot);
+}
+
+/** Packs panels p0..p1-1 of B for gemmRows_f32. */
+export function gemmPanels_f32(desc: usize, p0: i32, p1: i32): void {
+  packPanels<f32>(desc, p0, p1);
+}
+
+export function gemmPanels_f64(desc: usize, p0: i32, p1: i32): void {
+  packPanels<f64>(desc, p0, p1);
+}
+
+/** Rows i0..i1-1 of C from packed panels. */
+export function gemmRows_f32(desc: usize, slots: usize, i0: i32, i1: i32): void {
+  rows<f32>(desc, slots, i0, i1);
+}
+
+export function gemmRows_f64(desc: usize, slots: usize, i0: i32, i1: i32): void {
+  rows<f64>(desc, slots, i0, i1);
+}
