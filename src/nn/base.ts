@@ -78,7 +78,9 @@ export abstract class ModuleBase extends ModuleTree {
     const [first] = args;
     const none = first === undefined || first === null;
     const asArray = isNumbers(first) && (error instanceof TypeError || error instanceof DTypeError);
-    if (this.forward.length === 0 || !(asArray || (none && error instanceof TypeError))) return error;
+    const asked = error instanceof DTypeError && error.message.includes("expected a tensor");
+    const missing = none && (error instanceof TypeError || asked);
+    if (this.forward.length === 0 || !(asArray || missing)) return error;
     const got = none ? `${String(first)} as the input` : "an array";
     return new DTypeError(`${label} got ${got}, expected a tensor; try tensor(values)`, { cause: error });
   }

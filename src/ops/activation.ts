@@ -7,6 +7,7 @@ import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { cast, clone } from "./cast.js";
 import { clamp, clampMax } from "./clamp.js";
 import { gt, lt } from "./compare.js";
+import { needTensor } from "./core.js";
 import { exp, sigmoid, tanh } from "./exponential.js";
 import { abs } from "./sign.js";
 import { type Params, sloped } from "./slope.js";
@@ -184,6 +185,7 @@ export function softshrink(x: Tensor, lambd = 0.5): Tensor {
 
 /** Elementwise x, and 0 within [-lambd, lambd]. Source: `torch.nn.functional.hardshrink`. */
 export function hardshrink(x: Tensor, options: number | { lambd?: number } = {}): Tensor {
+  needTensor("hardshrink", x);
   const lambd = typeof options === "number" ? options : (options.lambd ?? 0.5);
   return hardshrinkOp(needFloat("hardshrink", x), [lambd]);
 }
@@ -239,16 +241,19 @@ export function softplus(x: Tensor, beta = 1, threshold = 20): Tensor {
 
 /** Elementwise ln(sigmoid(x)), without underflow. Source: `torch.nn.functional.logsigmoid`. */
 export function logsigmoid(x: Tensor): Tensor {
+  needTensor("logsigmoid", x);
   return logSigmoidOp(needFloat("logsigmoid", x), NONE);
 }
 
 /** Elementwise x / (1 + |x|). Source: `torch.nn.functional.softsign`. */
 export function softsign(x: Tensor): Tensor {
+  needTensor("softsign", x);
   return div(x, add(abs(x), 1));
 }
 
 /** Elementwise x - tanh(x). Source: `torch.nn.functional.tanhshrink`. */
 export function tanhshrink(x: Tensor): Tensor {
+  needTensor("tanhshrink", x);
   return sub(x, tanh(x));
 }
 
@@ -271,6 +276,8 @@ export function glu(x: Tensor, dim = -1): Tensor {
  * @throws ShapeError when the number of weights fits neither.
  */
 export function prelu(x: Tensor, weight: Tensor): Tensor {
+  needTensor("prelu", x);
+  needTensor("prelu", weight, "weight");
   const channels = x.shape.length > 1 ? (x.shape[1] as number) : 1;
   if (
     weight.shape.length > 1 ||

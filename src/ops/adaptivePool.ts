@@ -3,6 +3,7 @@ import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { averageAdaptive } from "./avgPool.js";
+import { needTensor } from "./core.js";
 import { type MaxKernels, runMaxPool, type WithIndices } from "./maxPool.js";
 import type { PoolGeometry } from "./poolRaw.js";
 import { checkRank } from "./spatial.js";
@@ -67,6 +68,7 @@ export interface AdaptiveMaxOptions<R extends boolean = boolean> {
  * Source: `torch.nn.functional.adaptive_avg_pool1d`.
  */
 export function adaptiveAvgPool1d(input: Tensor, outputSize: AdaptiveSize): Tensor {
+  needTensor("adaptiveAvgPool1d", input);
   return averageAdaptive(input, geometry("adaptiveAvgPool1d", input, 1, outputSize));
 }
 
@@ -77,6 +79,7 @@ export function adaptiveAvgPool1d(input: Tensor, outputSize: AdaptiveSize): Tens
  * adaptiveAvgPool2d(ones([1, 3, 8, 9]), [5, null]).shape; // [1, 3, 5, 9]
  */
 export function adaptiveAvgPool2d(input: Tensor, outputSize: AdaptiveSize): Tensor {
+  needTensor("adaptiveAvgPool2d", input);
   return averageAdaptive(input, geometry("adaptiveAvgPool2d", input, 2, outputSize));
 }
 
@@ -85,6 +88,7 @@ export function adaptiveAvgPool2d(input: Tensor, outputSize: AdaptiveSize): Tens
  * Source: `torch.nn.functional.adaptive_avg_pool3d`.
  */
 export function adaptiveAvgPool3d(input: Tensor, outputSize: AdaptiveSize): Tensor {
+  needTensor("adaptiveAvgPool3d", input);
   return averageAdaptive(input, geometry("adaptiveAvgPool3d", input, 3, outputSize));
 }
 
@@ -97,6 +101,7 @@ export function adaptiveMaxPool1d<R extends boolean = false>(
   outputSize: AdaptiveSize,
   options: AdaptiveMaxOptions<R> = {},
 ): WithIndices<R> {
+  needTensor("adaptiveMaxPool1d", input);
   return max("adaptiveMaxPool1d", 1, input, outputSize, options.returnIndices) as WithIndices<R>;
 }
 
@@ -109,6 +114,7 @@ export function adaptiveMaxPool2d<R extends boolean = false>(
   outputSize: AdaptiveSize,
   options: AdaptiveMaxOptions<R> = {},
 ): WithIndices<R> {
+  needTensor("adaptiveMaxPool2d", input);
   return max("adaptiveMaxPool2d", 2, input, outputSize, options.returnIndices) as WithIndices<R>;
 }
 
@@ -121,5 +127,6 @@ export function adaptiveMaxPool3d<R extends boolean = false>(
   outputSize: AdaptiveSize,
   options: AdaptiveMaxOptions<R> = {},
 ): WithIndices<R> {
+  needTensor("adaptiveMaxPool3d", input);
   return max("adaptiveMaxPool3d", 3, input, outputSize, options.returnIndices) as WithIndices<R>;
 }

@@ -5,6 +5,7 @@ import { type KernelTable, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { cast } from "./cast.js";
+import { needTensor } from "./core.js";
 import { strideAndOptions } from "./maxPool.js";
 import {
   overPlanes,
@@ -97,6 +98,7 @@ export function avgPool1d(
   stride?: Sizes | null | AvgPool1dOptions,
   options?: AvgPool1dOptions,
 ): Tensor {
+  needTensor("avgPool1d", input);
   return avgPoolNd("avgPool1d", 1, input, kernelSize, strideAndOptions(stride, options));
 }
 
@@ -112,6 +114,7 @@ export function avgPool2d(
   stride?: Sizes | null | AvgPoolOptions,
   options?: AvgPoolOptions,
 ): Tensor {
+  needTensor("avgPool2d", input);
   return avgPoolNd("avgPool2d", 2, input, kernelSize, strideAndOptions(stride, options));
 }
 
@@ -125,5 +128,6 @@ export function avgPool3d(
   stride?: Sizes | null | AvgPoolOptions,
   options?: AvgPoolOptions,
 ): Tensor {
+  needTensor("avgPool3d", input);
   return avgPoolNd("avgPool3d", 3, input, kernelSize, strideAndOptions(stride, options));
 }

@@ -15,6 +15,7 @@ import { add, mul, sub } from "./arithmetic.js";
 import { batchNormBackward, rowsOf } from "./batchNormBackward.js";
 import { contiguous } from "./cast.js";
 import { channelStatistics, channelsOf, mapChannels } from "./channelSums.js";
+import { needTensor } from "./core.js";
 import { pow, square } from "./powers.js";
 import { mean as meanOf } from "./sum.js";
 import { reshape } from "./view.js";
@@ -204,6 +205,7 @@ export function batchNorm(
   runningVar: Tensor | null,
   options: BatchNormOptions = {},
 ): Tensor {
+  needTensor("batchNorm", x);
   const { weight = null, bias = null, training = false, momentum = 0.1, eps = 1e-5 } = options;
   if (x.shape.length === 1 && x.numel === 0) {
     return reshape(batchNorm(reshape(x, [0, 0]), runningMean, runningVar, options), [0]); // no channels

@@ -8,6 +8,7 @@ import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { Tensor } from "../tensor/tensor.js";
 import { cast, contiguous } from "./cast.js";
 import { type ConvGeometry, channelSums, convBackInput, convBackWeight, convForward } from "./convRaw.js";
+import { needTensor } from "./core.js";
 import { batched, type Sizes, sizesOf } from "./spatial.js";
 import { expand, permute, reshape } from "./view.js";
 
@@ -210,6 +211,8 @@ export function conv1d(
   bias?: Tensor | null | ConvOptions,
   options?: ConvOptions,
 ): Tensor {
+  needTensor("conv1d", input);
+  needTensor("conv1d", weight, "weight");
   return convNd("conv1d", 1, input, weight, bias, options);
 }
 
@@ -226,6 +229,8 @@ export function conv2d(
   bias?: Tensor | null | ConvOptions,
   options?: ConvOptions,
 ): Tensor {
+  needTensor("conv2d", input);
+  needTensor("conv2d", weight, "weight");
   return convNd("conv2d", 2, input, weight, bias, options);
 }
 
@@ -239,6 +244,8 @@ export function conv3d(
   bias?: Tensor | null | ConvOptions,
   options?: ConvOptions,
 ): Tensor {
+  needTensor("conv3d", input);
+  needTensor("conv3d", weight, "weight");
   return convNd("conv3d", 3, input, weight, bias, options);
 }
 
@@ -247,6 +254,9 @@ export function conv3d(
  * @throws ShapeError when channels do not fit.
  */
 export function convTbc(input: Tensor, weight: Tensor, bias: Tensor, options: { pad?: number } = {}): Tensor {
+  needTensor("convTbc", input);
+  needTensor("convTbc", weight, "weight");
+  needTensor("convTbc", bias, "bias");
   if (input.shape.length !== 3 || weight.shape.length !== 3) {
     throw new ShapeError(
       `[convTbc] expected input (time, batch, channels) and weight (kernel, in, out), got ${show(input.shape)} and ${show(weight.shape)}`,

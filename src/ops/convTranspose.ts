@@ -6,6 +6,7 @@ import { add } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { biasAndOptions, checkBias, checkGroups, checkTypes, convInput } from "./conv.js";
 import { type ConvGeometry, takesBias } from "./convRaw.js";
+import { needTensor } from "./core.js";
 import { batched, type Sizes, sizesOf } from "./spatial.js";
 import { reshape } from "./view.js";
 
@@ -106,6 +107,8 @@ export function convTranspose1d(
   bias?: Tensor | null | ConvTransposeOptions,
   options?: ConvTransposeOptions,
 ): Tensor {
+  needTensor("convTranspose1d", input);
+  needTensor("convTranspose1d", weight, "weight");
   return convTransposeNd("convTranspose1d", 1, input, weight, bias, options);
 }
 
@@ -120,6 +123,8 @@ export function convTranspose2d(
   bias?: Tensor | null | ConvTransposeOptions,
   options?: ConvTransposeOptions,
 ): Tensor {
+  needTensor("convTranspose2d", input);
+  needTensor("convTranspose2d", weight, "weight");
   return convTransposeNd("convTranspose2d", 2, input, weight, bias, options);
 }
 
@@ -130,5 +135,7 @@ export function convTranspose3d(
   bias?: Tensor | null | ConvTransposeOptions,
   options?: ConvTransposeOptions,
 ): Tensor {
+  needTensor("convTranspose3d", input);
+  needTensor("convTranspose3d", weight, "weight");
   return convTransposeNd("convTranspose3d", 3, input, weight, bias, options);
 }

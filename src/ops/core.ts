@@ -39,11 +39,21 @@ export function scalarCode(value: Scalar): DTypeCode {
   return Number.isInteger(value) ? INT64 : defaultFloatCode();
 }
 
-/** What is given where a tensor or a number is expected, and how to make one of it. */
+/** What is given where a tensor is expected, and how to make one of it. */
+function given(value: unknown): string {
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) return "an array; try tensor([...])";
+  if (typeof value === "object" && value !== null) return "an object";
+  return typeof value === "string" ? `"${value}"` : String(value);
+}
+
 function noOperand(value: unknown): DTypeError {
-  const got = Array.isArray(value) ? "an array" : typeof value === "string" ? `"${value}"` : String(value);
-  const remedy = Array.isArray(value) ? "; try tensor([...])" : "";
-  return new DTypeError(`[operand] expected a tensor or a number, got ${got}${remedy}`);
+  return new DTypeError(`[operand] expected a tensor or a number, got ${given(value)}`);
+}
+
+/** Throws by the name of the op unless an argument is a tensor. @internal */
+export function needTensor(op: string, value: unknown, what = "input"): void {
+  if (!(value instanceof Tensor))
+    throw new DTypeError(`[${op}] expected a tensor as ${what}, got ${given(value)}`);
 }
 
 /**
@@ -314,7 +324,10 @@ export function floatUnary(kernel: string, { cost = 8, backward, ...saves }: Una
     forward: ([x]) => mapUnary(table, x as Tensor, cost),
     backward: (g, n) => [backward(g, n)],
   });
-  return (x) => run(op, [floating(x)], null);
+  return (x) => {
+    needTensor(kernel, x);
+    return run(op, [floating(x)], null);
+  };
 }
 
 /** Gradients of two tensors; each is asked for only when needed. */

@@ -15,6 +15,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { ne } from "./compare.js";
+import { needTensor } from "./core.js";
 import { scatter } from "./gather.js";
 import {
   checkFloat,
@@ -303,6 +304,8 @@ export interface NllLossOptions extends LossOptions {
  * @throws IndexError naming the first target out of range, ShapeError, DTypeError.
  */
 export function nllLoss(input: Tensor, target: Tensor, options: NllLossOptions = {}): Tensor {
+  needTensor("nllLoss", input);
+  needTensor("nllLoss", target, "target");
   const op = "nllLoss";
   const reduction = reductionOf(op, options);
   const { weight = null, ignoreIndex = -100 } = options;
@@ -329,6 +332,8 @@ export interface CrossEntropyOptions extends NllLossOptions {
  * @throws IndexError naming the first target out of range, ShapeError, DTypeError, ValueError.
  */
 export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  needTensor("crossEntropy", input);
+  needTensor("crossEntropy", target, "target");
   const op = "crossEntropy";
   const reduction = reductionOf(op, options);
   const { weight = null, ignoreIndex = -100, labelSmoothing: smoothing = 0 } = options;

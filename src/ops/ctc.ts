@@ -12,6 +12,7 @@ import { castTo, contiguous, empty, expandTo, fromTyped, full, ptr, toNumbers } 
 import { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { eq, gt } from "./compare.js";
+import { needTensor } from "./core.js";
 import { exp } from "./exponential.js";
 import { gather, scatterAlong } from "./gather.js";
 import { cat, stack } from "./join.js";
@@ -265,6 +266,8 @@ export function ctcLoss(
   targetLengths: Lengths,
   options: CtcLossOptions = {},
 ): Tensor {
+  needTensor("ctcLoss", logProbs, "logProbs");
+  needTensor("ctcLoss", targets, "targets");
   const op = "ctcLoss";
   const reduction = reductionOf(op, options);
   const { blank = 0, zeroInfinity = false } = options;

@@ -6,7 +6,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { lt } from "./compare.js";
-import { promote } from "./core.js";
+import { needTensor, promote } from "./core.js";
 import { square } from "./powers.js";
 import { any } from "./reduce.js";
 import { vectorNorm } from "./statistics.js";
@@ -26,6 +26,8 @@ export interface PairwiseDistanceOptions {
 
 /** The p-norm of x1 - x2 + eps over the last dimension. Source: `torch.nn.functional.pairwise_distance`. */
 export function pairwiseDistance(x1: Tensor, x2: Tensor, options: PairwiseDistanceOptions = {}): Tensor {
+  needTensor("pairwiseDistance", x1, "x1");
+  needTensor("pairwiseDistance", x2, "x2");
   const { p = 2, eps = 1e-6, keepdim = false } = options;
   return vectorNorm(add(sub(x1, x2), eps), p, { dim: -1, keepdim });
 }
@@ -43,6 +45,8 @@ export interface CosineSimilarityOptions {
  * Source: `torch.nn.functional.cosine_similarity`.
  */
 export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilarityOptions = {}): Tensor {
+  needTensor("cosineSimilarity", x1, "x1");
+  needTensor("cosineSimilarity", x2, "x2");
   const { dim = 1, eps = 1e-8 } = options;
   const shape = broadcastShapes("cosineSimilarity", x1.shape, x2.shape);
   const d = wrapDim("cosineSimilarity", dim, shape.length);

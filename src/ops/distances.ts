@@ -8,6 +8,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
 import { clampMin } from "./clamp.js";
 import { eq, gt, ne } from "./compare.js";
+import { needTensor } from "./core.js";
 import { indexSelect } from "./gather.js";
 import { matmul } from "./matmul.js";
 import { pow, sqrt } from "./powers.js";
@@ -99,6 +100,7 @@ export function cdist(x1: Tensor, x2: Tensor, options: number | CdistOptions = {
  * pdist(tensor([[0, 0], [3, 4], [0, 1]], { dtype: "float32" })).shape; // [3]
  */
 export function pdist(x: Tensor, options: number | { p?: number } = {}): Tensor {
+  needTensor("pdist", x);
   const { p = 2 } = typeof options === "number" ? { p: options } : options;
   checkOrder("pdist", p, x);
   if (x.shape.length !== 2)

@@ -9,6 +9,7 @@ import { contiguous, empty, fromTyped, full, ptr, toNumbers } from "../tensor/ra
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { mul } from "./arithmetic.js";
+import { needTensor } from "./core.js";
 import { checkedIndex, indexFill } from "./gather.js";
 import { freeCopy } from "./lossCore.js";
 
@@ -147,6 +148,8 @@ export interface EmbeddingOptions {
  * @throws IndexError for an index out of range.
  */
 export function embedding(input: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
+  needTensor("embedding", input);
+  needTensor("embedding", weight, "weight");
   if (weight.shape.length !== 2) {
     throw new ShapeError(`[embedding] weight must be a matrix of rows, got shape ${show(weight.shape)}`);
   }

@@ -6,6 +6,7 @@ import { sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { div, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
+import { needTensor } from "./core.js";
 import { type EmbeddingOptions, embedding, paddingRow, renormRows } from "./embedding.js";
 import { checkedIndex, gather, indexAdd, indexSelect } from "./gather.js";
 import { narrow, reshape, unsqueeze } from "./view.js";
@@ -119,6 +120,8 @@ function column(values: readonly number[], like: Tensor): Tensor {
  * @throws IndexError for an index or offset out of range, ShapeError, ValueError.
  */
 export function embeddingBag(input: Tensor, weight: Tensor, options: EmbeddingBagOptions = {}): Tensor {
+  needTensor("embeddingBag", input);
+  needTensor("embeddingBag", weight, "weight");
   const { mode = "mean", perSampleWeights = null, scaleGradByFreq = false } = options;
   if (mode !== "sum" && mode !== "mean" && mode !== "max") {
     throw new ValueError(`[${OP}] mode ${JSON.stringify(mode)}: expected "sum", "mean" or "max"`);

@@ -7,6 +7,7 @@ import { DTypeError, ShapeError, show } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { needTensor } from "./core.js";
 import { type Sizes, sizesOf } from "./spatial.js";
 import { squeeze, unsqueeze } from "./view.js";
 
@@ -150,6 +151,7 @@ function checkFloat(op: string, x: Tensor): void {
  * @throws ShapeError when no patch fits.
  */
 export function unfold(input: Tensor, kernelSize: Sizes, options: FoldOptions = {}): Tensor {
+  needTensor("unfold", input);
   checkFloat("unfold", input);
   if (input.shape.length === 3) return squeeze(unfold(unsqueeze(input, 0), kernelSize, options), 0);
   if (input.shape.length !== 4) {
@@ -170,6 +172,7 @@ export function unfold(input: Tensor, kernelSize: Sizes, options: FoldOptions = 
  * @throws ShapeError when the columns do not fit.
  */
 export function fold(input: Tensor, outputSize: Sizes, kernelSize: Sizes, options: FoldOptions = {}): Tensor {
+  needTensor("fold", input);
   checkFloat("fold", input);
   if (input.shape.length === 2) return squeeze(fold(unsqueeze(input, 0), outputSize, kernelSize, options), 0);
   if (input.shape.length !== 3) {

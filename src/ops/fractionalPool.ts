@@ -10,6 +10,7 @@ import { rand } from "../tensor/random.js";
 import { contiguous, empty, fromTyped, ptr, toNumbers } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { putChosen } from "./chosen.js";
+import { needTensor } from "./core.js";
 import type { WithIndices } from "./maxPool.js";
 import { overPlanes, planesOf, volume, withSizes } from "./poolRaw.js";
 import { checkRank, type Sizes, sizesOf } from "./spatial.js";
@@ -150,6 +151,7 @@ export function fractionalMaxPool2d<R extends boolean = false>(
   kernelSize: Sizes,
   options: FractionalMaxPoolOptions<R> = {},
 ): WithIndices<R> {
+  needTensor("fractionalMaxPool2d", input);
   return fractional("fractionalMaxPool2d", 2, input, kernelSize, options) as WithIndices<R>;
 }
 
@@ -162,5 +164,6 @@ export function fractionalMaxPool3d<R extends boolean = false>(
   kernelSize: Sizes,
   options: FractionalMaxPoolOptions<R> = {},
 ): WithIndices<R> {
+  needTensor("fractionalMaxPool3d", input);
   return fractional("fractionalMaxPool3d", 3, input, kernelSize, options) as WithIndices<R>;
 }

@@ -11,6 +11,7 @@ import { numelOf } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, mul, sub } from "./arithmetic.js";
 import { detach } from "./cast.js";
+import { needTensor } from "./core.js";
 import { stack } from "./join.js";
 import { matmul } from "./matmul.js";
 import { overPlanes } from "./poolRaw.js";
@@ -309,6 +310,8 @@ function check(x: Tensor, grid: Tensor, mode: string, padding: string): void {
  * @throws ShapeError when the grid does not fit the input.
  */
 export function gridSample(input: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
+  needTensor("gridSample", input);
+  needTensor("gridSample", grid, "grid");
   const { mode = "bilinear", paddingMode = "zeros" } = options;
   check(input, grid, mode, paddingMode);
   const rank = input.shape.length - 2;
@@ -356,6 +359,7 @@ function steps(n: number, align: boolean, round: (v: number) => number): number[
  * @throws ShapeError when theta does not fit the size.
  */
 export function affineGrid(theta: Tensor, size: readonly number[], options: AffineGridOptions = {}): Tensor {
+  needTensor("affineGrid", theta, "theta");
   const rank = size.length - 2;
   if (!isFloat(theta.code))
     throw new DTypeError(`[affineGrid] expected theta of a floating dtype, got ${theta.dtype}`);

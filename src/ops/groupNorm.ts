@@ -18,6 +18,7 @@ import { rowsOf } from "./batchNormBackward.js";
 import { contiguous } from "./cast.js";
 import { channelGradientSums, channelStatistics, channels, channelsOf, mapChannels } from "./channelSums.js";
 import { gradientsOf } from "./composition.js";
+import { needTensor } from "./core.js";
 import { pow, square } from "./powers.js";
 import { mean as meanOf, sum } from "./sum.js";
 import { reshape } from "./view.js";
@@ -221,6 +222,7 @@ function checkGroupNorm(x: Tensor, groups: number, weight: Tensor | null, bias: 
  * groupNorm(tensor([[1, 3, 10, 30]], { dtype: "float64" }), 2, { eps: 0 }).toArray(); // [[-1, 1, -1, 1]]
  */
 export function groupNorm(x: Tensor, numGroups: number, options: GroupNormOptions = {}): Tensor {
+  needTensor("groupNorm", x);
   const { weight = null, bias = null, eps = 1e-5 } = options;
   checkGroupNorm(x, numGroups, weight, bias);
   return runGroupNorm(x, weight, bias, numGroups, eps, null);
@@ -281,6 +283,7 @@ function checkInstanceNorm(x: Tensor, o: InstanceNormOptions): void {
  * @throws ValueError when there is one value per channel, or no running statistics where they are to be used.
  */
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
+  needTensor("instanceNorm", x);
   const {
     runningMean = null,
     runningVar = null,

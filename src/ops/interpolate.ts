@@ -8,6 +8,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d } from "./adaptivePool.js";
 import { axisSum, type Banded, banded, pickAxes } from "./axisMap.js";
 import { clone } from "./cast.js";
+import { needTensor } from "./core.js";
 
 /** How values between the input's positions are found. */
 export type InterpolateMode =
@@ -185,6 +186,7 @@ const AREA = [adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d] as const;
  * @throws ValueError unless either size or scaleFactor is given.
  */
 export function interpolate(input: Tensor, options: InterpolateOptions = {}): Tensor {
+  needTensor("interpolate", input);
   const mode = options.mode ?? "nearest";
   const rank = input.shape.length - 2;
   const needed = RANKS[mode] as number | undefined;
@@ -256,15 +258,18 @@ export type UpsampleOptions = Pick<InterpolateOptions, "size" | "scaleFactor">;
 
 /** Same as {@link interpolate}. Source: `torch.nn.functional.upsample`. */
 export function upsample(input: Tensor, options: InterpolateOptions = {}): Tensor {
+  needTensor("upsample", input);
   return interpolate(input, options);
 }
 
 /** {@link interpolate} in mode "nearest". Source: `torch.nn.functional.upsample_nearest`. */
 export function upsampleNearest(input: Tensor, options: UpsampleOptions = {}): Tensor {
+  needTensor("upsampleNearest", input);
   return interpolate(input, { ...options, mode: "nearest" });
 }
 
 /** {@link interpolate} in mode "bilinear" with aligned corners. Source: `torch.nn.functional.upsample_bilinear`. */
 export function upsampleBilinear(input: Tensor, options: UpsampleOptions = {}): Tensor {
+  needTensor("upsampleBilinear", input);
   return interpolate(input, { ...options, mode: "bilinear", alignCorners: true });
 }

@@ -15,6 +15,7 @@ import { add, mul, sub } from "./arithmetic.js";
 import { checkInput } from "./batchNorm.js";
 import { contiguous } from "./cast.js";
 import { gradientsOf } from "./composition.js";
+import { needTensor } from "./core.js";
 import { pow, square } from "./powers.js";
 import { mean as meanOf, sum } from "./sum.js";
 import { reshape } from "./view.js";
@@ -252,6 +253,7 @@ export function layerNorm(
   normalizedShape: Shape | number,
   options: LayerNormOptions = {},
 ): Tensor {
+  needTensor("layerNorm", x);
   const { weight = null, bias = null, eps = 1e-5 } = options;
   const shape = typeof normalizedShape === "number" ? [normalizedShape] : normalizedShape;
   checkRows("layerNorm", x, shape, { weight, bias });
@@ -276,6 +278,7 @@ function spacing(code: number): number {
  * @throws ShapeError when x does not end in `normalizedShape`, or the weight has another shape.
  */
 export function rmsNorm(x: Tensor, normalizedShape: Shape | number, options: RMSNormOptions = {}): Tensor {
+  needTensor("rmsNorm", x);
   const { weight = null, eps = null } = options;
   const shape = typeof normalizedShape === "number" ? [normalizedShape] : normalizedShape;
   checkRows("rmsNorm", x, shape, { weight });

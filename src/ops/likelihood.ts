@@ -5,6 +5,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
 import { clamp } from "./clamp.js";
 import { gt, lt } from "./compare.js";
+import { needTensor } from "./core.js";
 import { exp, log } from "./exponential.js";
 import { checkFloat, type LossOptions, type Reduction, reduceLoss, reductionOf } from "./lossCore.js";
 import { square } from "./powers.js";
@@ -29,6 +30,8 @@ export interface KlDivOptions {
  * @throws DTypeError for integers.
  */
 export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
+  needTensor("klDiv", input);
+  needTensor("klDiv", target, "target");
   broadcastShapes("klDiv", input.shape, target.shape);
   checkFloat("klDiv", "input", input);
   checkFloat("klDiv", "target", target);
@@ -57,6 +60,8 @@ export interface PoissonNllOptions extends LossOptions {
  * where y > 1. Source: `torch.nn.functional.poisson_nll_loss`.
  */
 export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNllOptions = {}): Tensor {
+  needTensor("poissonNllLoss", input);
+  needTensor("poissonNllLoss", target, "target");
   broadcastShapes("poissonNllLoss", input.shape, target.shape);
   const reduction = reductionOf("poissonNllLoss", options);
   const { logInput = true, full = false, eps = 1e-8 } = options;
@@ -87,6 +92,9 @@ export function gaussianNllLoss(
   variance: Tensor,
   options: GaussianNllOptions = {},
 ): Tensor {
+  needTensor("gaussianNllLoss", input);
+  needTensor("gaussianNllLoss", target, "target");
+  needTensor("gaussianNllLoss", variance, "variance");
   const op = "gaussianNllLoss";
   const reduction = reductionOf(op, options);
   const { full = false, eps = 1e-6 } = options;

@@ -6,6 +6,7 @@ import { contiguous as compact, empty, fillWith, viewOf } from "../tensor/raw.js
 import { numelOf } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add } from "./arithmetic.js";
+import { needTensor } from "./core.js";
 import { gemmInto } from "./gemm.js";
 import { bmm, matmul, mm } from "./matmul.js";
 import { reshape, squeeze, transpose, unsqueeze } from "./view.js";
@@ -114,6 +115,8 @@ export interface LinearOptions {
  * linear(ones([2, 3]), ones([4, 3])).shape; // [2, 4]
  */
 export function linear(x: Tensor, weight: Tensor, options?: Tensor | LinearOptions | null): Tensor {
+  needTensor("linear", x);
+  needTensor("linear", weight, "weight");
   const bias =
     options === undefined || options === null
       ? null
@@ -146,6 +149,9 @@ export function bilinear(
   weight: Tensor,
   options?: Tensor | LinearOptions | null,
 ): Tensor {
+  needTensor("bilinear", input1, "input1");
+  needTensor("bilinear", input2, "input2");
+  needTensor("bilinear", weight, "weight");
   const bias =
     options === undefined || options === null
       ? null

@@ -5,6 +5,7 @@ import { add, div, mul } from "./arithmetic.js";
 import { avgPool3d } from "./avgPool.js";
 import { checkInput } from "./batchNorm.js";
 import { clampMin } from "./clamp.js";
+import { needTensor } from "./core.js";
 import { pad } from "./pad.js";
 import { pow, square } from "./powers.js";
 import { vectorNorm } from "./statistics.js";
@@ -36,6 +37,7 @@ function squaresAround(x: Tensor, before: number, after: number, size: number): 
  * @throws ShapeError for fewer than 3 dimensions.
  */
 export function localResponseNorm(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
+  needTensor("localResponseNorm", x);
   const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
   checkInput("localResponseNorm", x, 0);
   if (x.shape.length < 3) {
@@ -55,6 +57,7 @@ export function localResponseNorm(x: Tensor, size: number, options: LocalRespons
  * @throws ShapeError unless the input has 4 dimensions.
  */
 export function crossMapLRN2d(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
+  needTensor("crossMapLRN2d", x);
   const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
   checkInput("crossMapLRN2d", x, 0);
   if (x.shape.length !== 4) {
@@ -89,6 +92,7 @@ export interface NormalizeOptions {
  * normalize(tensor([[3, 4]], { dtype: "float64" })).toArray(); // [[0.6, 0.8]]
  */
 export function normalize(x: Tensor, options: NormalizeOptions = {}): Tensor {
+  needTensor("normalize", x);
   const { p = 2, dim = 1, eps = 1e-12 } = options;
   return div(x, clampMin(vectorNorm(x, p, { dim, keepdim: true }), eps));
 }

@@ -12,6 +12,7 @@ import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { clamp, clampMin } from "./clamp.js";
 import { lt } from "./compare.js";
+import { needTensor } from "./core.js";
 import { exp, log, log1p, sigmoid } from "./exponential.js";
 import { checkFloat, checkSameSize, type LossOptions, reduceLoss, reductionOf } from "./lossCore.js";
 import { fused, pairLoss } from "./lossPairs.js";
@@ -80,12 +81,16 @@ function warnOfBroadcast(op: string, input: Tensor, target: Tensor): void {
  * @throws ShapeError when the shapes do not broadcast, DTypeError for integers.
  */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  needTensor("mseLoss", input);
+  needTensor("mseLoss", target, "target");
   warnOfBroadcast("mseLoss", input, target);
   return fused(mseOp, "mseLoss", input, target, { reduction: reductionOf("mseLoss", options), params: [] });
 }
 
 /** |input - target|, averaged. The two are broadcast. Source: `torch.nn.functional.l1_loss`. */
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  needTensor("l1Loss", input);
+  needTensor("l1Loss", target, "target");
   warnOfBroadcast("l1Loss", input, target);
   return fused(l1Op, "l1Loss", input, target, { reduction: reductionOf("l1Loss", options), params: [] });
 }
@@ -102,6 +107,8 @@ export interface HuberOptions extends LossOptions {
  * @throws ValueError for a delta that is not above 0.
  */
 export function huberLoss(input: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
+  needTensor("huberLoss", input);
+  needTensor("huberLoss", target, "target");
   warnOfBroadcast("huberLoss", input, target);
   const delta = options.delta ?? 1;
   if (!(delta > 0)) throw new ValueError(`[huberLoss] delta ${delta}: expected a number above 0`);
@@ -121,6 +128,8 @@ export interface SmoothL1Options extends LossOptions {
  * @throws ValueError for a negative beta.
  */
 export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
+  needTensor("smoothL1Loss", input);
+  needTensor("smoothL1Loss", target, "target");
   warnOfBroadcast("smoothL1Loss", input, target);
   const beta = options.beta ?? 1;
   if (!(beta >= 0)) throw new ValueError(`[smoothL1Loss] beta ${beta}: expected a number at least 0`);
@@ -147,6 +156,8 @@ export function binaryCrossEntropyWithLogits(
   target: Tensor,
   options: BceWithLogitsOptions = {},
 ): Tensor {
+  needTensor("binaryCrossEntropyWithLogits", input);
+  needTensor("binaryCrossEntropyWithLogits", target, "target");
   const op = "binaryCrossEntropyWithLogits";
   checkSameSize(op, input, target);
   checkFloat(op, "input", input);
@@ -195,6 +206,8 @@ export interface BceOptions extends LossOptions {
  * @throws ShapeError when the shapes differ, DTypeError when the dtypes do, ValueError for an input outside [0, 1].
  */
 export function binaryCrossEntropy(input: Tensor, target: Tensor, options: BceOptions = {}): Tensor {
+  needTensor("binaryCrossEntropy", input);
+  needTensor("binaryCrossEntropy", target, "target");
   const op = "binaryCrossEntropy";
   checkSameSize(op, input, target);
   checkFloat(op, "input", input);

@@ -4,6 +4,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { relu } from "./activation.js";
 import { mul } from "./arithmetic.js";
 import { avgPool1d, avgPool2d, avgPool3d } from "./avgPool.js";
+import { needTensor } from "./core.js";
 import { strideAndOptions } from "./maxPool.js";
 import { pow } from "./powers.js";
 import { abs, sign } from "./sign.js";
@@ -49,6 +50,7 @@ export function lpPool1d(
   stride?: Sizes | null | LpPoolOptions,
   options?: LpPoolOptions,
 ): Tensor {
+  needTensor("lpPool1d", input);
   return lpPool(avgPool1d, 1, input, normType, kernelSize, strideAndOptions(stride, options));
 }
 
@@ -63,6 +65,7 @@ export function lpPool2d(
   stride?: Sizes | null | LpPoolOptions,
   options?: LpPoolOptions,
 ): Tensor {
+  needTensor("lpPool2d", input);
   return lpPool(avgPool2d, 2, input, normType, kernelSize, strideAndOptions(stride, options));
 }
 
@@ -77,5 +80,6 @@ export function lpPool3d(
   stride?: Sizes | null | LpPoolOptions,
   options?: LpPoolOptions,
 ): Tensor {
+  needTensor("lpPool3d", input);
   return lpPool(avgPool3d, 3, input, normType, kernelSize, strideAndOptions(stride, options));
 }

@@ -8,6 +8,7 @@ import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { clampMin } from "./clamp.js";
 import { eq, gt, ne } from "./compare.js";
+import { needTensor } from "./core.js";
 import { pairwiseDistance } from "./distance.js";
 import { minimum } from "./extrema.js";
 import { gather, indexSelect } from "./gather.js";
@@ -40,6 +41,9 @@ export function marginRankingLoss(
   target: Tensor,
   options: MarginOptions = {},
 ): Tensor {
+  needTensor("marginRankingLoss", input1, "input1");
+  needTensor("marginRankingLoss", input2, "input2");
+  needTensor("marginRankingLoss", target, "target");
   const op = "marginRankingLoss";
   const reduction = reductionOf(op, options);
   const [a, b, c] = [input1.shape, input2.shape, target.shape];
@@ -57,6 +61,8 @@ export function marginRankingLoss(
  * Source: `torch.nn.functional.hinge_embedding_loss`.
  */
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
+  needTensor("hingeEmbeddingLoss", input);
+  needTensor("hingeEmbeddingLoss", target, "target");
   broadcastShapes("hingeEmbeddingLoss", input.shape, target.shape);
   const reduction = reductionOf("hingeEmbeddingLoss", options);
   const apart = where(ne(target, 1), clampMin(sub(options.margin ?? 1, input), 0), 0);
@@ -65,6 +71,8 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
 
 /** log(1 + exp(-y x)) for targets y of 1 or -1, averaged. Source: `torch.nn.functional.soft_margin_loss`. */
 export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  needTensor("softMarginLoss", input);
+  needTensor("softMarginLoss", target, "target");
   broadcastShapes("softMarginLoss", input.shape, target.shape);
   const reduction = reductionOf("softMarginLoss", options);
   return reduceLoss(softplusOfMinus(mul(target, input)), reduction);
@@ -75,6 +83,8 @@ export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptio
  * Source: `torch.nn.functional.multilabel_soft_margin_loss`.
  */
 export function multilabelSoftMarginLoss(input: Tensor, target: Tensor, options: BceOptions = {}): Tensor {
+  needTensor("multilabelSoftMarginLoss", input);
+  needTensor("multilabelSoftMarginLoss", target, "target");
   const op = "multilabelSoftMarginLoss";
   const reduction = reductionOf(op, options);
   checkSameSize(op, input, target);
@@ -131,6 +141,8 @@ export function checkPower(op: string, p: number): number {
  * @throws ValueError for another p than 1 or 2, IndexError for a target that is no class.
  */
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
+  needTensor("multiMarginLoss", input);
+  needTensor("multiMarginLoss", target, "target");
   const op = "multiMarginLoss";
   const reduction = reductionOf(op, options);
   const { p = 1, margin = 1, weight = null } = options;
@@ -180,6 +192,8 @@ function maskOf(shape: Shape, code: DTypeCode, write: (mask: Float32Array | Floa
  * Source: `torch.nn.functional.multilabel_margin_loss`.
  */
 export function multilabelMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  needTensor("multilabelMarginLoss", input);
+  needTensor("multilabelMarginLoss", target, "target");
   const op = "multilabelMarginLoss";
   const reduction = reductionOf(op, options);
   const single = input.shape.length < 2;
@@ -236,6 +250,9 @@ export function cosineEmbeddingLoss(
   target: Tensor,
   options: MarginOptions = {},
 ): Tensor {
+  needTensor("cosineEmbeddingLoss", input1, "input1");
+  needTensor("cosineEmbeddingLoss", input2, "input2");
+  needTensor("cosineEmbeddingLoss", target, "target");
   const op = "cosineEmbeddingLoss";
   const reduction = reductionOf(op, options);
   const dim = target.shape.length;
@@ -281,6 +298,9 @@ export function tripletMarginLoss(
   negative: Tensor,
   options: TripletMarginOptions = {},
 ): Tensor {
+  needTensor("tripletMarginLoss", anchor, "anchor");
+  needTensor("tripletMarginLoss", positive, "positive");
+  needTensor("tripletMarginLoss", negative, "negative");
   const op = "tripletMarginLoss";
   checkTriplet(op, anchor, positive, negative);
   broadcastShapes(op, broadcastShapes(op, anchor.shape, positive.shape), negative.shape);
@@ -306,6 +326,9 @@ export function tripletMarginWithDistanceLoss(
   negative: Tensor,
   options: TripletMarginWithDistanceOptions = {},
 ): Tensor {
+  needTensor("tripletMarginWithDistanceLoss", anchor, "anchor");
+  needTensor("tripletMarginWithDistanceLoss", positive, "positive");
+  needTensor("tripletMarginWithDistanceLoss", negative, "negative");
   const op = "tripletMarginWithDistanceLoss";
   checkTriplet(op, anchor, positive, negative);
   const distance = options.distanceFunction ?? ((a: Tensor, b: Tensor) => pairwiseDistance(a, b));

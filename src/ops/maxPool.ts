@@ -6,6 +6,7 @@ import { type KernelTable, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { putChosen } from "./chosen.js";
+import { needTensor } from "./core.js";
 import {
   overPlanes,
   type PoolGeometry,
@@ -154,6 +155,7 @@ export function maxPool1d<R extends boolean = false>(
   stride?: Sizes | null | MaxPoolOptions<R>,
   options?: MaxPoolOptions<R>,
 ): WithIndices<R> {
+  needTensor("maxPool1d", input);
   return maxPoolNd("maxPool1d", 1, input, kernelSize, strideAndOptions(stride, options)) as WithIndices<R>;
 }
 
@@ -169,6 +171,7 @@ export function maxPool2d<R extends boolean = false>(
   stride?: Sizes | null | MaxPoolOptions<R>,
   options?: MaxPoolOptions<R>,
 ): WithIndices<R> {
+  needTensor("maxPool2d", input);
   return maxPoolNd("maxPool2d", 2, input, kernelSize, strideAndOptions(stride, options)) as WithIndices<R>;
 }
 
@@ -182,5 +185,6 @@ export function maxPool3d<R extends boolean = false>(
   stride?: Sizes | null | MaxPoolOptions<R>,
   options?: MaxPoolOptions<R>,
 ): WithIndices<R> {
+  needTensor("maxPool3d", input);
   return maxPoolNd("maxPool3d", 3, input, kernelSize, strideAndOptions(stride, options)) as WithIndices<R>;
 }

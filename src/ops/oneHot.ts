@@ -3,6 +3,7 @@ import { INT64, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ValueError } from "../tensor/errors.js";
 import { full, toNumbers } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { needTensor } from "./core.js";
 import { scatter } from "./gather.js";
 import { unsqueeze } from "./view.js";
 
@@ -20,6 +21,7 @@ export interface OneHotOptions {
  * @throws IndexError for an index that is negative or not below numClasses.
  */
 export function oneHot(x: Tensor, options: number | OneHotOptions = {}): Tensor {
+  needTensor("oneHot", x);
   const numClasses = (typeof options === "number" ? options : options.numClasses) ?? -1;
   if (x.code !== INT64)
     throw new DTypeError(

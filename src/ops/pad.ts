@@ -6,6 +6,7 @@ import type { Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { pickAxes } from "./axisMap.js";
 import type { Scalar } from "./core.js";
+import { needTensor } from "./core.js";
 import { itemOf } from "./read.js";
 
 /** What a border holds: a constant, the mirror image, the nearest element, or the other end. */
@@ -94,6 +95,7 @@ export function pad(
   options: PadMode | PadOptions = {},
   fill?: Scalar | Tensor | null,
 ): Tensor {
+  needTensor("pad", input);
   const given = typeof options === "string" ? { mode: options, value: fill } : options;
   const { mode = "constant" } = given;
   const value = given.value ?? 0;

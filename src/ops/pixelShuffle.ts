@@ -1,6 +1,7 @@
 /** Rearrangements of channels: pixelShuffle, pixelUnshuffle, channelShuffle. */
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { needTensor } from "./core.js";
 import { permute, reshape, transpose } from "./view.js";
 
 function checkFactor(op: string, name: string, value: number): void {
@@ -26,6 +27,7 @@ function checkImage(
  * @throws ShapeError when r^2 does not divide the channels.
  */
 export function pixelShuffle(input: Tensor, upscaleFactor: number): Tensor {
+  needTensor("pixelShuffle", input);
   const r = upscaleFactor;
   checkFactor("pixelShuffle", "upscaleFactor", r);
   const [lead, channels, h, w] = checkImage("pixelShuffle", input);
@@ -46,6 +48,7 @@ export function pixelShuffle(input: Tensor, upscaleFactor: number): Tensor {
  * @throws ShapeError when r does not divide height and width.
  */
 export function pixelUnshuffle(input: Tensor, downscaleFactor: number): Tensor {
+  needTensor("pixelUnshuffle", input);
   const r = downscaleFactor;
   checkFactor("pixelUnshuffle", "downscaleFactor", r);
   const [lead, channels, h, w] = checkImage("pixelUnshuffle", input);
@@ -67,6 +70,7 @@ export function pixelUnshuffle(input: Tensor, downscaleFactor: number): Tensor {
  * @throws ShapeError when groups does not divide the channels.
  */
 export function channelShuffle(input: Tensor, groups: number): Tensor {
+  needTensor("channelShuffle", input);
   checkFactor("channelShuffle", "groups", groups);
   if (input.shape.length < 3)
     throw new ShapeError(
@@ -84,5 +88,6 @@ export function channelShuffle(input: Tensor, groups: number): Tensor {
 
 /** Same as {@link channelShuffle}. Source: `torch.nn.functional.native_channel_shuffle`. */
 export function nativeChannelShuffle(input: Tensor, groups: number): Tensor {
+  needTensor("nativeChannelShuffle", input);
   return channelShuffle(input, groups);
 }

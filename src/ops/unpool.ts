@@ -6,6 +6,7 @@ import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";
 import { contiguous, full, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { pickChosen } from "./chosen.js";
+import { needTensor } from "./core.js";
 import { checkedIndex } from "./gather.js";
 import { strideAndOptions } from "./maxPool.js";
 import { planesOf, volume, withSizes } from "./poolRaw.js";
@@ -117,6 +118,8 @@ export function maxUnpool1d(
   stride?: Sizes | null | MaxUnpoolOptions,
   options?: MaxUnpoolOptions,
 ): Tensor {
+  needTensor("maxUnpool1d", input);
+  needTensor("maxUnpool1d", indices, "indices");
   return unpool("maxUnpool1d", 1, input, indices, kernelSize, strideAndOptions(stride, options));
 }
 
@@ -128,6 +131,8 @@ export function maxUnpool2d(
   stride?: Sizes | null | MaxUnpoolOptions,
   options?: MaxUnpoolOptions,
 ): Tensor {
+  needTensor("maxUnpool2d", input);
+  needTensor("maxUnpool2d", indices, "indices");
   return unpool("maxUnpool2d", 2, input, indices, kernelSize, strideAndOptions(stride, options));
 }
 
@@ -139,5 +144,7 @@ export function maxUnpool3d(
   stride?: Sizes | null | MaxUnpoolOptions,
   options?: MaxUnpoolOptions,
 ): Tensor {
+  needTensor("maxUnpool3d", input);
+  needTensor("maxUnpool3d", indices, "indices");
   return unpool("maxUnpool3d", 3, input, indices, kernelSize, strideAndOptions(stride, options));
 }

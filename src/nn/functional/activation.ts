@@ -3,6 +3,7 @@ import { assign } from "../../autograd/inplace.js";
 import * as ops from "../../ops/activation.js";
 import { add, div, mul, neg, sub } from "../../ops/arithmetic.js";
 import { detach } from "../../ops/cast.js";
+import { needTensor } from "../../ops/core.js";
 import { log } from "../../ops/exponential.js";
 import { scatter } from "../../ops/gather.js";
 import { max } from "../../ops/reduce.js";
@@ -32,6 +33,7 @@ function finish(op: string, x: Tensor, result: Tensor, options: InplaceOptions |
 
 /** max(x, 0). Source: `torch.nn.functional.relu`. */
 export function relu(input: Tensor, options?: InplaceOptions): Tensor {
+  needTensor("relu", input);
   return finish("relu_", input, ops.relu(input), options);
 }
 
@@ -42,6 +44,7 @@ export function relu_(input: Tensor): Tensor {
 
 /** min(max(x, 0), 6). Source: `torch.nn.functional.relu6`. */
 export function relu6(input: Tensor, options?: InplaceOptions): Tensor {
+  needTensor("relu6", input);
   return finish("relu6_", input, ops.relu6(input), options);
 }
 
@@ -57,6 +60,7 @@ export function leakyRelu(
   negativeSlope?: number | LeakyReluOptions,
   options?: InplaceOptions,
 ): Tensor {
+  needTensor("leakyRelu", input);
   const o = named("negativeSlope", negativeSlope, options);
   return finish("leakyRelu_", input, ops.leakyRelu(input, o?.negativeSlope), o);
 }
@@ -74,6 +78,7 @@ export interface AlphaOptions extends InplaceOptions {
 
 /** x > 0 ? x : alpha (e^x - 1). Source: `torch.nn.functional.elu`. */
 export function elu(input: Tensor, alpha?: number | AlphaOptions, options?: InplaceOptions): Tensor {
+  needTensor("elu", input);
   const o = named("alpha", alpha, options);
   return finish("elu_", input, ops.elu(input, o?.alpha), o);
 }
@@ -85,6 +90,7 @@ export function elu_(input: Tensor, alpha?: number | AlphaOptions): Tensor {
 
 /** x > 0 ? x : alpha (e^(x / alpha) - 1). Source: `torch.nn.functional.celu`. */
 export function celu(input: Tensor, alpha?: number | AlphaOptions, options?: InplaceOptions): Tensor {
+  needTensor("celu", input);
   const o = named("alpha", alpha, options);
   return finish("celu_", input, ops.celu(input, o?.alpha), o);
 }
@@ -96,6 +102,7 @@ export function celu_(input: Tensor, alpha?: number | AlphaOptions): Tensor {
 
 /** The scaled elu of self-normalising networks. Source: `torch.nn.functional.selu`. */
 export function selu(input: Tensor, options?: InplaceOptions): Tensor {
+  needTensor("selu", input);
   return finish("selu_", input, ops.selu(input), options);
 }
 
@@ -114,6 +121,7 @@ export interface HardtanhOptions extends InplaceOptions {
 
 /** x cut to [minVal, maxVal]. Source: `torch.nn.functional.hardtanh`. */
 export function hardtanh(input: Tensor, options?: HardtanhOptions): Tensor {
+  needTensor("hardtanh", input);
   return finish("hardtanh_", input, ops.hardtanh(input, options?.minVal, options?.maxVal), options);
 }
 
@@ -124,26 +132,31 @@ export function hardtanh_(input: Tensor, options?: HardtanhOptions): Tensor {
 
 /** min(max(x + 3, 0), 6) / 6. Source: `torch.nn.functional.hardsigmoid`. */
 export function hardsigmoid(input: Tensor, options?: InplaceOptions): Tensor {
+  needTensor("hardsigmoid", input);
   return finish("hardsigmoid_", input, ops.hardsigmoid(input), options);
 }
 
 /** x min(max(x + 3, 0), 6) / 6. Source: `torch.nn.functional.hardswish`. */
 export function hardswish(input: Tensor, options?: InplaceOptions): Tensor {
+  needTensor("hardswish", input);
   return finish("hardswish_", input, ops.hardswish(input), options);
 }
 
 /** x > threshold ? x : value. Source: `torch.nn.functional.threshold`. */
 export function threshold(input: Tensor, threshold: number, value: number, options?: InplaceOptions): Tensor {
+  needTensor("threshold", input);
   return finish("threshold_", input, ops.threshold(input, threshold, value), options);
 }
 
 /** In-place `threshold`. */
 export function threshold_(input: Tensor, threshold: number, value: number): Tensor {
+  needTensor("threshold", input);
   return finish("threshold_", input, ops.threshold(input, threshold, value), { inplace: true });
 }
 
 /** x moved by lambd (default 0.5) towards 0, 0 within. Source: `torch.nn.functional.softshrink`. */
 export function softshrink(input: Tensor, options?: number | { lambd?: number }): Tensor {
+  needTensor("softshrink", input);
   return ops.softshrink(input, typeof options === "number" ? options : options?.lambd);
 }
 
@@ -152,16 +165,19 @@ export function gelu(
   input: Tensor,
   options?: ops.GeluApproximate | { approximate?: ops.GeluApproximate },
 ): Tensor {
+  needTensor("gelu", input);
   return ops.gelu(input, typeof options === "string" ? options : options?.approximate);
 }
 
 /** x sigmoid(x). Source: `torch.nn.functional.silu`. */
 export function silu(input: Tensor, options?: InplaceOptions): Tensor {
+  needTensor("silu", input);
   return finish("silu_", input, ops.silu(input), options);
 }
 
 /** x tanh(softplus(x)). Source: `torch.nn.functional.mish`. */
 export function mish(input: Tensor, options?: InplaceOptions): Tensor {
+  needTensor("mish", input);
   return finish("mish_", input, ops.mish(input), options);
 }
 
@@ -175,11 +191,13 @@ export interface SoftplusOptions {
 
 /** ln(1 + e^(beta x)) / beta. Source: `torch.nn.functional.softplus`. */
 export function softplus(input: Tensor, options?: SoftplusOptions): Tensor {
+  needTensor("softplus", input);
   return ops.softplus(input, options?.beta, options?.threshold);
 }
 
 /** a sigmoid(b), a and b the halves along `dim` (default -1). Source: `torch.nn.functional.glu`. */
 export function glu(input: Tensor, options?: number | { dim?: number }): Tensor {
+  needTensor("glu", input);
   return ops.glu(input, typeof options === "number" ? options : options?.dim);
 }
 
@@ -214,6 +232,7 @@ function drawSlopes(x: Tensor, lower: number, upper: number, generator: Source):
  * @throws ValueError when lower > upper.
  */
 export function rrelu(input: Tensor, options: RreluOptions = {}): Tensor {
+  needTensor("rrelu", input);
   const { lower = 1 / 8, upper = 1 / 3, training = false, generator } = options;
   ops.needFloat("rrelu", input);
   if (!(lower <= upper)) throw new ValueError(`[rrelu] lower must be <= upper, got ${lower} and ${upper}`);
@@ -249,16 +268,19 @@ function softmaxArgs(
 
 /** e^x / sum e^x along a dimension. Source: `torch.nn.functional.softmax`. */
 export function softmax(input: Tensor, options?: number | SoftmaxOptions): Tensor {
+  needTensor("softmax", input);
   return softmaxOp(input, ...softmaxArgs(input, options));
 }
 
 /** ln softmax(x). Source: `torch.nn.functional.log_softmax`. */
 export function logSoftmax(input: Tensor, options?: number | SoftmaxOptions): Tensor {
+  needTensor("logSoftmax", input);
   return logSoftmaxOp(input, ...softmaxArgs(input, options));
 }
 
 /** softmax(-x). Source: `torch.nn.functional.softmin`. */
 export function softmin(input: Tensor, options?: number | SoftmaxOptions): Tensor {
+  needTensor("softmin", input);
   return softminOp(input, ...softmaxArgs(input, options));
 }
 
@@ -278,6 +300,7 @@ export interface GumbelSoftmaxOptions {
 
 /** Samples from the Gumbel-softmax distribution of the logits. Source: `torch.nn.functional.gumbel_softmax`. */
 export function gumbelSoftmax(logits: Tensor, options: GumbelSoftmaxOptions = {}): Tensor {
+  needTensor("gumbelSoftmax", logits, "logits");
   const { tau = 1, hard = false, dim = -1, generator } = options;
   nextOp();
   const gumbels = neg(log(exponential_(empty(logits.shape, logits.code), 1, generator)));

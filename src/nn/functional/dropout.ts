@@ -1,5 +1,6 @@
 /** The dropout functions of `torch.nn.functional`. */
 import { assign } from "../../autograd/inplace.js";
+import { needTensor } from "../../ops/core.js";
 import { applyDropout } from "../../ops/dropout.js";
 import { squeeze, unsqueeze } from "../../ops/view.js";
 import { ShapeError, show } from "../../tensor/errors.js";
@@ -39,6 +40,7 @@ function drop(
  * @throws ValueError when p is no probability.
  */
 export function dropout(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
+  needTensor("dropout", input);
   return drop("dropout", input, named("p", p, options), { channels: false, alpha: false }, true);
 }
 
@@ -52,6 +54,7 @@ function channelDropout(op: string, x: Tensor, o: DropoutOptions | undefined, ba
 
 /** Drops whole channels of (N, C, L) or (C, L). Source: `torch.nn.functional.dropout1d`. @throws ShapeError for another rank. */
 export function dropout1d(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
+  needTensor("dropout1d", input);
   if (input.shape.length !== 2 && input.shape.length !== 3) {
     throw new ShapeError(`[dropout1d] expected (N, C, L) or (C, L), got ${show(input.shape)}`);
   }
@@ -63,16 +66,19 @@ export function dropout1d(input: Tensor, p?: number | DropoutOptions, options?: 
  * Source: `torch.nn.functional.dropout2d`.
  */
 export function dropout2d(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
+  needTensor("dropout2d", input);
   return drop("dropout2d", input, named("p", p, options), { channels: true, alpha: false }, true);
 }
 
 /** Drops whole channels of (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.functional.dropout3d`. */
 export function dropout3d(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
+  needTensor("dropout3d", input);
   return channelDropout("dropout3d", input, named("p", p, options), 5);
 }
 
 /** Dropout that keeps mean and variance of what selu gives. Source: `torch.nn.functional.alpha_dropout`. */
 export function alphaDropout(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
+  needTensor("alphaDropout", input);
   return drop("alphaDropout", input, named("p", p, options), { channels: false, alpha: true }, false);
 }
 
@@ -82,5 +88,6 @@ export function featureAlphaDropout(
   p?: number | DropoutOptions,
   options?: DropoutRest,
 ): Tensor {
+  needTensor("featureAlphaDropout", input);
   return drop("featureAlphaDropout", input, named("p", p, options), { channels: true, alpha: true }, false);
 }
