@@ -92,6 +92,7 @@ export function winogradWeight_f32(
   const c = field(desc, C), h = field(desc, H), w = field(desc, W);
   const oc = field(desc, OC), oh = field(desc, OH), ow = field(desc, OW);
   const rows = (oh + 1) >> 1, cols = (ow + 1) >> 1;
+  const whole = ((oh | ow) & 1) == 0;
   const together = rowsTogether(q1 - q0, cols, c + oc);
   const widthP = planeCols(cols);
   const pitchP = <usize>widthP << 2;
@@ -126,8 +127,14 @@ export function winogradWeight_f32(
           dataTiles(plane, pitchP, some, cols, to, stepV);
         } else {
           const image = g + ((<usize>(n * oc + o0 + k - c) * <usize>(oh * ow)) << 2);
-          padImage<f32>(image, 1, oh, ow, -2 * r, 0, 2 * some, widthP, 1, 1, 1, plane);
-          gradientTiles(plane, pitchP, some, cols, to, stepM);
+          // Of whole tiles nothing is cut off, and what the last vector reads beyond a row is never used; beyond the last
+          // channel there may be no memory.
+          if (whole && o0 + k - c + 1 < oc) {
+            gradientTiles(image + (<usize>(2 * r * ow) << 2), <usize>ow << 2, some, cols, to, stepM);
+          } else {
+            padImage<f32>(image, 1, oh, ow, -2 * r, 0, 2 * some, widthP, 1, 1, 1, plane);
+            gradientTiles(plane, pitchP, some, cols, to, stepM);
+          }
         }
         i += some;
       }
