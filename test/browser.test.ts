@@ -100,7 +100,9 @@ function page(isolated: boolean): Report {
     ...{ atob, btoa, performance, setTimeout, TextDecoder, TextEncoder },
     ...{ Blob, Worker, URL: { createObjectURL }, navigator: { hardwareConcurrency: 2 } },
     // Threads share what this realm's SharedArrayBuffer and WebAssembly make.
-    ...(isolated ? { Atomics, SharedArrayBuffer, WebAssembly } : {}),
+    ...(isolated
+      ? { Atomics, SharedArrayBuffer, WebAssembly: Reflect.get(globalThis, "WebAssembly") as object }
+      : {}),
     report: (value: Report) => {
       reported = value;
     },
