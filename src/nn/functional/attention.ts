@@ -2,6 +2,7 @@
 import { add, mul } from "../../ops/arithmetic.js";
 import { repeatInterleave } from "../../ops/arrange.js";
 import { attention } from "../../ops/attention.js";
+import { needTensor } from "../../ops/core.js";
 import { tril, triu } from "../../ops/diagonal.js";
 import { cat } from "../../ops/join.js";
 import { linear } from "../../ops/linear.js";
@@ -51,6 +52,9 @@ export function scaledDotProductAttention(
   value: Tensor,
   options: AttentionOptions = {},
 ): Tensor {
+  needTensor(OP, query, "query");
+  needTensor(OP, key, "key");
+  needTensor(OP, value, "value");
   const { dropoutP = 0, enableGqa = false } = options;
   checkAttention(OP, query, key, value);
   const width = query.shape.at(-1) as number;
@@ -262,6 +266,9 @@ export function multiHeadAttentionForward(
   outProjBias: Tensor | null,
   options: MultiHeadOptions = {},
 ): [Tensor, Tensor | null] {
+  needTensor("multiHeadAttentionForward", query, "query");
+  needTensor("multiHeadAttentionForward", key, "key");
+  needTensor("multiHeadAttentionForward", value, "value");
   const { training = true, needWeights = true, averageAttnWeights = true, isCausal = false } = options;
   const batched = query.ndim === 3;
   if ((query.ndim !== 2 && query.ndim !== 3) || key.ndim !== query.ndim || value.ndim !== query.ndim) {
