@@ -8,6 +8,7 @@ import { enqueue, kernelTable } from "../tensor/launch.js";
 import { copyInto, empty, ptr, viewOf } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ConvGeometry } from "./convPlanes.js";
+import { isPlain } from "./convPointwise.js";
 import { gemmInto } from "./gemm.js";
 
 const IM2COL = kernelTable("im2col");
@@ -94,8 +95,9 @@ function inRows(rows: number, work: number, queue: (first: number, end: number) 
 /** The patches of all images, [channels kernel, images output]. */
 function patches(x: Tensor, images: number, g: ConvGeometry): Tensor {
   const plane = product(g.input);
-  const source = empty([g.channels, images, plane], x.code);
+  const source = empty([g.channels, images * plane], x.code);
   swapInto(source, x, g.channels, images, plane);
+  if (isPlain(g)) return source;
   const rows = g.channels * product(g.kernel);
   const col = empty([rows, images * product(g.output)], x.code);
   const [from, to, desc] = [ptr(source), ptr(col), descriptor(images, g)];
@@ -156,6 +158,11 @@ export function columnsBackInput(grad: Tensor, w: Tensor, x: Tensor, images: num
     const col = empty([rows, source.shape[1] as number], x.code);
     gemmInto(col, transposed(w, g.outChannels, rows), source);
     release(source.storage);
+    if (isPlain(g)) {
+      swapInto(part as Tensor, col, count, g.channels, plane);
+      release(col.storage);
+      return;
+    }
     const out = empty([g.channels, count, plane], x.code);
     const [from, to, desc] = [ptr(col), ptr(out), descriptor(count, g)];
     inRows(g.channels, col.numel, (c0, c1) => enqueue(COL2IM, x.code, from, to, desc, c0, c1));

@@ -7,6 +7,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { columnsBackInput, columnsBackWeight, columnsForward, prefersColumns } from "./convColumns.js";
 import { convImages, convImagesBack, convImagesWeight } from "./convImages.js";
 import type { ConvGeometry } from "./convPlanes.js";
+import { pointwise, pointwiseBack, pointwiseWeight, prefersPointwise } from "./convPointwise.js";
 import { volumes, volumesBack, volumesWeight } from "./convVolumes.js";
 import { prefersWinograd } from "./convWinograd.js";
 
@@ -28,7 +29,8 @@ export function convForward(x: Tensor, w: Tensor, bias: Tensor | null, g: ConvGe
     else copyInto(y, viewOf(b, [g.outChannels, ...g.output.map(() => 1)], null, b.storageOffset));
     return y;
   }
-  if (usesColumns(g, x.code)) columnsForward(src, weight, b, y, images, g);
+  if (prefersPointwise(g)) pointwise(src, weight, b, y, images, g);
+  else if (usesColumns(g, x.code)) columnsForward(src, weight, b, y, images, g);
   else if (g.input.length < 3) convImages(src, weight, b, y, images, g);
   else volumes(src, weight, b, y, images, g);
   if (src !== x) release(src.storage);
@@ -42,7 +44,7 @@ function usesColumns(g: ConvGeometry, code: number): boolean {
 
 /** Whether {@link convBackInput} takes a bias. */
 export function takesBias(g: ConvGeometry, code: number): boolean {
-  return g.input.length < 3 && !usesColumns(g, code);
+  return prefersPointwise(g) || (g.input.length < 3 && !usesColumns(g, code));
 }
 
 /** x = transposed conv(grad, w) + bias (`bias` has `channels` elements; where {@link takesBias} says so). */
@@ -57,7 +59,8 @@ export function convBackInput(grad: Tensor, w: Tensor, bias: Tensor | null, g: C
     else copyInto(x, viewOf(b, [g.channels, ...g.input.map(() => 1)], null, b.storageOffset));
     return x;
   }
-  if (usesColumns(g, grad.code)) columnsBackInput(src, weight, x, images, g);
+  if (prefersPointwise(g)) pointwiseBack(src, weight, b, x, images, g);
+  else if (usesColumns(g, grad.code)) columnsBackInput(src, weight, x, images, g);
   else if (g.input.length < 3) convImagesBack(src, weight, b, x, images, g);
   else volumesBack(src, weight, x, images, g);
   if (src !== grad) release(src.storage);
@@ -72,7 +75,8 @@ export function convBackWeight(x: Tensor, grad: Tensor, g: ConvGeometry): Tensor
   if (src.numel === 0 || out.numel === 0) return full(shape, 0, x.code);
   const gw = empty(shape, x.code);
   if (gw.numel === 0) return gw;
-  if (usesColumns(g, x.code)) columnsBackWeight(src, out, gw, images, g);
+  if (prefersPointwise(g)) pointwiseWeight(src, out, gw, images, g);
+  else if (usesColumns(g, x.code)) columnsBackWeight(src, out, gw, images, g);
   else if (g.input.length < 3) convImagesWeight(src, out, gw, images, g, false);
   else volumesWeight(src, out, gw, images, g);
   if (src !== x) release(src.storage);
