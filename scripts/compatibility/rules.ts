@@ -15,6 +15,7 @@ const a = randn([4, 4]);
 const b = randn([4, 4]);
 const mask = x.gt(0);
 const index = tensor([0, 2]);
+const [i, j] = [0, 2];
 const logits = randn([2, 3], { requiresGrad: true });
 const labels = tensor([0, 2]);
 const model = new nn.Sequential(new nn.Linear(4, 8), new nn.BatchNorm1d(8), new nn.Linear(8, 1));
@@ -61,6 +62,11 @@ export const RULES: readonly Rule[] = [
     kindling: "a.gt(0).logicalAnd(b.le(1))",
   },
   { rule: "reading: numbers and ranges", python: "x[0, 1:3]", kindling: 'x.at(0, "1:3")' },
+  {
+    rule: "reading: ranges with bounds that are computed",
+    python: "x[i:j], x[:, i:]",
+    kindling: '[x.at(i + ":" + j), x.at(":", i + ":")]',
+  },
   { rule: "reading: all dimensions, a new one", python: "x[..., None]", kindling: 'x.at("...", null)' },
   { rule: "reading: masks and indices", python: "x[mask], x[index]", kindling: "[x.at(mask), x.at(index)]" },
   { rule: "writing", python: "a[0] = 1; a[:, 1] = 2", kindling: 'a.setAt_([0], 1); a.setAt_([":", 1], 2)' },
@@ -87,6 +93,11 @@ export const RULES: readonly Rule[] = [
     rule: "a context is a function that takes one, or a `using` block",
     python: "with torch.no_grad(): y = model(a)",
     kindling: "const y = noGrad(() => model(a))",
+  },
+  {
+    rule: "freezing",
+    python: "for p in model.parameters(): p.requires_grad = False",
+    kindling: "for (const p of model.parameters()) p.requiresGrad = false",
   },
   { rule: "seeds", python: "torch.manual_seed(0)", kindling: "manualSeed(0)" },
   {
@@ -126,8 +137,8 @@ export const RULES: readonly Rule[] = [
       "for (const [x, y] of new DataLoader(dataset, { batchSize: 4, shuffle: true })) x.add(y.unsqueeze(1))",
   },
   {
-    rule: "no devices: everything is on the CPU",
-    python: "model.to('cuda')",
-    kindling: "model",
+    rule: "one device, the CPU: `to` takes it, and can be left out",
+    python: "model.to(device)",
+    kindling: 'model.to("cpu")',
   },
 ];
