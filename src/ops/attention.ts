@@ -1,6 +1,7 @@
 /**
  * Attention as one op on batches of (L, E) queries and (S, E) keys: blocks of queries, so that memory is linear in the
- * sequence; the backward computes the weights anew from the saved log-sums. Source: Dao et al. 2022.
+ * sequence; the backward computes the weights anew from the saved log-sums. Heads are read and written where they lie in
+ * the rows of a projection. Source: Dao et al. 2022.
  */
 import { composedBackward } from "../autograd/composed.js";
 import { mode } from "../autograd/mode.js";
@@ -9,7 +10,8 @@ import { kernels, putInts } from "../kernels/index.js";
 import { FLOAT32 } from "../tensor/dtype.js";
 import { address, allocate, release } from "../tensor/heap.js";
 import { enqueue, inPieces, kernelTable } from "../tensor/launch.js";
-import { contiguous as compact, empty, full, ptr } from "../tensor/raw.js";
+import { contiguous as compact, empty, full, ptr, viewOf } from "../tensor/raw.js";
+import { numelOf, type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, mul } from "./arithmetic.js";
 import { contiguous } from "./cast.js";
@@ -19,7 +21,7 @@ import { logicalNot } from "./logical.js";
 import { matmul } from "./matmul.js";
 import { all } from "./reduce.js";
 import { softmax } from "./softmax.js";
-import { transpose } from "./view.js";
+import { reshape, transpose } from "./view.js";
 import { maskedFill } from "./where.js";
 
 const FORWARD = kernelTable("attentionForward");
@@ -32,7 +34,7 @@ const GRAIN_PRODUCT = 262144;
 export interface AttentionAttrs {
   readonly scale: number;
   readonly isCausal: boolean;
-  /** Floating (B or 1, L or 1, S), added to the scores; no gradient flows to it. */
+  /** Floating (batches or 1, L or 1, S), added to the scores; no gradient flows to it. */
   readonly mask: Tensor | null;
 }
 
@@ -43,26 +45,43 @@ interface Call {
   readonly pieces: number;
 }
 
-function plan(q: Tensor, v: Tensor, { isCausal, mask }: AttentionAttrs): Call {
-  const [batch, L, E] = q.shape as [number, number, number];
-  const [S, Ev] = v.shape.slice(1) as [number, number];
-  const steps =
+/** The outer, head and row strides of (B, L, E) or (B, heads, L, E). */
+function steps(t: Tensor): number[] {
+  return t.shape.length === 3 ? [0, ...t.strides.slice(0, 2)] : t.strides.slice(0, 3);
+}
+
+function plan(q: Tensor, v: Tensor, { isCausal, mask }: AttentionAttrs, tensors: readonly Tensor[]): Call {
+  const [L, E] = q.shape.slice(-2) as [number, number];
+  const [S, Ev] = v.shape.slice(-2) as [number, number];
+  const batch = numelOf(q.shape.slice(0, -2));
+  const maskSteps =
     mask === null
       ? [0, 0]
       : [mask.shape[0] === 1 ? 0 : (mask.strides[0] as number), mask.shape[1] === 1 ? 0 : S];
   const desc = putInts([
-    L,
-    S,
-    E,
-    Ev,
-    Number(isCausal),
-    Number(mask !== null),
-    ...(steps as [number, number]),
+    ...[L, S, E, Ev, Number(isCausal), Number(mask !== null), ...maskSteps, q.shape.at(-3) as number],
+    ...tensors.flatMap(steps),
   ]);
   const scratch = q.code === FLOAT32 ? kernels.attentionScratch_f32 : kernels.attentionScratch_f64;
   const work = batch * L * S * (E + Ev);
   const pieces = Math.max(1, Math.min(8, batch, Math.floor(work / GRAIN_PRODUCT)));
   return { desc, batch, one: ((scratch(desc) >>> 0) + 191) & ~127, pieces };
+}
+
+/** The tensor itself where its rows are dense, else a copy. */
+function dense(t: Tensor): Tensor {
+  return t.strides.at(-1) === 1 || t.shape.at(-1) === 1 ? t : compact(t);
+}
+
+/** An uninitialised tensor laid out as `like`: with the heads of a row side by side where they are so there. */
+function emptyAs(like: Tensor, shape: Shape): Tensor {
+  const [head, row] = like.strides.slice(-3) as [number, number];
+  if (head >= row) return empty(shape, like.code);
+  const r = shape.length;
+  const swapped = <X>(list: readonly X[]) =>
+    [...list.slice(0, -3), list[r - 2], list[r - 3], list[r - 1]] as X[];
+  const made = empty(swapped(shape), like.code);
+  return viewOf(made, shape, swapped(made.strides), 0);
 }
 
 /** Queues the kernel over the batch, with scratch of its own for each piece. */
@@ -82,19 +101,41 @@ function overBatch(
   release(scratch);
 }
 
+/**
+ * Tensors for the gradients of query, key and value. Where these are the parts of one projection, (..., L, 3 E), so are
+ * the gradients: then the backward of the split has nothing to copy.
+ */
+function emptyLike(list: readonly [Tensor, Tensor, Tensor]): Tensor[] {
+  const [q, k, v] = list;
+  const width = (q.shape.at(-3) as number) * (q.shape.at(-1) as number);
+  const parts = list.every(
+    (t, i) =>
+      t.storage === q.storage &&
+      sameShape(t.shape, q.shape) &&
+      sameShape(t.strides, q.strides) &&
+      t.storageOffset === q.storageOffset + i * width,
+  );
+  const [B, heads, L, E] = q.shape as [number, number, number, number];
+  const strides = [L * 3 * width, E, 3 * width, 1];
+  if (!parts || q.shape.length !== 4 || !sameShape(q.strides, strides))
+    return [q, k, v].map((t) => emptyAs(t, t.shape));
+  const all = empty([B, L, 3, heads, E], q.code);
+  return list.map((t, i) => viewOf(all, t.shape, strides, i * width));
+}
+
 const attentionOp = defineOp<AttentionAttrs>({
   name: "ScaledDotProductAttention",
   saves: true,
   savesOutput: true,
   forward: ([q, k, v], attrs, ctx) => {
-    const list = [q, k, v].map((t) => compact(t as Tensor)) as [Tensor, Tensor, Tensor];
+    const list = [q, k, v].map((t) => dense(t as Tensor)) as [Tensor, Tensor, Tensor];
     const [x, , values] = list;
-    const [batch, L] = x.shape as [number, number, number];
-    const out = empty([batch, L, values.shape[2] as number], x.code);
-    const lse = empty([batch, L], x.code);
+    const rows = x.shape.slice(0, -1);
+    const out = emptyAs(x, [...rows, values.shape.at(-1) as number]);
+    const lse = empty(rows, x.code);
     ctx.keep(lse);
     if (out.numel === 0) return out;
-    const call = plan(x, values, attrs);
+    const call = plan(x, values, attrs, [...list, out]);
     const mask = attrs.mask === null ? 0 : ptr(attrs.mask);
     // Scratch is allocated last: the pointers hold until the next op.
     overBatch(FORWARD, x.code, call, [...list.map(ptr), mask, ptr(out), ptr(lse)], attrs.scale);
@@ -105,13 +146,14 @@ const attentionOp = defineOp<AttentionAttrs>({
       return composedBackward(n as Node<never>, [g], ([q, k, v]) => [
         attentionComposed(q as Tensor, k as Tensor, v as Tensor, n.attrs),
       ]);
-    const list = [0, 1, 2].map((i) => compact(n.input(i))) as [Tensor, Tensor, Tensor];
-    const grads = list.map((t) => empty(t.shape, t.code));
+    const list = [0, 1, 2].map((i) => dense(n.input(i))) as [Tensor, Tensor, Tensor];
     const [x] = list;
     if (n.output().numel === 0) return list.map((t) => full(t.shape, 0, t.code));
-    const call = plan(x, list[2], n.attrs);
+    const slopes = dense(g);
+    const grads = emptyLike(list);
+    const call = plan(x, list[2], n.attrs, [...list, n.output(), slopes, ...grads]);
     const mask = n.attrs.mask === null ? 0 : ptr(n.attrs.mask);
-    const rest = [n.output(), n.extra[0] as Tensor, compact(g), ...grads].map(ptr);
+    const rest = [n.output(), n.extra[0] as Tensor, slopes, ...grads].map(ptr);
     overBatch(BACKWARD, x.code, call, [...list.map(ptr), mask, ...rest], n.attrs.scale);
     return grads;
   },
@@ -125,7 +167,7 @@ export function attentionComposed(
   { scale, isCausal, mask }: AttentionAttrs,
 ): Tensor {
   let scores = matmul(mul(q, scale), transpose(k, -2, -1));
-  if (mask !== null) scores = add(scores, mask);
+  if (mask !== null) scores = add(scores, mask.shape[0] === 1 ? mask : reshape(mask, scores.shape));
   if (isCausal) {
     const seen = tril(full(scores.shape.slice(-2), true, 0));
     scores = maskedFill(scores, logicalNot(seen), Number.NEGATIVE_INFINITY);
@@ -135,7 +177,10 @@ export function attentionComposed(
   return matmul(maskedFill(softmax(maskedFill(scores, blind, 0), -1), blind, 0), v);
 }
 
-/** softmax(scale q k^T + mask) v on (B, L, E), (B, S, E), (B, S, Ev). @internal */
+/**
+ * softmax(scale q k^T + mask) v on (B, L, E), (B, S, E), (B, S, Ev), or on (B, heads, L, E) and so on; the strides may be
+ * any, and the result is laid out as q. @internal
+ */
 export function attention(q: Tensor, k: Tensor, v: Tensor, attrs: AttentionAttrs): Tensor {
   const mask = attrs.mask === null ? null : contiguous(attrs.mask);
   return run(attentionOp, [q, k, v], { ...attrs, mask });

@@ -1,9 +1,11 @@
 /** Cutting tensors along a dimension: split, chunk, tensorSplit, unbind. Views of the input, recorded as one op. */
+import { mode } from "../autograd/mode.js";
 import { defineMultiOp, type MultiOp, runMulti } from "../autograd/node.js";
-import { INT64, nameOf } from "../tensor/dtype.js";
+import { OWNED } from "../autograd/pass.js";
+import { INT64, nameOf, sizeOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { toNumbers, viewOf } from "../tensor/raw.js";
-import { type Shape, wrapDim } from "../tensor/shape.js";
+import { contiguousStrides, numelOf, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { constant } from "./core.js";
 import { cat, type JoinDim, stack } from "./join.js";
@@ -43,8 +45,26 @@ const splitOp = defineMultiOp<Split>({
       return viewOf(t, shape, t.strides, at - length * step);
     });
   },
-  backward: (grads, n) => [cat(withZeros(grads, n.outShapes), n.attrs.dim)],
+  backward: (grads, n) => [
+    sideBySide(grads, n.attrs.dim, n.shape(0)) ?? cat(withZeros(grads, n.outShapes), n.attrs.dim),
+  ],
 });
+
+/** The whole whose parts the gradients of a pass are, if they lie side by side in a storage of the pass's own. */
+function sideBySide(grads: readonly (Tensor | null)[], dim: number, shape: Shape): Tensor | null {
+  const first = grads[0] ?? null;
+  if (mode.grad || first === null) return null;
+  const { storage, code } = first;
+  if ((storage.flags & OWNED) === 0 || storage.nbytes !== numelOf(shape) * sizeOf(code)) return null;
+  const strides = contiguousStrides(shape);
+  let at = 0;
+  for (const g of grads) {
+    if (g === null || g.storage !== storage || g.code !== code || g.storageOffset !== at) return null;
+    if (!sameShape(g.strides, strides)) return null;
+    at += (g.shape[dim] as number) * (strides[dim] as number);
+  }
+  return viewOf(first, shape, null, 0);
+}
 
 const unbindOp = defineMultiOp<number>({
   name: "Unbind",

@@ -117,6 +117,65 @@ describe("scaledDotProductAttention on views", () => {
     expect(first.sub(second).abs().max().item()).toBe(0);
   });
 
+  test("lays the output out as the query, and gives the gradients of contiguous copies", () => {
+    for (const dtype of ["float32", "float64"] as const) {
+      manualSeed(0);
+      const x = randn([2, 40, 72], { dtype, requiresGrad: true });
+      const y = attend(x);
+      expect(y.transpose(1, 2).isContiguous()).toBe(true);
+      const copies = x.split(24, { dim: -1 }).map((t) => heads(t).contiguous()) as [Tensor, Tensor, Tensor];
+      const plain = nn.functional.scaledDotProductAttention(...copies, { isCausal: true });
+      expect(plain.isContiguous()).toBe(true);
+      const seed = randn(y.shape, { dtype });
+      const [a] = grad(y, [x], { gradOutputs: seed }) as [Tensor];
+      const [b] = grad(plain, [x], { gradOutputs: seed.transpose(1, 2).contiguous().transpose(1, 2) }) as [
+        Tensor,
+      ];
+      expect(a.toArray()).toEqual(b.toArray());
+    }
+  });
+
+  test("a gradient that a hook keeps is not that of the projection", () => {
+    const x = randn([1, 4, 12], { requiresGrad: true });
+    const [q, k, v] = x.split(4, { dim: -1 }).map((t) => t.reshape([1, 4, 2, 2]).transpose(1, 2)) as [
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
+    const seen: Tensor[] = [];
+    for (const t of [q, k, v]) t.registerHook((g) => void seen.push(g));
+    nn.functional.scaledDotProductAttention(q, k, v).square().sum().backward();
+    const before = seen.map((g) => g.toArray());
+    noGrad(() => (x.grad as Tensor).zero_());
+    expect(seen.map((g) => g.toArray())).toEqual(before);
+    expect(before.flat(3).some((value) => value !== 0)).toBe(true);
+  });
+
+  test("a mask of each head", () => {
+    const [L, S] = [3, 4];
+    const list = [L, S, S].map((n) => randn([2, n, 2, 3], f64).transpose(1, 2)) as [Tensor, Tensor, Tensor];
+    const perHead = randn([4, L, S], { dtype: "float64" });
+    const attrs: AttentionAttrs = { scale: 0.5, isCausal: false, mask: perHead };
+    const [a, b] = [attention(...list, attrs), attentionComposed(...list, attrs)];
+    expect(a.sub(b).abs().max().item()).toBeLessThan(1e-14);
+    const one = attention(...(list.map((t) => t.select(0, 1)) as [Tensor, Tensor, Tensor]), {
+      ...attrs,
+      mask: perHead.slice(0, { start: 2 }),
+    });
+    expect(one.sub(a.select(0, 1)).abs().max().item()).toBe(0);
+    const f = (...x: Tensor[]) => attention(...(x as [Tensor, Tensor, Tensor]), attrs);
+    gradcheck(
+      f,
+      list.map((t) => t.detach().requiresGrad_()),
+    );
+    gradgradcheck(
+      f,
+      list.map((t) => t.detach().requiresGrad_()),
+      undefined,
+      { fastMode: true },
+    );
+  });
+
   test("keeps its output alone without a graph", () => {
     const x = randn([4, 256, 192]);
     const views = x.split(64, { dim: -1 }).map((t) => t.reshape([4, 256, 4, 16]).transpose(1, 2));

@@ -34,11 +34,46 @@ function productScratch<T>(L: i32, S: i32, E: i32): usize {
   return sizeof<T>() == 4 ? gemmScratch_f32(n, n, n) : gemmScratch_f64(n, n, n);
 }
 
-/** desc: L, S, E, Ev, causal, hasMask, mask's batch stride and row stride (elements; columns are dense). */
+/**
+ * desc: L, S, E, Ev, causal, hasMask, mask's batch stride and row stride, heads (batch b is head b % heads of outer
+ * batch b / heads), then outer, head and row stride of q, k, v, out, g, gq, gk, gv. In elements; columns are dense.
+ */
 // @ts-ignore: decorator
 @inline
 function field(desc: usize, i: i32): i32 {
   return load<i32>(desc + (<usize>i << 2));
+}
+
+// Where the strides of each tensor are in the descriptor.
+const Q: i32 = 9;
+const K: i32 = 12;
+const V: i32 = 15;
+const OUT: i32 = 18;
+const G: i32 = 21;
+const GQ: i32 = 24;
+const GK: i32 = 27;
+const GV: i32 = 30;
+
+/** The matrix of batch b. */
+// @ts-ignore: decorator
+@inline
+function matrix<T>(p: usize, desc: usize, at: i32, b: i32): usize {
+  const heads = field(desc, 8);
+  return p + (<usize>(b / heads) * field(desc, at) + <usize>(b % heads) * field(desc, at + 1)) * sizeof<T>();
+}
+
+/** The stride of its rows. */
+// @ts-ignore: decorator
+@inline
+function step(desc: usize, at: i32): i32 {
+  return field(desc, at + 2);
+}
+
+/** Zeros n rows of `width` elements. */
+// @ts-ignore: decorator
+@inline
+function clear<T>(p: usize, n: i32, width: i32, stride: i32): void {
+  for (; n > 0; n--, p += <usize>stride * sizeof<T>()) memory.fill(p, 0, <usize>width * sizeof<T>());
 }
 
 // @ts-ignore: decorator
@@ -146,8 +181,9 @@ function scoreBlock<T>(
 ): void {
   const E = field(desc, 2);
   const z = sizeof<T>();
-  const from = q + (<usize>b * field(desc, 0) + i0) * E * z;
-  product<T>(rows, cols, E, scale, from, E, 1, k + <usize>b * field(desc, 1) * E * z, 1, E, 0, scores, cols, scratch);
+  const rq = step(desc, Q);
+  const from = matrix<T>(q, desc, Q, b) + <usize>(i0 * rq) * z;
+  product<T>(rows, cols, E, scale, from, rq, 1, matrix<T>(k, desc, K, b), 1, step(desc, K), 0, scores, cols, scratch);
   if (!field(desc, 5)) return;
   for (let r = 0; r < rows; r++) {
     const at = mask + (<usize>b * field(desc, 6) + <usize>(i0 + r) * field(desc, 7)) * z;
@@ -191,8 +227,9 @@ function forward<T>(
         if (seen < cols) memory.fill(row + <usize>seen * z, 0, <usize>(cols - seen) * z);
         store<T>(place, <T>(<f64>top + logOf(sum)));
       }
-      const to = out + (<usize>b * L + i0) * Ev * z;
-      product<T>(rows, Ev, cols, 1, scores, cols, 1, v + <usize>b * S * Ev * z, Ev, 1, 0, to, Ev, work);
+      const ro = step(desc, OUT);
+      const to = matrix<T>(out, desc, OUT, b) + <usize>(i0 * ro) * z;
+      product<T>(rows, Ev, cols, 1, scores, cols, 1, matrix<T>(v, desc, V, b), step(desc, V), 1, 0, to, ro, work);
     }
   }
 }
@@ -230,17 +267,23 @@ function backward<T>(
   const d = scratch + <usize>(BLOCK * S) * z;
   const work = scratch + ((<usize>(2 * BLOCK * S + BLOCK) * z + 127) & ~127);
   const n = lanes<T>();
+  const rq = step(desc, Q), rk = step(desc, K), rv = step(desc, V), ro = step(desc, OUT), rg = step(desc, G);
+  const rgq = step(desc, GQ), rgk = step(desc, GK), rgv = step(desc, GV);
   for (let b = b0; b < b1; b++) {
-    const keys = <usize>b * S;
-    memory.fill(gk + keys * E * z, 0, <usize>(S * E) * z);
-    memory.fill(gv + keys * Ev * z, 0, <usize>(S * Ev) * z);
+    const mk = matrix<T>(k, desc, K, b);
+    const mv = matrix<T>(v, desc, V, b);
+    const mgk = matrix<T>(gk, desc, GK, b);
+    const mgv = matrix<T>(gv, desc, GV, b);
+    clear<T>(mgk, S, E, rgk);
+    clear<T>(mgv, S, Ev, rgv);
     for (let i0 = 0; i0 < L; i0 += block) {
       const rows = min(block, L - i0);
       const cols = causal ? min(S, i0 + rows) : S;
       const first = <usize>b * L + i0;
       scoreBlock<T>(desc, q, k, mask, p, scale, b, i0, rows, cols, work);
-      const gRows = g + first * Ev * z;
-      product<T>(rows, cols, Ev, 1, gRows, Ev, 1, v + keys * Ev * z, 1, Ev, 0, d, cols, work);
+      const gRows = matrix<T>(g, desc, G, b) + <usize>(i0 * rg) * z;
+      const outRows = matrix<T>(out, desc, OUT, b) + <usize>(i0 * ro) * z;
+      product<T>(rows, cols, Ev, 1, gRows, rg, 1, mv, 1, rv, 0, d, cols, work);
       for (let r = 0; r < rows; r++) {
         const row = p + <usize>(r * cols) * z;
         const slope = d + <usize>(r * cols) * z;
@@ -252,7 +295,7 @@ function backward<T>(
           continue;
         }
         expRow<T>(row, seen, shift);
-        const delta = dotRow<T>(gRows + <usize>(r * Ev) * z, out + (first + r) * Ev * z, Ev);
+        const delta = dotRow<T>(gRows + <usize>(r * rg) * z, outRows + <usize>(r * ro) * z, Ev);
         const dv = v128.splat<T>(<T>delta);
         for (let j = 0; j < seen; j += n) {
           const m = min(n, seen - j);
@@ -265,9 +308,11 @@ function backward<T>(
           memory.fill(slope + <usize>seen * z, 0, <usize>(cols - seen) * z);
         }
       }
-      product<T>(rows, E, cols, scale, d, cols, 1, k + keys * E * z, E, 1, 0, gq + first * E * z, E, work);
-      product<T>(cols, E, rows, scale, d, 1, cols, q + first * E * z, E, 1, 1, gk + keys * E * z, E, work);
-      product<T>(cols, Ev, rows, 1, p, 1, cols, gRows, Ev, 1, 1, gv + keys * Ev * z, Ev, work);
+      const qRows = matrix<T>(q, desc, Q, b) + <usize>(i0 * rq) * z;
+      const to = matrix<T>(gq, desc, GQ, b) + <usize>(i0 * rgq) * z;
+      product<T>(rows, E, cols, scale, d, cols, 1, mk, rk, 1, 0, to, rgq, work);
+      product<T>(cols, E, rows, scale, d, 1, cols, qRows, rq, 1, 1, mgk, rgk, work);
+      product<T>(cols, Ev, rows, 1, p, 1, cols, gRows, rg, 1, 1, mgv, rgv, work);
     }
   }
 }

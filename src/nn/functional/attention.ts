@@ -76,9 +76,11 @@ export function scaledDotProductAttention(
     broadcastShapes(OP, query.shape.slice(0, -2), k.shape.slice(0, -2)),
     v.shape.slice(0, -2),
   );
+  const heads = lead.at(-1) ?? 1;
+  const batch = [heads === 0 ? 0 : numelOf(lead) / heads, heads];
   const flat = (t: Tensor): Tensor => {
     const rest = t.shape.slice(-2);
-    return reshape(expand(t, [...lead, ...rest]), [numelOf(lead), ...rest]);
+    return reshape(expand(t, [...lead, ...rest]), [...batch, ...rest]);
   };
   const mask = attnMask === null ? null : flatMask(attnMask, lead, L, S, query);
   const given = [query, k, v];
