@@ -1,5 +1,6 @@
 /** Whether ops are recorded: grad mode, inference mode, anomaly detection. */
 
+import { birth, INFERENCE } from "../tensor/storage.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** What happens to tensors that are saved for the backward. */
@@ -69,12 +70,13 @@ function scoped(enter: () => () => void): ModeScope {
 
 function setModes(grad: boolean, inference: boolean): () => void {
   const before = { grad: mode.grad, inference: mode.inference };
-  mode.grad = grad;
-  mode.inference = inference;
-  return () => {
-    mode.grad = before.grad;
-    mode.inference = before.inference;
+  const set = (to: typeof before) => {
+    mode.grad = to.grad;
+    mode.inference = to.inference;
+    birth.flags = to.inference ? INFERENCE : 0;
   };
+  set({ grad, inference });
+  return () => set(before);
 }
 
 /** @internal Calls with a function run `fn` inside the mode; without one they enter it until it is restored. */
@@ -109,8 +111,9 @@ export function enableGrad<T>(fn?: () => T): T | ModeScope {
 }
 
 /**
- * Runs `fn` in inference mode: nothing is recorded, and what is made inside may not take part in a recorded
- * computation later. Without an argument, for a `using` block. Source: `torch.inference_mode`.
+ * Runs `fn` in inference mode: nothing is recorded, and what is made inside cannot be saved for a backward pass later:
+ * an op that would save it throws an AutogradError. Without an argument, for a `using` block.
+ * Source: `torch.inference_mode`.
  */
 export function inferenceMode(): ModeScope;
 export function inferenceMode<T>(fn: () => T): T;

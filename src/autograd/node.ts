@@ -4,11 +4,12 @@
  * accumulation and skipping of inputs without a gradient are the engine's work, never a formula's.
  */
 import { isFloat } from "../tensor/dtype.js";
-import { AutogradError } from "../tensor/errors.js";
+import { AutogradError, show } from "../tensor/errors.js";
 import { INSPECT } from "../tensor/format.js";
 import { nextOp, release, type Storage, unsave } from "../tensor/heap.js";
 import { detached } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
+import { INFERENCE } from "../tensor/storage.js";
 import { type GradFn, Tensor, type TensorHook } from "../tensor/tensor.js";
 import { enableGrad, mode, noGrad, type PassObserver, type SavedTensorsHooks } from "./mode.js";
 import { tensorsIn } from "./tree.js";
@@ -199,6 +200,7 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
       for (let i = 0; i < x.length; i++) {
         if (saves !== true && !saves.includes(i)) continue;
         const t = x[i] as Tensor;
+        if ((t.storage.flags & INFERENCE) !== 0 && !mode.inference) throw this.unsavable(t, saved);
         t.storage.saves++;
         saved[i] = t;
         versions[i] = t.storage.version;
@@ -352,6 +354,15 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
     return new AutogradError(
       `[${op}] the graph of ${this.name} was already freed: a graph can be walked once; try ` +
         "{ retainGraph: true } the first time, or detach() what should not be walked again",
+    );
+  }
+
+  /** The error of a tensor that inference mode made; lets go of what was saved before it. */
+  private unsavable(t: Tensor, saved: readonly (Tensor | null)[]): AutogradError {
+    for (const other of saved) if (other !== null) unsave(other.storage);
+    return new AutogradError(
+      `[${this.name}] a tensor of shape ${show(t.shape)} was made in inferenceMode and cannot be saved for backward; ` +
+        "try clone() of it, or noGrad in place of inferenceMode",
     );
   }
 

@@ -91,7 +91,7 @@ export function constant(value: Scalar, code: DTypeCode): Tensor {
   const outer = startRecording([]); // no backward pass and no scope may free it
   const made = full([], value, code);
   stopRecording(outer);
-  made.storage.flags |= KEPT;
+  made.storage.flags = KEPT;
   if (known.size >= MAX_CONSTANTS) known.clear();
   if (!Object.is(value, -0)) known.set(value, made);
   return made;

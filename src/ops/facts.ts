@@ -4,6 +4,7 @@ import { ShapeError, show } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { ptr } from "../tensor/raw.js";
 import { type Shape, wrapDim } from "../tensor/shape.js";
+import { INFERENCE } from "../tensor/storage.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { type Operand, promote } from "./core.js";
 import { itemOf, type NestedArray, toArray } from "./read.js";
@@ -35,6 +36,11 @@ export function dim(x: Tensor): number {
 /** Bytes of an element; same as `x.itemsize`. Source: `torch.Tensor.element_size`. */
 export function elementSize(x: Tensor): number {
   return sizeOf(x.code);
+}
+
+/** Whether the tensor was made in `inferenceMode`: no graph saves it. Source: `torch.is_inference`. */
+export function isInference(x: Tensor): boolean {
+  return (x.storage.flags & INFERENCE) !== 0;
 }
 
 /** Whether the elements lie in row-major order without gaps. Source: `torch.Tensor.is_contiguous`. */

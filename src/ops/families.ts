@@ -74,7 +74,7 @@ export {
   tanh,
 } from "./exponential.js";
 export { fmax, fmin, maximum, minimum } from "./extrema.js";
-export { isFloatingPoint, isNonzero, isSigned } from "./facts.js";
+export { isFloatingPoint, isInference, isNonzero, isSigned } from "./facts.js";
 export { frexp, ldexp, nextafter } from "./floatParts.js";
 export { digamma, igamma, igammac, lgamma, mvlgamma } from "./gamma.js";
 export { gather, indexAdd, indexCopy, indexFill, indexSelect, scatter, scatterAdd } from "./gather.js";

@@ -49,6 +49,12 @@ export const DROPPED = 2;
 /** Set on a gradient's storage once user code has read it off a tensor: then nothing frees it early. */
 export const SEEN = 8;
 
+/** Set on what inference mode makes: no graph may save it. */
+export const INFERENCE = 16;
+
+/** Flags that new storages start with. */
+export const birth = { flags: 0 };
+
 /** The bytes behind one or more tensors. */
 export class Storage {
   /** Where the bytes are; null once freed. */
@@ -61,7 +67,7 @@ export class Storage {
   version = 0;
   /** Number of graph nodes that save a tensor of this storage. */
   saves = 0;
-  flags = 0;
+  flags = birth.flags;
   /** Pending gradients of a running backward pass that use this storage. */
   pending = 0;
   constructor(region: Region, offset: number, nbytes: number) {

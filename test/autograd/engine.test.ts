@@ -121,6 +121,19 @@ describe("modes", () => {
     expect(x.mul(2).requiresGrad).toBe(true);
   });
 
+  test("what inference mode makes cannot be saved for backward; views of other tensors and clones can", () => {
+    const w = leaf([2, 3]);
+    const known = tensor([4, 5], { dtype: "float64" });
+    const [made, view] = autograd.inferenceMode(() => [known.mul(2), known.narrow(0, 0, 2)] as const);
+    expect([made.isInference(), view.isInference(), known.isInference()]).toEqual([true, false, false]);
+    expect(() => w.mul(made)).toThrow(
+      "[Mul] a tensor of shape [2] was made in inferenceMode and cannot be saved for backward; try clone() of it, or " +
+        "noGrad in place of inferenceMode",
+    );
+    expect(w.add(made).requiresGrad).toBe(true); // saves nothing
+    expect(grad(w.mul(made.clone()).mul(view).sum(), [w])[0]?.toArray()).toEqual([32, 50]);
+  });
+
   test("anomaly detection shows where the forward was called", () => {
     const x = leaf([0]);
     expect(() => autograd.detectAnomaly(() => x.div(x).sum().backward())).toThrow(

@@ -42,6 +42,7 @@ export type NotAnOp =
   | "asTensor"
   | "asarray"
   | "isFloatingPoint"
+  | "isInference"
   | "isNonzero"
   | "isSigned"
   | "resultType"
@@ -60,6 +61,7 @@ export type NotAnOp =
   | "asTensor"
   | "resultType"
   | "isFloatingPoint"
+  | "isInference"
   | "isNonzero"
   | "isSigned";
 
