@@ -316,18 +316,22 @@ const indexAddOp = defineOp<{ dim: number; alpha: number }>({
   },
 });
 
-function checkSlices(op: string, x: Tensor, dim: number, index: Tensor, src: Tensor): void {
+/** The slices of a source, one for each index; a vector (or no dimension at all) takes one element of either rank. */
+function slicesFor(op: string, x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+  const single = source.numel === 1 && index.numel === 1 && x.shape.length <= 1 && source.shape.length <= 1;
+  const src = single ? reshape(source, x.shape.length === 0 ? [] : [1]) : source;
   const fits =
     src.shape.length === x.shape.length &&
     (x.shape.length > 0 || index.numel === 1) &&
     x.shape.every((n, d) => (src.shape[d] as number) === (d === dim ? index.numel : n));
-  if (!fits && !(x.shape.length === 0 && src.numel === 1 && index.numel === 1)) {
+  if (!fits) {
     throw new ShapeError(
       `[${op}] source of shape ${show(src.shape)} does not fit ${show(x.shape)} with ${index.numel} indices along dimension ${dim}`,
     );
   }
   if (src.code !== x.code)
     throw new DTypeError(`[${op}] expected a source of dtype ${nameOf(x.code)}, got ${nameOf(src.code)}`);
+  return src;
 }
 
 /** A copy of `x` with `alpha * source` slices added at the indices, along `dim`. Source: `torch.index_add`. */
@@ -339,13 +343,13 @@ export function indexAdd(
   options: { alpha?: number } = {},
 ): Tensor {
   const d = wrapDim("indexAdd", dim, x.shape.length);
-  checkSlices("indexAdd", x, d, index, source);
-  if (x.code === BOOL) return cast(indexAdd(cast(x, INT64), dim, index, cast(source, INT64), options), BOOL); // "or"
+  const src = slicesFor("indexAdd", x, d, index, source);
+  if (x.code === BOOL) return cast(indexAdd(cast(x, INT64), dim, index, cast(src, INT64), options), BOOL); // "or"
   const i = vectorIndex("indexAdd", index, x.shape[d] ?? 1);
   const { alpha = 1 } = options;
   checkAlpha("indexAdd", alpha, x.code);
   const factor = x.code === UINT8 ? Number(BigInt.asUintN(8, BigInt(alpha))) : alpha; // -1 is 255 there
-  return run(indexAddOp, [x, source, i], { dim: d, alpha: factor });
+  return run(indexAddOp, [x, src, i], { dim: d, alpha: factor });
 }
 
 const indexCopyOp = defineOp<{ dim: number }>({
@@ -373,8 +377,8 @@ function indexCopyRun(x: Tensor, src: Tensor, index: Tensor, dim: number): Tenso
 /** A copy of `x` with slices of `source` written at the indices, along `dim`. Source: `torch.index_copy`. */
 export function indexCopy(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
   const d = wrapDim("indexCopy", dim, x.shape.length);
-  checkSlices("indexCopy", x, d, index, source);
-  return run(indexCopyOp, [x, source, vectorIndex("indexCopy", index, x.shape[d] ?? 1)], { dim: d });
+  const src = slicesFor("indexCopy", x, d, index, source);
+  return run(indexCopyOp, [x, src, vectorIndex("indexCopy", index, x.shape[d] ?? 1)], { dim: d });
 }
 
 /**

@@ -149,7 +149,13 @@ export class Tensor {
    * @throws DTypeError when it is set to true on integers or bools.
    */
   get requiresGrad(): boolean {
-    return this.leafRequiresGrad || this.node !== null;
+    return this.leafRequiresGrad || this.node !== null || this.isBehind;
+  }
+
+  /** Whether the base was changed in place to something with a gradient, and this view is not linked to it yet. */
+  private get isBehind(): boolean {
+    const base = this.base;
+    return base !== null && base.graphEpoch !== this.graphEpoch && base.requiresGrad;
   }
 
   set requiresGrad(requiresGrad: boolean) {
@@ -158,7 +164,7 @@ export class Tensor {
 
   /** Whether no recorded op made this tensor (then `backward()` accumulates into its `grad`). */
   get isLeaf(): boolean {
-    return this.node === null;
+    return this.node === null && !this.isBehind;
   }
 
   /** Counts the in-place changes of the storage. */

@@ -110,6 +110,22 @@ describe("tensors without dimensions", () => {
     expect(() => uniqueConsecutive(x, { dim: -1 })).toThrow(/uniqueConsecutive.*without dimensions/);
   });
 
+  test("and vectors take a source of one element with or without a dimension", () => {
+    for (const target of [f64([1, 2]), f64(3)]) {
+      for (const source of [leaf(5), leaf([5])]) {
+        const out = indexAdd(target, 0, tensor([0]), source);
+        expect(out.shape).toEqual(target.shape);
+        expect((grad([out.sum()], [source])[0] as Tensor).shape).toEqual(source.shape);
+        expect(
+          indexCopy(target, 0, tensor([0]), source)
+            .flatten()
+            .at(0)
+            .item(),
+        ).toBe(5);
+      }
+    }
+  });
+
   test("take exactly one index", () => {
     expect(indexAdd(x, 0, tensor([0]), f64(1)).item()).toBe(3);
     expect(() => indexAdd(x, 0, tensor([0, 0]), f64(1))).toThrow(ShapeError);
@@ -157,6 +173,14 @@ describe("in place", () => {
     expect((gx as Tensor).tolist()).toEqual([0, 0]);
     expect((gs as Tensor).item()).toBe(2);
     expect(x.clone().copy_(f64([5, 6])).requiresGrad).toBe(true);
+  });
+
+  test("a view knows that its base came to require a gradient", () => {
+    const base = zeros([2]);
+    const view = base.view([-1]);
+    expect([view.requiresGrad, view.isLeaf]).toEqual([false, true]);
+    base.add_(tensor([1, 2], { dtype: "float32", requiresGrad: true }));
+    expect([view.requiresGrad, view.isLeaf]).toEqual([true, false]);
   });
 
   test("views of expanded tensors may change their dimensions", () => {
