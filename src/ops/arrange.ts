@@ -6,6 +6,7 @@ import { copyInto, copyOf, empty, fromTyped, toNumbers, viewOf } from "../tensor
 import { type Shape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { clone } from "./cast.js";
+import { listOf } from "./dims.js";
 import { indexSelect } from "./gather.js";
 import { defineView } from "./geometry.js";
 import { expand, flatten, reshape, transpose, unsqueeze, view } from "./view.js";
@@ -91,8 +92,6 @@ export type Dims =
       readonly dims?: number | readonly number[];
     };
 
-const list = (x: number | readonly number[]): readonly number[] => (typeof x === "number" ? [x] : x);
-
 /**
  * Shifts elements along dimensions; what leaves at one end comes in at the other. Without dims the tensor is rolled
  * as if flat. Source: `torch.roll`.
@@ -102,12 +101,12 @@ const list = (x: number | readonly number[]): readonly number[] => (typeof x ===
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: Dims): Tensor {
   const given =
     typeof dims === "object" && "dims" in dims ? dims.dims : (dims as number | readonly number[] | undefined);
-  const along = list(given ?? []).map((d) => wrapDim("roll", d, x.shape.length));
+  const along = listOf(given ?? []).map((d) => wrapDim("roll", d, x.shape.length));
   if (along.length > 0 && x.shape.length === 0)
     throw new ShapeError(
       "[roll] a tensor without dimensions cannot be rolled along one; try roll(x, shifts)",
     );
-  const by = list(shifts);
+  const by = listOf(shifts);
   if (along.length === 0 && by.length === 1) return reshape(rollOne(flatten(x), 0, by[0] as number), x.shape);
   if (by.length === 0 || by.length !== along.length) {
     throw new ShapeError(`[roll] expected as many shifts as dims, got ${by.length} and ${along.length}`);
@@ -149,7 +148,7 @@ export function rot90(x: Tensor, k: number | Rot90Options = 1, dims: readonly nu
  * repeat(tensor([1, 2]), [2, 2]).toArray(); // [[1, 2, 1, 2], [1, 2, 1, 2]]
  */
 export function repeat(x: Tensor, sizes: number | Shape): Tensor {
-  const counts = list(sizes);
+  const counts = listOf(sizes);
   const lead = counts.length - x.shape.length;
   if (lead < 0) {
     throw new ShapeError(
@@ -178,7 +177,7 @@ export function repeat(x: Tensor, sizes: number | Shape): Tensor {
 
 /** As {@link repeat}; fewer counts than dimensions leave the first ones as they are. Source: `torch.tile`. */
 export function tile(x: Tensor, dims: number | Shape): Tensor {
-  const counts = list(dims);
+  const counts = listOf(dims);
   return repeat(x, [...new Array<number>(Math.max(0, x.shape.length - counts.length)).fill(1), ...counts]);
 }
 

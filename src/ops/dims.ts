@@ -7,7 +7,8 @@ import { cast } from "./cast.js";
 import { sumTo } from "./sum.js";
 import { expand, flatten, permute, reshape, transpose, unsqueeze, view } from "./view.js";
 
-const list = (x: number | readonly number[]): readonly number[] => (typeof x === "number" ? [x] : x);
+/** A number as a list of one. @internal */
+export const listOf = (x: number | readonly number[]): readonly number[] => (typeof x === "number" ? [x] : x);
 
 /**
  * Moves dimensions to other places; the rest keeps its order. Source: `torch.movedim`.
@@ -20,11 +21,11 @@ export function movedim(
   destination: number | readonly number[],
 ): Tensor {
   const rank = x.shape.length;
-  const from = list(source).map((d) => wrapDim("movedim", d, rank));
-  const to = list(destination).map((d) => wrapDim("movedim", d, rank));
+  const from = listOf(source).map((d) => wrapDim("movedim", d, rank));
+  const to = listOf(destination).map((d) => wrapDim("movedim", d, rank));
   if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
     throw new ShapeError(
-      `[movedim] source ${show(list(source))} and destination ${show(list(destination))} must be as many dimensions, without repeats`,
+      `[movedim] source ${show(listOf(source))} and destination ${show(listOf(destination))} must be as many dimensions, without repeats`,
     );
   }
   if (rank === 0) return permute(x, []);

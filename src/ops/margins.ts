@@ -22,7 +22,7 @@ import { where } from "./where.js";
 
 /** Options of losses with a margin. */
 export interface MarginOptions extends LossOptions {
-  /** What a difference must reach for the loss to be 0. */
+  /** What a difference must reach for the loss to be 0 (default 1; ranking and cosine embedding: 0). */
   margin?: number;
 }
 
