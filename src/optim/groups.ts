@@ -239,11 +239,15 @@ export function checkRange(
   throw new ValueError(`[${label}] invalid ${name}: got ${got}, expected a number ${range}`);
 }
 
+/** Throws unless an option is a pair of numbers. */
+export function checkPair(label: string, name: string, pair: readonly number[]): void {
+  if (!Array.isArray(pair) || pair.length !== 2)
+    throw new ValueError(`[${label}] invalid ${name}: got ${String(pair)}, expected two numbers`);
+}
+
 /** Throws unless both decay rates of moments are in [0, 1). */
 export function checkBetas(label: string, betas: readonly number[]): void {
-  if (!Array.isArray(betas) || betas.length !== 2) {
-    throw new ValueError(`[${label}] invalid betas: got ${String(betas)}, expected two numbers`);
-  }
+  checkPair(label, "betas", betas);
   betas.forEach((beta, i) => {
     checkRange(label, `betas[${i}]`, beta, 0, 1);
   });

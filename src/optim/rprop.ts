@@ -2,7 +2,7 @@
 import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { FusedKernel } from "./fused.js";
-import { type CommonOptions, checkRange, type OptionsInput, type ParamsInput } from "./groups.js";
+import { type CommonOptions, checkPair, checkRange, type OptionsInput, type ParamsInput } from "./groups.js";
 import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
 
 /** Options of {@link Rprop}. */
@@ -49,6 +49,8 @@ export class Rprop extends Optimizer<RpropOptions, RpropState> {
 
   protected override checkOptions(o: RpropOptions): void {
     checkRange("Rprop", "lr", o.lr, 0);
+    checkPair("Rprop", "etas", o.etas);
+    checkPair("Rprop", "stepSizes", o.stepSizes);
     const [minus, plus] = o.etas;
     if (!(minus > 0 && minus < 1 && plus > 1)) {
       throw new ValueError(

@@ -267,6 +267,7 @@ describe("invalid options are refused with name, value and range", () => {
       { stepSizes: [2, 1] },
       "[Rprop] invalid stepSizes: got 2 and 1, expected the smaller one first",
     ],
+    ["Rprop", { etas: 2 }, "[Rprop] invalid etas: got 2, expected two numbers"],
     ["ASGD", { weightDecay: -1 }, "[ASGD] invalid weightDecay: got -1, expected >= 0"],
     ["LBFGS", { historySize: 0 }, "[LBFGS] invalid historySize: got 0, expected >= 1"],
     [
