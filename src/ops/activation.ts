@@ -9,6 +9,7 @@ import { clamp, clampMax } from "./clamp.js";
 import { gt, lt } from "./compare.js";
 import { needTensor } from "./core.js";
 import { exp, sigmoid, tanh } from "./exponential.js";
+import { geluTable } from "./geluTable.js";
 import { abs } from "./sign.js";
 import { type Params, sloped } from "./slope.js";
 import { narrow, reshape } from "./view.js";
@@ -54,7 +55,8 @@ const geluOp = sloped({
   kernel: "gelu",
   slope: "geluBackward",
   at: "input",
-  cost: 5,
+  cost: 3,
+  lookup: geluTable,
   // (Phi + x phi)' = phi (2 - x^2), phi = e^(-x^2/2) / sqrt(2 pi)
   curve: (x) => {
     const x2 = mul(x, x);

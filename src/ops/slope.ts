@@ -21,6 +21,8 @@ export interface Sloped {
   readonly cost?: number;
   /** The derivative of the slope by what it is evaluated at, in plain ops; null where it is zero (the default). */
   readonly curve?: (at: Tensor, p: Params) => Tensor;
+  /** Address of what both kernels look up, given to them in place of the first parameter. */
+  readonly lookup?: (code: DTypeCode) => number;
 }
 
 const title = (kernel: string) => kernel.charAt(0).toUpperCase() + kernel.slice(1);
@@ -30,6 +32,7 @@ export function slopeOp({
   slope,
   cost = 1,
   curve,
+  lookup,
 }: Omit<Sloped, "kernel" | "at">): (g: Tensor, at: Tensor, p: Params) => Tensor {
   const table = kernelTable(slope);
   const op = defineOp<Params>({
@@ -37,7 +40,8 @@ export function slopeOp({
     saves: curve === undefined ? [1] : true,
     forward: ([g, at], p) => {
       const [a, b] = [g as Tensor, at as Tensor];
-      return mapFlat(table, [a, b], a.shape, a.code, cost, p[0] ?? 0, p[1] ?? 0, p[2] ?? 0);
+      const first = lookup?.(a.code) ?? p[0] ?? 0;
+      return mapFlat(table, [a, b], a.shape, a.code, cost, first, p[1] ?? 0, p[2] ?? 0);
     },
     // dB = s(at) dg + g s'(at) d at
     backward: (gg, n) => {
@@ -70,7 +74,8 @@ export function sloped(spec: Sloped): (x: Tensor, p: Params) => Tensor {
     savesOutput: !atInput,
     forward: ([x], p) => {
       const t = x as Tensor;
-      return mapUnary(table, t, spec.cost ?? 1, t.code, p[0] ?? 0, p[1] ?? 0, p[2] ?? 0);
+      const first = spec.lookup?.(t.code) ?? p[0] ?? 0;
+      return mapUnary(table, t, spec.cost ?? 1, t.code, first, p[1] ?? 0, p[2] ?? 0);
     },
     backward: (g, n) => [slope(g, atInput ? n.input(0) : n.output(), n.attrs)],
   });

@@ -339,7 +339,8 @@ describe("gelu in float32", () => {
   const [exactY, exactSlope] = values("float64") as [number[], number[]];
 
   test("is right relative to its value, however small", () => {
-    // Two units in the last place: the bell is rounded to float32, and so is the result; the rest is in doubles.
+    // Two units in the last place. About a node: its value, the sum and the product are rounded, half a unit each, and the
+    // step off the node is at most 5 % of the value. Below -6 the bell is rounded, and the result; the rest is in doubles.
     const worst = exactY.map((e, i) =>
       e === 0 ? (y[i] as number) : Math.abs(y[i] as number) / Math.abs(e) - 1,
     );
@@ -349,6 +350,22 @@ describe("gelu in float32", () => {
   test("has a slope right to the rounding of 1", () => {
     const worst = exactSlope.map((e, i) => Math.abs((slope[i] as number) - e));
     expect(Math.max(...worst)).toBeLessThan(2.4e-7);
+  });
+
+  test("is exact at its nodes' edges, far out and for what is no number", () => {
+    const far = tensor([
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+      1e30,
+      -1e30,
+      6.5,
+      0,
+      -0,
+    ]);
+    const [a, b, c, ...rest] = F.gelu(far).toArray() as number[];
+    expect([a, b, c]).toEqual([Number.NaN, Number.POSITIVE_INFINITY, Number.NaN]);
+    expect(rest).toEqual([Math.fround(1e30), -0, 6.5, 0, -0]);
   });
 
   test("has the same bits at every place in a vector", () => {

@@ -1,6 +1,7 @@
 /**
  * gelu(x) = x Phi(x) and its slope Phi(x) + x phi(x) of float32, gelu within 2 units in the last place down to the
- * smallest values: Phi(-a) = exp(-a²/2) M(a), the bell on float32 lanes, and in doubles (a + 4) M(a) as a polynomial in
+ * smallest values. From -6 on by Taylor's series about the nearest node of a table; below, where little is left of
+ * either, Phi(-a) = exp(-a²/2) M(a), the bell on float32 lanes, and in doubles (a + 4) M(a) as a polynomial in
  * t = (a - 4)/(a + 4).
  */
 import { c, mad32, scale32 } from "./math32";
@@ -9,6 +10,15 @@ import { loadSome, storeSome, upper } from "./wide";
 
 type P = usize;
 type I = i32;
+
+/** Nodes of the table: multiples of 1/64 from -6 to 6. Each has Phi and phi, and after all of these the slope and phi. */
+const STEPS: f32 = 64;
+const REACH: f32 = 6;
+const MIDDLE: I = 384;
+const NODES: P = 769;
+
+/** Adding this leaves the nearest whole number in the lowest bits of a float32. */
+const ROUNDER: f32 = 12582912;
 
 /** exp(-a²/2): with h the leading 12 bits of a, h² is exact, and the rest -(a-h)(a+h)/2 joins the reduced argument. */
 // @ts-ignore: decorator
@@ -140,14 +150,89 @@ function eight(slope: bool, g: P, x: P, out: P, n: I): void {
   if (n > 4) storeSome<f32>(out + 16, slope ? f32x4.mul(loadSome<f32>(g + 16, n - 4), y1) : y1, n - 4);
 }
 
+/** The value or slope at x, clamped to the table: exact to 3 roundings of its parts. */
+// @ts-ignore: decorator
+@inline
+function near(slope: bool, x: v128, table: P): v128 {
+  const inside = f32x4.pmax(f32x4.pmin(c(REACH), x), c(-REACH)); // NaN too
+  const shifted = f32x4.add(f32x4.mul(inside, c(STEPS)), c(ROUNDER));
+  const node = f32x4.mul(f32x4.sub(shifted, c(ROUNDER)), c(1.0 / STEPS));
+  const at = i32x4.shl(i32x4.sub(shifted, i32x4.splat(0x4b400000 - MIDDLE)), 3);
+  let a = v128.load64_zero(table + <P>i32x4.extract_lane(at, 0));
+  let b = v128.load64_zero(table + <P>i32x4.extract_lane(at, 2));
+  a = v128.load64_lane(table + <P>i32x4.extract_lane(at, 1), a, 1);
+  b = v128.load64_lane(table + <P>i32x4.extract_lane(at, 3), b, 1);
+  const value = v128.shuffle<f32>(a, b, 0, 2, 4, 6);
+  const density = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
+  const d = f32x4.sub(inside, node);
+  const z = f32x4.mul(node, node);
+  // Derivatives of Phi, in phi: 1, -x, x² - 1, 3x - x³; of the slope: 2 - x², x³ - 4x, -x⁴ + 7x² - 4.
+  let p: v128;
+  if (slope) {
+    p = f32x4.sub(f32x4.mul(z, f32x4.sub(c(7.0 / 6.0), f32x4.mul(z, c(1.0 / 6.0)))), c(2.0 / 3.0));
+    p = f32x4.add(f32x4.mul(p, d), f32x4.mul(node, f32x4.sub(f32x4.mul(z, c(0.5)), c(2))));
+    p = f32x4.add(f32x4.mul(p, d), f32x4.sub(c(2), z));
+  } else {
+    p = f32x4.mul(node, f32x4.sub(c(0.125), f32x4.mul(z, c(1.0 / 24.0))));
+    p = f32x4.add(f32x4.mul(p, d), f32x4.sub(f32x4.mul(z, c(1.0 / 6.0)), c(1.0 / 6.0)));
+    p = f32x4.sub(f32x4.mul(p, d), f32x4.mul(node, c(0.5)));
+    p = mad32(p, d, 1);
+  }
+  const y = f32x4.add(value, f32x4.mul(density, f32x4.mul(p, d)));
+  return slope ? y : f32x4.mul(x, y);
+}
+
+/** Lanes below the table, and those of NaN. */
+// @ts-ignore: decorator
+@inline
+function below(x: v128): v128 {
+  return v128.not(f32x4.ge(x, c(-REACH)));
+}
+
+// Functions of their own, called rarely.
+function eightValues(x: P, out: P, n: I): void {
+  if (n < 0) eightValues(x, out, 0);
+  eight(false, x, x, out, n);
+}
+function eightSlopes(g: P, x: P, out: P, n: I): void {
+  if (n < 0) eightSlopes(g, x, out, 0);
+  eight(true, g, x, out, n);
+}
+
+/** Up to eight elements, each alike whatever its neighbours. */
+// @ts-ignore: decorator
+@inline
+function some(slope: bool, g: P, x: P, out: P, n: I, table: P): void {
+  const first = min(n, 4);
+  const x0 = loadSome<f32>(x, first);
+  const x1 = n > 4 ? loadSome<f32>(x + 16, n - 4) : x0;
+  let y0 = near(slope, x0, table);
+  let y1 = near(slope, x1, table);
+  if (slope) {
+    y0 = f32x4.mul(loadSome<f32>(g, first), y0);
+    if (n > 4) y1 = f32x4.mul(loadSome<f32>(g + 16, n - 4), y1);
+  }
+  const far0 = below(x0);
+  const far1 = below(x1);
+  if (v128.any_true(v128.or(far0, far1))) {
+    if (slope) eightSlopes(g, x, out, n);
+    else eightValues(x, out, n);
+    y0 = v128.bitselect(loadSome<f32>(out, first), y0, far0);
+    if (n > 4) y1 = v128.bitselect(loadSome<f32>(out + 16, n - 4), y1, far1);
+  }
+  storeSome<f32>(out, y0, first);
+  if (n > 4) storeSome<f32>(out + 16, y1, n - 4);
+}
+
 /** out = x Phi(x), elementwise. */
-export function gelu_f32(x: P, out: P, n: I): void {
-  for (; n >= 8; n -= 8, x += 32, out += 32) eight(false, x, x, out, 8);
-  if (n > 0) eight(false, x, x, out, n);
+export function gelu_f32(x: P, out: P, n: I, table: P): void {
+  for (; n >= 8; n -= 8, x += 32, out += 32) some(false, x, x, out, 8, table);
+  if (n > 0) some(false, x, x, out, n, table);
 }
 
 /** out = g (Phi(x) + x phi(x)), elementwise. */
-export function geluBackward_f32(g: P, x: P, out: P, n: I): void {
-  for (; n >= 8; n -= 8, g += 32, x += 32, out += 32) eight(true, g, x, out, 8);
-  if (n > 0) eight(true, g, x, out, n);
+export function geluBackward_f32(g: P, x: P, out: P, n: I, table: P): void {
+  table += NODES << 3;
+  for (; n >= 8; n -= 8, g += 32, x += 32, out += 32) some(true, g, x, out, 8, table);
+  if (n > 0) some(true, g, x, out, n, table);
 }
