@@ -73,6 +73,15 @@ for threads in job["threads"]:
 json.dump(result, sys.stdout)
 `;
 
+/**
+ * Environments that hold PyTorch, OpenBLAS and oneDNN to narrower vectors than the machine has: 8 floats as on most
+ * desktops, or the 4 of WebAssembly.
+ */
+const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  avx2: { ATEN_CPU_CAPABILITY: "avx2", OPENBLAS_CORETYPE: "HASWELL", ONEDNN_MAX_CPU_ISA: "AVX2" },
+  sse4: { ATEN_CPU_CAPABILITY: "default", OPENBLAS_CORETYPE: "NEHALEM", ONEDNN_MAX_CPU_ISA: "SSE41" },
+};
+
 /** A Python that has torch; null where there is none. */
 export function findPython(): string | null {
   const candidates = [process.env.KINDLING_PYTHON, "python3", "/usr/bin/python3"];
@@ -88,13 +97,19 @@ export function timePytorch(
   workloads: readonly Workload[],
   threads: readonly number[],
   seconds = 1,
+  isa?: string,
 ): Map<string, Map<number, number>> {
+  const limits = isa === undefined ? {} : INSTRUCTION_SETS[isa];
+  if (limits === undefined) {
+    throw new Error(`--isa: got ${isa}, expected ${Object.keys(INSTRUCTION_SETS).join(" or ")}`);
+  }
   const snippets = workloads.flatMap((w) => (w.pytorch === undefined ? [] : [[w.name, w.pytorch]]));
   const python = snippets.length === 0 ? null : findPython();
   const result = new Map<string, Map<number, number>>();
   if (python === null) return result;
   const input = JSON.stringify({ snippets, threads, seconds });
-  const child = spawnSync(python, ["-c", PROGRAM], { input, encoding: "utf8", maxBuffer: 1 << 26 });
+  const env = { ...process.env, ...limits };
+  const child = spawnSync(python, ["-c", PROGRAM], { input, env, encoding: "utf8", maxBuffer: 1 << 26 });
   if (child.status !== 0) throw new Error(`PyTorch's part failed: ${child.stderr}`);
   for (const [name, times] of Object.entries(
     JSON.parse(child.stdout) as Record<string, Record<string, number>>,
@@ -107,10 +122,10 @@ export function timePytorch(
 /** Times workloads on both sides. PyTorch counts with its better thread count. */
 export function run(
   workloads: readonly Workload[],
-  options: { seconds?: number; threads?: readonly number[] } = {},
+  options: { seconds?: number; threads?: readonly number[]; isa?: string | undefined } = {},
 ): Record<string, Timing> {
   const seconds = options.seconds ?? 1;
-  const theirs = timePytorch(workloads, options.threads ?? [1, 2], seconds);
+  const theirs = timePytorch(workloads, options.threads ?? [1, 2], seconds, options.isa);
   const out: Record<string, Timing> = {};
   for (const w of workloads) {
     const kindling_ms = time(w.kindling(), seconds);
@@ -144,13 +159,16 @@ export function print(workloads: readonly Workload[], timings: Readonly<Record<s
   }
 }
 
-/** The main of a bench file: `--json` prints one object, `--only TEXT` filters, `--seconds N` sets the time for each. */
+/**
+ * The main of a bench file: `--json` prints one object, `--only TEXT` filters, `--seconds N` sets the time for each,
+ * `--isa avx2` or `--isa sse4` holds PyTorch to narrower vectors.
+ */
 export function main(workloads: readonly Workload[], argv: readonly string[] = process.argv.slice(2)): void {
   const value = (flag: string) => (argv.includes(flag) ? argv[argv.indexOf(flag) + 1] : undefined);
   const only = value("--only");
   const seconds = Number(value("--seconds") ?? 1);
   const chosen = workloads.filter((w) => only === undefined || w.name.includes(only));
-  const timings = run(chosen, { seconds });
+  const timings = run(chosen, { seconds, isa: value("--isa") });
   if (argv.includes("--json")) console.log(JSON.stringify(timings));
   else print(chosen, timings);
 }

@@ -1,4 +1,4 @@
-/** All benches: `npm run bench -- [--json] [--only NAME] [--seconds N]`. */
+/** All benches: `npm run bench -- [--json] [--only NAME] [--seconds N] [--isa avx2|sse4]`. */
 
 import { batchnorm } from "./batchnorm.js";
 import { conv } from "./conv.js";
