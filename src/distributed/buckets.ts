@@ -2,7 +2,7 @@
 import type { Parameter } from "../nn/parameter.js";
 import { ShapeError, ValueError } from "../tensor/errors.js";
 import { KEPT, nextOp, SEEN } from "../tensor/heap.js";
-import { empty, fillWith, viewOf } from "../tensor/raw.js";
+import { empty, fillWith, readAt, viewOf } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 
 /** Bytes after which the first bucket is full: a small one, so that the first exchange starts early. */
@@ -17,7 +17,12 @@ export interface Slot {
   readonly number: number;
   /** Its first element in the bucket's buffer. */
   readonly offset: number;
+  /** Its place in the bucket, in the parameter's shape; never handed to users. */
+  readonly place: Tensor;
 }
+
+/** A parameter that has no bucket yet. */
+type Member = Omit<Slot, "offset" | "place">;
 
 /**
  * Cuts tensors into groups of one dtype, in order: a group is closed once it has reached its limit of bytes. The first
@@ -42,6 +47,14 @@ export function assignBuckets(tensors: readonly Tensor[], limits: readonly numbe
   return groups;
 }
 
+/** @internal Sums of whole numbers over ranks, read from what they are divided by `divisor`. */
+export function wholeNumbers(sums: Tensor, divisor: number): number[] {
+  const values: number[] = [];
+  for (let i = 0; i < sums.numel; i++)
+    values.push(Math.round(readAt(sums, sums.storageOffset + i) * divisor));
+  return values;
+}
+
 /** Memory for one bucket of gradients, and how many of them are still to come in the running pass. */
 export class Bucket {
   readonly index: number;
@@ -55,25 +68,31 @@ export class Bucket {
   /** Gradients still to come. */
   left = 0;
 
-  constructor(index: number, members: readonly Omit<Slot, "offset">[], tail: number) {
+  constructor(index: number, members: readonly Member[], tail: number) {
     this.index = index;
-    let offset = 0;
-    this.slots = members.map((member) => {
-      const slot = { ...member, offset };
-      offset += member.param.numel;
-      return slot;
-    });
+    const numel = members.reduce((sum, { param }) => sum + param.numel, 0);
     nextOp();
-    this.whole = empty([offset + tail], (members[0] as Omit<Slot, "offset">).param.code);
+    this.whole = empty([numel + tail], (members[0] as Member).param.code);
     // Seen: what clears a gradient that is a view of the bucket must not free the bucket.
     this.whole.storage.flags |= KEPT | SEEN;
-    this.flat = viewOf(this.whole, [offset], null, 0);
-    this.tail = viewOf(this.whole, [tail], null, offset);
+    this.flat = viewOf(this.whole, [numel], null, 0);
+    this.tail = viewOf(this.whole, [tail], null, numel);
+    let end = 0;
+    this.slots = members.map((member) => {
+      const offset = end;
+      end += member.param.numel;
+      return { ...member, offset, place: viewOf(this.whole, member.param.shape, null, offset) };
+    });
   }
 
-  /** The place of a gradient, in its parameter's shape. */
-  view(slot: Slot): Tensor {
-    return viewOf(this.flat, slot.param.shape, null, slot.offset);
+  /** A new view of the place of a gradient. */
+  view({ place }: Slot): Tensor {
+    return viewOf(place, place.shape, null, place.storageOffset);
+  }
+
+  /** Whether a gradient lies in the bucket. */
+  holds(grad: Tensor | null): boolean {
+    return grad !== null && grad.storage === this.whole.storage;
   }
 
   /** Fills everything with zeros: what a rank without gradients contributes. */

@@ -15,7 +15,7 @@ import {
   type JoinHook,
   type JoinOptions,
 } from "./join.js";
-import { broadcastTensors, checkSameTensors, type Named } from "./moduleStates.js";
+import { BufferSync, broadcastTensors, checkSameTensors, type Named } from "./moduleStates.js";
 import type { ProcessGroup } from "./processGroup.js";
 import { Reducer } from "./reducer.js";
 import { groupOr } from "./world.js";
@@ -40,6 +40,7 @@ export interface DistributedDataParallelOptions {
 interface Replication {
   /** Made when it is first needed: in a deep copy of the model, that is the first forward of training. */
   reducer: Reducer | null;
+  readonly buffers: BufferSync;
   /** Whether forwards from here on are to be averaged. */
   gradSync: boolean;
   /** Whether the next forward begins with rank 0's buffers. */
@@ -136,7 +137,13 @@ export class DistributedDataParallel<M extends AnyModule = Module>
   private get replication(): Replication {
     const known = replications.get(this);
     if (known !== undefined) return known;
-    const made = { reducer: null, gradSync: true, bufferSync: true, divideByInitialWorldSize: true };
+    const made = {
+      reducer: null,
+      buffers: new BufferSync(this.processGroup),
+      gradSync: true,
+      bufferSync: true,
+      divideByInitialWorldSize: true,
+    };
     replications.set(this, made);
     return made;
   }
@@ -257,9 +264,7 @@ export class DistributedDataParallel<M extends AnyModule = Module>
   /** Before a forward: the buffers of rank 0, or of the last rank that has inputs. */
   private syncBuffers(joining: boolean, active: boolean): void {
     if (!this.replication.bufferSync || !this.broadcastBuffers) return;
-    const buffers = [...this.module.buffers()];
-    if (buffers.length === 0) return;
-    broadcastTensors(buffers, joining ? this.commonRank(active) : 0, this.processGroup);
+    this.replication.buffers.run(this.module, () => (joining ? this.commonRank(active) : 0));
   }
 
   /** All parameters and buffers of one rank to all. */

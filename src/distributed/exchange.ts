@@ -93,8 +93,8 @@ function mismatch(call: Call, queue: Queue, sequence: number | null, text: strin
   );
 }
 
-function* steps(call: Call, queue: Queue, header: Int32Array, entry: Entry, marks?: Marks): Task<void> {
-  const { comm, ranks } = queue;
+function* steps(call: Call, queue: Queue, entry: Entry, marks?: Marks): Task<void> {
+  const { comm, ranks, header } = queue;
   writeHeader(header, entry.sequence as number, call);
   const headers = yield* comm.agree(header, call.input);
   if (marks !== undefined) marks.all = marksOf(headers);
@@ -121,12 +121,12 @@ export function runCollective(
   const staging = new Staging(async);
   const { marks } = options;
   const call: Call = marks === undefined ? describe(staging) : { ...describe(staging), mark: marks.own };
-  const header = new Int32Array(HEADER_WORDS);
   const what = () => {
+    const header = new Int32Array(HEADER_WORDS);
     writeHeader(header, 0, call);
     return describeHeader(header);
   };
-  const entry = new Entry(call.op, what, (self) => steps(call, queue, header, self, marks));
+  const entry = new Entry(call.op, what, (self) => steps(call, queue, self, marks));
   const limit = options.timeout ?? timeout;
   const wait = (ms: number) => {
     try {

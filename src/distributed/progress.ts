@@ -2,7 +2,7 @@
  * Drives collectives: those of one group run in the order in which they were called, those of different groups side by
  * side. Whoever waits moves all of them on, so that no rank holds up others while it waits for something else.
  */
-import type { Communicator, Failure, Task } from "./communicator.js";
+import { type Communicator, type Failure, HEADER_WORDS, type Task } from "./communicator.js";
 import { DistError, DistTimeoutError, RankFailedError, showRanks } from "./errors.js";
 
 /** One collective in a queue. */
@@ -71,6 +71,8 @@ export function waitFor(
 export class Queue {
   private readonly entries: Entry[] = [];
   private sequence = 0;
+  /** The header of the collective that runs. */
+  readonly header: Int32Array = new Int32Array(HEADER_WORDS);
   /** The first error after which the ranks may be out of step. */
   broken: Error | null = null;
 

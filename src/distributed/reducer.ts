@@ -6,12 +6,20 @@
 import { type BackwardPass, noGrad, type PassObserver } from "../autograd/mode.js";
 import type { Parameter } from "../nn/parameter.js";
 import { zerosLike } from "../tensor/create.js";
-import { FLOAT32, isFloat } from "../tensor/dtype.js";
+import { FLOAT32 } from "../tensor/dtype.js";
 import { AutogradError } from "../tensor/errors.js";
 import { KEPT, nextOp } from "../tensor/heap.js";
-import { copyInto, copyOf, empty, fillWith, toTyped, writeNumbers } from "../tensor/raw.js";
+import { copyInto, copyOf, empty, fillWith, writeNumbers } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
-import { assignBuckets, Bucket, checkBuffer, FIRST_BUCKET_BYTES, GradBucket, type Slot } from "./buckets.js";
+import {
+  assignBuckets,
+  Bucket,
+  checkBuffer,
+  FIRST_BUCKET_BYTES,
+  GradBucket,
+  type Slot,
+  wholeNumbers,
+} from "./buckets.js";
 import type { CommHook, PendingBucket } from "./commHooks.js";
 import { DistError, showRanks } from "./errors.js";
 import * as functional from "./functional.js";
@@ -31,11 +39,14 @@ export interface ReducerOptions {
   readonly staticGraph: boolean;
 }
 
+/** A parameter in a session: its gradient is to come, has come, or has come and is in its bucket. */
+type State = "coming" | "ready" | "placed";
+
 /** One backward that reduces; or, without a pass, the part of a rank that has run out of inputs. */
 interface Session {
   readonly pass: BackwardPass | null;
-  /** Which parameters are in their buckets. */
-  readonly ready: boolean[];
+  /** How far each parameter is. */
+  readonly state: State[];
   /** How many gradients each parameter got. */
   readonly fired: number[];
   /** The bucket that is reduced next. */
@@ -72,7 +83,7 @@ export class Reducer implements PassObserver {
       [Math.min(FIRST_BUCKET_BYTES, options.bucketBytes), options.bucketBytes],
     );
     this.buckets = groups.map((group, index) => {
-      const tail = index === groups.length - 1 ? 1 + named.length : 0;
+      const tail = index < groups.length - 1 ? 0 : this.keepsUnused ? 1 + named.length : 1;
       return new Bucket(
         index,
         group.map((i) => members[i] as (typeof members)[number]),
@@ -109,22 +120,22 @@ export class Reducer implements PassObserver {
   passStarts(pass: BackwardPass): void {
     // A pass inside a running one adds to its gradients; after an error the old one never ended.
     if (this.session !== null && this.session.pass?.over === false) return;
-    this.begin(pass);
+    const session = this.begin(pass);
     pass.whenDone(() => this.finish());
     if (pass.create) return;
     const { findUnused, staticGraph } = this.options;
     if (staticGraph ? this.expected === null : !findUnused) return;
     for (const { param, number } of this.slots) {
       const unused = staticGraph ? this.expected?.[number] === 0 : !pass.awaits(param);
-      if (unused) noGrad(() => this.markReady(number));
+      if (unused) this.markReady(session, number);
     }
   }
 
   private begin(pass: BackwardPass | null): Session {
     const session: Session = {
       pass,
-      ready: this.slots.map(() => false),
-      fired: this.slots.map(() => 0),
+      state: new Array<State>(this.slots.length).fill("coming"),
+      fired: new Array<number>(this.slots.length).fill(0),
       next: 0,
       kept: new Map(),
       pending: [],
@@ -145,8 +156,14 @@ export class Reducer implements PassObserver {
     const { expected } = this;
     // With a static graph, gradients too many or too few are told at the end.
     if (expected !== null && fired !== expected[number]) return;
-    if (session.ready[number] === true) throw this.twice(this.slots[number] as Slot);
-    noGrad(() => this.markReady(number));
+    const slot = this.slots[number] as Slot;
+    if (session.state[number] !== "coming") throw this.twice(slot);
+    // Gradients are copied when a bucket is full, all at once, unless another hook of the parameter may change them.
+    if ((slot.param.accumulateHooks as readonly unknown[]).length > 1) {
+      this.place(session, slot, this.bucketOf[number] as Bucket);
+      session.state[number] = "placed";
+    }
+    this.markReady(session, number);
   }
 
   private twice({ name }: Slot): AutogradError {
@@ -156,30 +173,34 @@ export class Reducer implements PassObserver {
     );
   }
 
-  /** Puts the gradient of a parameter, or zeros, into its bucket; reduces the buckets whose turn it is. */
-  private markReady(number: number): void {
-    const session = this.session as Session;
-    session.ready[number] = true;
-    const slot = this.slots[number] as Slot;
+  /** Notes that the gradient of a parameter is complete; reduces the buckets whose turn it is. */
+  private markReady(session: Session, number: number): void {
     const bucket = this.bucketOf[number] as Bucket;
-    const { param } = slot;
-    const view = bucket.view(slot);
+    if (session.state[number] === "coming") session.state[number] = "ready";
+    bucket.left--;
+    if (bucket.left === 0 && !this.keepsUnused) this.launch(session);
+  }
+
+  /** Puts the gradient of a parameter, or zeros, into its bucket. */
+  private place(session: Session, slot: Slot, bucket: Bucket): void {
+    const { param, number, place } = slot;
     const grad = param.ownGrad;
     nextOp();
-    if (grad === null) fillWith(view, 0);
-    else if (grad.storage !== view.storage) {
-      copyInto(view, grad);
-      if (this.options.asViews && this.used[number] === true) param.ownGrad = view;
-    } else if (this.used[number] !== true) session.kept.set(number, copyOf(view));
-    bucket.left--;
-    if (!this.atEnd) this.launch(session);
+    if (grad === null) fillWith(place, 0);
+    else if (!bucket.holds(grad)) {
+      copyInto(place, grad);
+      if (!this.options.asViews || this.used[number] !== true) return;
+      param.clearGrad();
+      param.ownGrad = bucket.view(slot);
+    } else if (this.used[number] !== true) session.kept.set(number, copyOf(place));
   }
 
   /**
-   * Whether buckets wait for the end of the backward. Where ranks may use different parameters, buckets fill at different
-   * times; SyncBatchNorm and the like exchange in backward too, and every rank must come by all exchanges in one order.
+   * Whether parameters may stay without a gradient. Then buckets wait for the end of the backward: where ranks use
+   * different parameters, buckets fill at different times; SyncBatchNorm and the like exchange in backward too, and every
+   * rank must come by all exchanges in one order.
    */
-  private get atEnd(): boolean {
+  private get keepsUnused(): boolean {
     return this.options.findUnused || this.options.staticGraph;
   }
 
@@ -190,19 +211,23 @@ export class Reducer implements PassObserver {
       if (bucket === undefined || bucket.left > 0) return;
       const last = session.next === this.buckets.length - 1;
       session.next++;
+      if (session.pass !== null) {
+        for (const slot of bucket.slots) {
+          if (session.state[slot.number] !== "placed") this.place(session, slot, bucket);
+        }
+      }
       if (last) this.writeTail(session, bucket.tail);
-      session.pending.push(this.located(bucket, () => this.reduce(bucket, last)));
+      session.pending.push(this.located(bucket, () => noGrad(() => this.reduce(bucket, last))));
     }
   }
 
-  /** Behind the last gradients: how many parameters are at odds with the options, and which were used. */
+  /** Behind the last gradients: how many parameters are at odds with the options and, if any may be unused, which were used. */
   private writeTail(session: Session, tail: Tensor): void {
     const joined = session.pass === null;
+    const values = [joined ? 0 : this.troubled(session).length];
+    if (this.keepsUnused) for (const used of this.used) values.push(used && !joined ? 1 : 0);
     nextOp();
-    writeNumbers(tail, [
-      joined ? 0 : this.troubled(session).length,
-      ...this.used.map((used) => (used && !joined ? 1 : 0)),
-    ]);
+    writeNumbers(tail, values);
   }
 
   /** Parameters that this rank should have used, or should have used more often or less. */
@@ -250,8 +275,8 @@ export class Reducer implements PassObserver {
       if (session.pass?.create === true) this.finishRecorded(session);
       else {
         noGrad(() => {
-          session.ready.forEach((ready, number) => {
-            if (!ready) this.markReady(number);
+          session.state.forEach((state, number) => {
+            if (state === "coming") this.markReady(session, number);
           });
           this.launch(session);
           this.complete(session);
@@ -292,9 +317,8 @@ export class Reducer implements PassObserver {
     });
     const [trouble, ...users] = this.readTail();
     if (trouble !== 0) this.raiseTroubles(session);
-    const keepUnused = this.options.findUnused || this.options.staticGraph;
     for (const slot of this.slots) {
-      if (!keepUnused || users[slot.number] !== 0) this.writeBack(slot);
+      if (!this.keepsUnused || users[slot.number] !== 0) this.writeBack(slot);
       else this.putBack(slot, session.kept.get(slot.number));
     }
   }
@@ -303,38 +327,37 @@ export class Reducer implements PassObserver {
   private putBack(slot: Slot, before: Tensor | undefined): void {
     if (before === undefined) return;
     nextOp();
-    copyInto((this.bucketOf[slot.number] as Bucket).view(slot), before);
+    copyInto(slot.place, before);
   }
 
   /** The tail, summed over the ranks. */
   private readTail(): number[] {
     const { group } = this.options;
     const { tail } = this.buckets.at(-1) as Bucket;
-    if (this.hook === null)
-      return Array.from(toTyped(tail) as Float64Array, (v) => Math.round(v * this.divisor));
+    if (this.hook === null) return wholeNumbers(tail, this.divisor);
     // A hook knows of the gradients alone.
     nextOp();
     const sum = empty(tail.shape, FLOAT32);
     copyInto(sum, tail);
     group.allReduce(sum);
-    return Array.from(toTyped(sum) as Float32Array);
+    return wholeNumbers(sum, 1);
   }
 
   private writeBack(slot: Slot): void {
-    const { param } = slot;
-    const view = (this.bucketOf[slot.number] as Bucket).view(slot);
+    const { param, place } = slot;
     const grad = param.ownGrad;
     if (this.options.asViews) {
-      param.ownGrad = view;
+      const bucket = this.bucketOf[slot.number] as Bucket;
+      if (!bucket.holds(grad)) param.ownGrad = bucket.view(slot);
       return;
     }
     nextOp();
-    if (grad === null || grad.node !== null || !isFloat(grad.code) || grad.code !== view.code) {
-      param.ownGrad = copyOf(view);
+    if (grad === null || grad.node !== null || grad.code !== place.code) {
+      param.ownGrad = copyOf(place);
       param.ownGrad.storage.flags |= KEPT;
       return;
     }
-    copyInto(grad, view);
+    copyInto(grad, place);
     grad.storage.version++;
   }
 
@@ -365,10 +388,10 @@ export class Reducer implements PassObserver {
   private finishRecorded(session: Session): void {
     const { group, findUnused, staticGraph } = this.options;
     nextOp();
-    const tail = empty([1 + this.slots.length], FLOAT32);
+    const tail = empty((this.buckets.at(-1) as Bucket).tail.shape, FLOAT32);
     this.writeTail(session, tail);
     group.allReduce(tail);
-    const [trouble, ...users] = Array.from(toTyped(tail) as Float32Array);
+    const [trouble, ...users] = wholeNumbers(tail, 1);
     if (trouble !== 0) this.raiseTroubles(session);
     for (const { slots } of this.buckets) {
       for (const { param, number } of slots) {

@@ -8,7 +8,15 @@ import { mem } from "../../kernels/index.js";
 import { SIZES, UINT8 } from "../../tensor/dtype.js";
 import { ptr } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
-import type { Communicator, Envelope, Failure, Reduction, Sending, Task } from "../communicator.js";
+import {
+  type Communicator,
+  type Envelope,
+  type Failure,
+  HEADER_WORDS,
+  type Reduction,
+  type Sending,
+  type Task,
+} from "../communicator.js";
 import { reduceInto } from "../reduction.js";
 import { pinned, unpin } from "../staging.js";
 import { Messages } from "./messages.js";
@@ -60,11 +68,12 @@ export class ThreadsCommunicator implements Communicator {
     const { sequence } = this;
     const parity = sequence & 1;
     const headers = room.headers(parity);
-    (headers[rank] as Int32Array).set(header);
+    const own = headers[rank] as Int32Array;
+    for (let i = 0; i < HEADER_WORDS; i++) own[i] = header[i] as number;
     if (input !== null) {
       const { nbytes } = input;
       const at = ptr(input);
-      if (nbytes <= PAYLOAD_BYTES) room.payload(parity, rank).set(mem.u8.subarray(at, at + nbytes));
+      if (nbytes <= PAYLOAD_BYTES) room.writePayload(parity, rank, at, nbytes);
       room.setInput(parity, rank, at, nbytes > PAYLOAD_BYTES);
     }
     this.waitsFor = "headers";
@@ -125,9 +134,8 @@ export class ThreadsCommunicator implements Communicator {
     if (nbytes === 0) return;
     const parity = this.sequence & 1;
     const at = this.room.input(parity, rank);
-    if (at < 0) {
-      mem.u8.set(this.room.payload(parity, rank).subarray(offset, offset + nbytes), to);
-    } else this.copy(rank, at + offset, nbytes, to);
+    if (at < 0) this.room.readPayload(parity, rank, offset, nbytes, to);
+    else this.copy(rank, at + offset, nbytes, to);
   }
 
   /** Copies bytes of a rank's heap to an address of this heap. */

@@ -3,6 +3,7 @@
  * small payloads: one for the collective under way, and one for the next, which a fast rank may begin while others
  * still read.
  */
+import { mem } from "../../kernels/index.js";
 import { HEADER_WORDS } from "../communicator.js";
 
 const LINE = 32;
@@ -20,6 +21,9 @@ const RESULT = 3;
 
 /** Bytes of input that travel with a header. */
 export const PAYLOAD_BYTES = 16384;
+
+/** Bytes up to which a payload is copied word by word: making views of memory takes longer. */
+const BY_WORDS = 1024;
 
 /** Where a rank's input is: in its payload, or at an address of its heap. */
 const INPUT = HEADER_WORDS;
@@ -56,7 +60,7 @@ export class Room {
     );
     this.payloadViews = both.map((p) =>
       ranks.map((r) => {
-        const at = this.payloads + (2 * r + p) * PAYLOAD_BYTES;
+        const at = this.payloadAt(p, r);
         return this.bytes.subarray(at, at + PAYLOAD_BYTES);
       }),
     );
@@ -72,13 +76,41 @@ export class Room {
     return this.headerViews[parity] as readonly Int32Array[];
   }
 
-  /** The payload of a rank. */
-  payload(parity: number, rank: number): Uint8Array {
+  private payload(parity: number, rank: number): Uint8Array {
     return (this.payloadViews[parity] as readonly Uint8Array[])[rank] as Uint8Array;
+  }
+
+  /** Copies bytes of the heap into the payload of a rank. */
+  writePayload(parity: number, rank: number, from: number, nbytes: number): void {
+    if (nbytes > BY_WORDS || (from | nbytes) % 4 !== 0) {
+      this.payload(parity, rank).set(mem.u8.subarray(from, from + nbytes));
+      return;
+    }
+    const { words } = this;
+    const heap = mem.i32;
+    const at = this.payloadAt(parity, rank) / 4;
+    for (let i = 0; i < nbytes / 4; i++) words[at + i] = heap[from / 4 + i] as number;
+  }
+
+  /** Copies bytes of the payload of a rank, from `offset` on, to an address of the heap. */
+  readPayload(parity: number, rank: number, offset: number, nbytes: number, to: number): void {
+    if (nbytes > BY_WORDS || (offset | nbytes | to) % 4 !== 0) {
+      mem.u8.set(this.payload(parity, rank).subarray(offset, offset + nbytes), to);
+      return;
+    }
+    const { words } = this;
+    const heap = mem.i32;
+    const at = (this.payloadAt(parity, rank) + offset) / 4;
+    for (let i = 0; i < nbytes / 4; i++) heap[to / 4 + i] = words[at + i] as number;
   }
 
   private line(rank: number, word: number): number {
     return FIRST_RANK + rank * LINE + word;
+  }
+
+  /** Byte address of a payload. */
+  private payloadAt(parity: number, rank: number): number {
+    return this.payloads + (2 * rank + parity) * PAYLOAD_BYTES;
   }
 
   private slot(parity: number, rank: number): number {

@@ -1,5 +1,6 @@
 /** A rank's view of its threads world: the shared words, its mail, and the heaps of the other ranks. */
 import { type MessagePort, workerData } from "node:worker_threads";
+import { getNumThreads } from "../../kernels/index.js";
 import { memory, shared } from "../../kernels/load.js";
 import { availableParallelism, type WasmMemory } from "../../kernels/platform.js";
 import type { Task } from "../communicator.js";
@@ -43,8 +44,13 @@ class PeerHeap {
   }
 }
 
-/** Looks for others about this often before this thread sleeps (about 50 microseconds), if each rank has a core. */
-const SPIN_TURNS = 400;
+/**
+ * Turns of waiting before this thread sleeps, of about a microsecond each. Being woken takes 25 microseconds and waking 10,
+ * and ranks that train together come a good part of a millisecond apart in many steps. Shorter where each rank has a
+ * core, but its kernel threads have not: they need it.
+ */
+const SPIN_TURNS = 1000;
+const SHORT_SPIN_TURNS = 200;
 
 /** The threads world of this rank. */
 export class ThreadsWorld {
@@ -65,7 +71,9 @@ export class ThreadsWorld {
     this.control = new WorldControl(start.control, start.size);
     this.mail = new Mail(this.control, start.rank, start.ports);
     this.heaps = start.ports.map(() => null);
-    this.spinTurns = start.size > availableParallelism() ? 1 : SPIN_TURNS;
+    const cores = availableParallelism();
+    const busy = start.size * getNumThreads();
+    this.spinTurns = start.size > cores ? 1 : busy > cores ? SHORT_SPIN_TURNS : SPIN_TURNS;
   }
 
   /** Hands this rank's heap to the others and waits for theirs. */

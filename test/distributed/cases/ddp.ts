@@ -1,8 +1,9 @@
 /** DistributedDataParallel against the same training in one process, which every rank does for itself. */
 
-import { full, grad, manualSeed, nn, noGrad, randn, type Tensor, tensor } from "kindling";
+import { full, grad, manualSeed, memory, nn, noGrad, randn, type Tensor, tensor } from "kindling";
 import {
   allReduce,
+  broadcast,
   DistributedDataParallel,
   type DistributedDataParallelOptions,
 } from "kindling/distributed";
@@ -396,6 +397,84 @@ const buffers: Case = {
   },
 };
 
+const changedBuffers: Case = {
+  name: "DDP: buffers that were replaced, registered or converted since the last forward are rank 0's as well",
+  worldSizes: [2, 3],
+  run: (rank) => {
+    const norm = new nn.BatchNorm1d(2, { dtype: "float64", momentum: 0 });
+    const ddp = new DistributedDataParallel(new nn.Sequential(norm));
+    const x = tensor([[1], [3]], { dtype: "float64" }).mul(tensor([1, 2], { dtype: "float64" }));
+    const expectBuffers = (what: string) => {
+      ddp(x);
+      ddp(x);
+      for (const [name, b] of norm.namedBuffers()) {
+        const mine = b.to("float64").sum();
+        const first = mine.clone();
+        broadcast(first, 0);
+        expectSameBits(mine, first, `${name} ${what}`);
+      }
+    };
+    expectBuffers("at first");
+    const before = norm.runningMean as Tensor;
+    norm.runningMean = norm.registerBuffer("running_mean", full([2], rank + 1, { dtype: "float64" }));
+    expectBuffers("after one was replaced");
+    expectEqual(norm.runningMean?.toArray(), [1, 1], "rank 0's new buffer");
+    expectEqual(before.toArray(), [0, 0], "the one that was replaced");
+    norm.registerBuffer("extra", full([3], rank + 5, { dtype: "int64" }));
+    expectBuffers("after one was registered");
+    norm.registerBuffer("extra", full([70_000], rank + 7, { dtype: "float32" }));
+    expectBuffers("after one became large");
+    norm.registerBuffer("extra", null);
+    expectBuffers("after one was removed");
+  },
+};
+
+const otherHooks: Case = {
+  name: "DDP: what other hooks do to a gradient after it came does not change the averages",
+  worldSizes: [1, 2],
+  run: (rank, size) => {
+    const [x, y] = batch(6, 31);
+    const net = mlp();
+    mse(net(x), y).backward();
+    for (const gradientAsBucketView of [false, true]) {
+      const ddp = new DistributedDataParallel(mlp(), { gradientAsBucketView });
+      const params = [...ddp.parameters()];
+      params[1]?.registerPostAccumulateGradHook((p) => {
+        p.grad = null;
+      });
+      if (!gradientAsBucketView) {
+        params[2]?.registerPostAccumulateGradHook((p) => {
+          p.grad?.mul_(10);
+        });
+      }
+      mse(ddp(part(x, rank, size)), part(y, rank, size)).backward();
+      for (const [name, g] of gradients(ddp.module)) assertClose(g, net.getParameter(name).grad, ROUNDING);
+      expectSameOnAllRanks(gradients(ddp));
+    }
+  },
+};
+
+const viewsMemory: Case = {
+  name: "DDP: gradients as views need the buckets alone: what the backward made is freed at once",
+  worldSizes: [1, 2],
+  run: (rank, size) => {
+    const ddp = new DistributedDataParallel(new nn.Linear(300, 500), { gradientAsBucketView: true });
+    const x = randn([2 * size, 300]);
+    const step = () => {
+      ddp.zeroGrad();
+      ddp(part(x, rank, size))
+        .square()
+        .mean()
+        .backward();
+    };
+    step();
+    const before = memory().resident;
+    for (let i = 0; i < 4; i++) step();
+    const more = memory().resident - before;
+    expectThat(more < 4 * 300 * 500, `less than one gradient more, got ${more} bytes`);
+  },
+};
+
 const second: Case = {
   name: "DDP: createGraph: gradients of averaged gradients are those of the whole batch",
   worldSizes: [1, 2, 3],
@@ -497,6 +576,9 @@ export const cases: readonly Case[] = [
   severalForwards,
   quiet,
   buffers,
+  changedBuffers,
+  otherHooks,
+  viewsMemory,
   second,
   penalty,
   views,
