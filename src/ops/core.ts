@@ -7,6 +7,7 @@ import {
   defaultFloatCode,
   INT64,
   isFloat,
+  isWhole,
   nameOf,
   SIZES,
 } from "../tensor/dtype.js";
@@ -36,7 +37,7 @@ export function scalarCode(value: Scalar): DTypeCode {
   if (typeof value === "boolean") return BOOL;
   if (typeof value === "bigint") return INT64;
   if (typeof value !== "number") throw noOperand(value);
-  return Number.isInteger(value) ? INT64 : defaultFloatCode();
+  return isWhole(value) ? INT64 : defaultFloatCode();
 }
 
 /** What is given where a tensor is expected, and how to make one of it. */

@@ -11,6 +11,7 @@ import {
   INT32,
   INT64,
   isFloat,
+  isWhole,
   nameOf,
   type TypedArray,
   UINT8,
@@ -57,6 +58,14 @@ function typedCode(data: TypedArray): DTypeCode {
   if (data instanceof Float64Array) return FLOAT64;
   if (data instanceof Int32Array) return INT32;
   return data instanceof BigInt64Array ? INT64 : UINT8;
+}
+
+const isInteger = (v: number | boolean | bigint): boolean => typeof v !== "number" || isWhole(v);
+
+/** The dtype of typed arrays within nested ones, or null where there are none. */
+function typedInside(data: TensorData): DTypeCode | null {
+  if (ArrayBuffer.isView(data)) return typedCode(data as TypedArray);
+  return Array.isArray(data) && data.length > 0 ? typedInside(data[0] as TensorData) : null;
 }
 
 function shapeOfData(data: TensorData): number[] {
@@ -108,6 +117,7 @@ function ragged(shape: Shape, dim: number, data: unknown): ShapeError {
  * tensor([[1, 2], [3, 4.5]]).dtype; // "float32"
  * tensor([1, 2, 3]).dtype; // "int64"
  * @throws ShapeError when nested arrays are not regular.
+ * @throws DTypeError when a number does not fit an integer dtype, as NaN does not.
  */
 export function tensor(data: TensorData, options?: CreateOptions): Tensor {
   nextOp();
@@ -129,8 +139,9 @@ export function tensor(data: TensorData, options?: CreateOptions): Tensor {
   if (code === null) {
     if (flat.length === 0) code = defaultFloatCode();
     else if (flat.every((v) => typeof v === "boolean")) code = BOOL;
-    else code = flat.every((v) => typeof v !== "number" || Number.isInteger(v)) ? INT64 : defaultFloatCode();
+    else code = typedInside(data) ?? (flat.every(isInteger) ? INT64 : defaultFloatCode());
   }
+  if (!isFloat(code)) for (const v of flat) checkFits("tensor", v, code);
   const t = emptyRaw(shape, code);
   writeNumbers(t, flat);
   return withGrad(t, options);
@@ -162,7 +173,7 @@ export function full(size: Shape, fillValue: number | boolean | bigint, options?
   const own =
     typeof fillValue === "boolean"
       ? BOOL
-      : typeof fillValue === "bigint" || Number.isInteger(fillValue)
+      : typeof fillValue === "bigint" || isWhole(fillValue)
         ? INT64
         : defaultFloatCode();
   const code = options?.dtype === undefined ? own : codeOf(options.dtype);
@@ -235,7 +246,7 @@ export function arange(
       `[arange] start ${start}, end ${end}, step ${step}: expected finite bounds and a step towards the end`,
     );
   }
-  const whole = [start, end, step].every(Number.isInteger);
+  const whole = [start, end, step].every(isWhole);
   const code = options?.dtype === undefined ? (whole ? INT64 : defaultFloatCode()) : codeOf(options.dtype);
   const by = isFloat(code) ? step : wholeStep("arange", step);
   // PyTorch counts int64 by the whole parts, other dtypes by the numbers as given.

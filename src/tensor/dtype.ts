@@ -75,11 +75,18 @@ const LIMITS: readonly (readonly [number, number])[] = [
   [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
 ];
 
+/** Whether a bare number stands for an integer: whole, and in the range of int64. */
+export function isWhole(value: number): boolean {
+  return Number.isInteger(value) && Math.abs(value) < 2 ** 63;
+}
+
 /** Throws unless a number can become an element of dtype `code`. A fraction is cut for integers, as in PyTorch. */
 export function checkFits(op: string, value: number | bigint | boolean, code: DTypeCode): void {
-  if (typeof value !== "number" || code === BOOL || code === FLOAT64) return;
+  if (typeof value === "boolean" || code === BOOL || code === FLOAT64) return;
   const [low, high] = LIMITS[code] as readonly [number, number];
-  if ((value >= low && value <= high) || (isFloat(code) && !Number.isFinite(value))) return;
+  if (typeof value === "bigint" && code === INT64 && BigInt.asIntN(64, value) === value) return;
+  const v = Number(value);
+  if ((v >= low && v <= high) || (isFloat(code) && !Number.isFinite(v))) return;
   throw new DTypeError(
     `[${op}] ${value} does not fit ${nameOf(code)}: expected ${low} to ${high}; try another dtype`,
   );

@@ -133,6 +133,35 @@ describe("numbers that do not fit a dtype are refused, as PyTorch does", () => {
   });
 });
 
+describe("numbers past the range of int64 are floats", () => {
+  test("as data, as a value, as an operand", () => {
+    expect(tensor([1e20, 2]).dtype).toBe("float32");
+    expect(full([1], 1e20).dtype).toBe("float32");
+    expect(tensor([1, 2]).add(1e20).dtype).toBe("float32");
+    expect(tensor([1e18]).dtype).toBe("int64");
+  });
+
+  test("data that does not fit an integer dtype is refused, bigints too", () => {
+    for (const [dtype, value] of [
+      ["int32", 3e9],
+      ["uint8", 256],
+      ["int64", Number.NaN],
+      ["int32", 1e39],
+    ] as const)
+      expect(() => tensor([value], { dtype })).toThrow(/\[tensor\].*does not fit/);
+    expect(() => tensor([2n ** 63n])).toThrow(/does not fit int64/);
+    expect(tensor([-(2n ** 63n), 2n ** 63n - 1n]).toTypedArray()).toEqual(
+      BigInt64Array.of(-(2n ** 63n), 2n ** 63n - 1n),
+    );
+    expect(tensor([1e39], { dtype: "float32" }).tolist()).toEqual([Number.POSITIVE_INFINITY]);
+  });
+
+  test("typed arrays within arrays keep their dtype", () => {
+    expect(tensor([Float32Array.of(1, 2), Float32Array.of(3, 4)]).dtype).toBe("float32");
+    expect(tensor([Int32Array.of(1, 2)]).dtype).toBe("int32");
+  });
+});
+
 describe("dtypes that a function has no meaning for", () => {
   test("gradient, trapezoid, mvlgamma", () => {
     expect(() => gradient(of("uint8", [3, 1, 2]))).toThrow(/gradient.*uint8/);
