@@ -167,7 +167,10 @@ export function attentionComposed(
   { scale, isCausal, mask }: AttentionAttrs,
 ): Tensor {
   let scores = matmul(mul(q, scale), transpose(k, -2, -1));
-  if (mask !== null) scores = add(scores, mask.shape[0] === 1 ? mask : reshape(mask, scores.shape));
+  if (mask !== null) {
+    const lead = mask.shape[0] === 1 ? [1] : scores.shape.slice(0, -2);
+    scores = add(scores, reshape(mask, [...lead, ...mask.shape.slice(1)]));
+  }
   if (isCausal) {
     const seen = tril(full(scores.shape.slice(-2), true, 0));
     scores = maskedFill(scores, logicalNot(seen), Number.NEGATIVE_INFINITY);

@@ -23,7 +23,10 @@ const mask = tensor(
   ],
   { dtype: "float64" },
 ).unsqueeze(0);
+/** One row for all queries: keys of one sequence that are padding. */
+const padding = tensor([[[0, 0.5, 0, 0]], [[0, 0, 0.25, Number.NEGATIVE_INFINITY]]], { dtype: "float64" });
 const cases: [string, number[], AttentionAttrs][] = [
+  ["padding", [2, 3, 4, 2, 2], { scale: 0.5, isCausal: false, mask: padding }],
   ["plain", [2, 5, 3, 4, 2], { scale: 0.5, isCausal: false, mask: null }],
   ["causal", [2, 4, 4, 3, 3], { scale: 0.7, isCausal: true, mask: null }],
   ["causal, more keys", [1, 3, 5, 2, 2], { scale: 1, isCausal: true, mask: null }],
