@@ -7,7 +7,7 @@ import { add, div, mul, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { lt } from "./compare.js";
 import { needTensor, promote } from "./core.js";
-import { square } from "./powers.js";
+import { sqrt, square } from "./powers.js";
 import { any } from "./reduce.js";
 import { vectorNorm } from "./statistics.js";
 import { sum } from "./sum.js";
@@ -61,12 +61,13 @@ export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilari
   return sum(mul(unit(wide(x1)), unit(wide(x2))), d);
 }
 
-/** max(|x|, eps) over a dimension; where eps is larger the gradient is x / eps, as in PyTorch. */
+/** max(|x|, eps) over a dimension; where eps is larger it has the derivatives of sqrt(x^2) at eps^2, as in PyTorch. */
 function limitedNorm(x: Tensor, dim: number, eps: number): Tensor {
   const over = { dim, keepdim: true };
   const norm = vectorNorm(x, 2, over);
   const small = lt(norm.detach(), eps);
   if (!any(small).item()) return norm;
   const squares = sum(square(x), over);
-  return where(small, add(div(sub(squares, squares.detach()), 2 * eps), eps), norm);
+  const raised = add(squares, sub(eps * eps, squares.detach()));
+  return where(small, sqrt(raised), norm);
 }
