@@ -301,8 +301,11 @@ export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [
 }
 
 abstract class PlainRecurrent extends RNNBase<Tensor> {
+  /** The outputs of all steps, and the last state. */
   forward(input: Tensor, hx?: StateArg<Tensor>): [Tensor, Tensor];
+  /** The same for a packed sequence: packed outputs. */
   forward(input: PackedSequence, hx?: StateArg<Tensor>): [PackedSequence, Tensor];
+  /** The same for either. */
   forward(input: SequenceInput, hx?: StateArg<Tensor>): [SequenceInput, Tensor];
   forward(input: SequenceInput, hx?: StateArg<Tensor>): [SequenceInput, Tensor] {
     const state = stateOf(hx);
@@ -354,8 +357,11 @@ export class LSTM extends RNNBase<[Tensor, Tensor]> {
     super("LSTM", inputSize, hiddenSize, options);
   }
 
+  /** The outputs of all steps, and the last states [h, c]. */
   forward(input: Tensor, hx?: StateArg<[Tensor, Tensor]>): [Tensor, [Tensor, Tensor]];
+  /** The same for a packed sequence: packed outputs. */
   forward(input: PackedSequence, hx?: StateArg<[Tensor, Tensor]>): [PackedSequence, [Tensor, Tensor]];
+  /** The same for either. */
   forward(input: SequenceInput, hx?: StateArg<[Tensor, Tensor]>): [SequenceInput, [Tensor, Tensor]];
   forward(input: SequenceInput, hx?: StateArg<[Tensor, Tensor]>): [SequenceInput, [Tensor, Tensor]] {
     const state = stateOf(hx);

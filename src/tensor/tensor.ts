@@ -158,6 +158,7 @@ export class Tensor {
     return base !== null && base.graphEpoch !== this.graphEpoch && base.requiresGrad;
   }
 
+  /** Turns recording for this leaf on or off. */
   set requiresGrad(requiresGrad: boolean) {
     this.requiresGrad_(requiresGrad);
   }
