@@ -5,6 +5,7 @@ import { broadcastShapes, sameShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
+import { clampMin } from "./clamp.js";
 import { lt } from "./compare.js";
 import { needTensor, promote } from "./core.js";
 import { sqrt, square } from "./powers.js";
@@ -68,6 +69,6 @@ function limitedNorm(x: Tensor, dim: number, eps: number): Tensor {
   const small = lt(norm.detach(), eps);
   if (!any(small).item()) return norm;
   const squares = sum(square(x), over);
-  const raised = add(squares, sub(eps * eps, squares.detach()));
+  const raised = add(squares, clampMin(sub(eps * eps, squares.detach()), 0));
   return where(small, sqrt(raised), norm);
 }

@@ -19,3 +19,20 @@ test("cosineSimilarity below eps has PyTorch's first and second derivative", () 
   close(g, [4.5, 6]);
   close(h, [-72.5, -30]);
 });
+
+test("cosineSimilarity has a gradient where one vector is 0 and another long", () => {
+  const x = tensor(
+    [
+      [0, 0],
+      [3, 4],
+    ],
+    { dtype: "float64", requiresGrad: true },
+  );
+  const c = nn.functional.cosineSimilarity(x, tensor([[1, 0]], { dtype: "float64" }));
+  expect(c.toArray()).toEqual([0, 0.6]);
+  const [g] = grad(c.sum(), [x]) as [Tensor];
+  expect(g.round({ decimals: 12 }).toArray()).toEqual([
+    [1e8, 0],
+    [0.128, -0.096],
+  ]);
+});
