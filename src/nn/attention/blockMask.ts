@@ -108,8 +108,11 @@ export class BlockMask {
 
   /** @internal `partial` and `full` are bool (B, H, rows of blocks, columns of blocks). */
   constructor(
+    /** Which key each query sees, by position. */
     readonly maskMod: MaskMod,
+    /** Lengths (L, S) of queries and keys. */
     readonly seqLengths: readonly [number, number],
+    /** Queries and keys in a block. */
     readonly blockSize: readonly [number, number],
     private readonly partial: Tensor,
     private readonly full: Tensor,

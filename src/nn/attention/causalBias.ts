@@ -24,8 +24,11 @@ export type CausalVariant = (typeof CausalVariant)[keyof typeof CausalVariant];
 export class CausalBias {
   /** @throws ValueError for a length that is not a natural number. */
   constructor(
+    /** Which corner the diagonal starts from. */
     readonly variant: CausalVariant,
+    /** Number of queries, L. */
     readonly seqLenQ: number,
+    /** Number of keys, S. */
     readonly seqLenKv: number,
   ) {
     for (const [name, n] of Object.entries({ seqLenQ, seqLenKv })) {
@@ -45,6 +48,7 @@ export class CausalBias {
     return tril(seen, this.isUpperLeft ? 0 : this.seqLenKv - this.seqLenQ);
   }
 
+  /** The class with its variant and lengths. */
   toString(): string {
     return `CausalBias(${this.variant}, ${this.seqLenQ}, ${this.seqLenKv})`;
   }
