@@ -1,7 +1,8 @@
 /**
- * The distributed bench: `npm run bench:distributed -- [--json] [--seconds N]`. allReduce of 2 ranks by size on threads,
- * MPICH and Open MPI beside PyTorch's gloo in the same run; what DistributedDataParallel adds to a step; and how the
- * throughput of mnist-cnn grows from one rank to two, with one kernel thread each.
+ * The distributed bench: `npm run bench:distributed -- [--json] [--seconds N] [--only allReduce|steps]`. allReduce of 2
+ * ranks by size on threads, MPICH and Open MPI beside PyTorch's gloo in the same run; what DistributedDataParallel adds to
+ * a step; and how the throughput of mnist-cnn grows from one rank to two, with one kernel thread each, beside that of two
+ * ranks that do not wait for each other, which is what the machine has to give.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -15,6 +16,8 @@ import { findPython } from "./harness.js";
 const RANK = new URL("./distributedRank.ts", import.meta.url);
 const SIZES = [8, 256, 4096, 16384, 65536, 2 ** 18, 2 ** 20, 2 ** 22, 2 ** 24, 2 ** 26];
 const BATCHES = 5;
+/** Samples of a step on each of two ranks. */
+const BATCH = 64;
 const ROUNDS = 3;
 
 async function onThreads(job: Job, worldSize: number): Promise<Times> {
@@ -83,51 +86,64 @@ const showBytes = (n: number) =>
   n >= 2 ** 20 ? `${n / 2 ** 20} MiB` : n >= 1024 ? `${n / 1024} KiB` : `${n} B`;
 
 function row(cells: readonly string[]): void {
-  console.log(cells.map((c, i) => (i === 0 ? c.padEnd(24) : c.padStart(22))).join(""));
+  console.log(cells.map((c, i) => (i === 0 ? c.padEnd(28) : c.padStart(22))).join(""));
 }
 
 const argv = process.argv.slice(2);
 const seconds = Number(argv.includes("--seconds") ? argv[argv.indexOf("--seconds") + 1] : 2);
 const reduce: Job = { kind: "allReduce", sizes: SIZES, batches: BATCHES };
-const steps = (ddp: boolean): Job => ({ kind: "steps", ddp, seconds });
+const only = argv.includes("--only") ? argv[argv.indexOf("--only") + 1] : undefined;
+const steps = (ddp: boolean, batch: number = BATCH): Job => ({ kind: "steps", ddp, batch, seconds });
 
-const allReduce = {
-  threads: await onThreads(reduce, 2),
-  MPICH: onMpi("MPICH", reduce, 2),
-  "Open MPI": onMpi("Open MPI", reduce, 2),
-  "PyTorch gloo": onGloo(),
-};
+const allReduce: Record<string, Times | null> =
+  only === "steps"
+    ? {}
+    : {
+        threads: await onThreads(reduce, 2),
+        MPICH: onMpi("MPICH", reduce, 2),
+        "Open MPI": onMpi("Open MPI", reduce, 2),
+        "PyTorch gloo": onGloo(),
+      };
+
+/** Steps of two ranks that take half of a batch each, or of one rank that takes the whole. */
+const runs: readonly (readonly [name: string, run: () => Promise<Times | null>])[] = [
+  ["one rank, no DDP", () => onThreads(steps(false, 2 * BATCH), 1)],
+  ["one rank, DDP", () => onThreads(steps(true, 2 * BATCH), 1)],
+  ["two ranks, each by itself", () => onThreads(steps(false), 2)],
+  ["two ranks, threads", () => onThreads(steps(true), 2)],
+  ["two ranks, MPICH", async () => onMpi("MPICH", steps(true), 2)],
+  ["two ranks, Open MPI", async () => onMpi("Open MPI", steps(true), 2)],
+];
 // In rounds, so that all of them see the same weather on the machine; the best round of each counts.
 const step: Record<string, number> = {};
-for (let round = 0; round < ROUNDS; round++) {
-  const times: Record<string, Times | null> = {
-    "one rank, no DDP": await onThreads(steps(false), 1),
-    "one rank, DDP": await onThreads(steps(true), 1),
-    "two ranks, threads": await onThreads(steps(true), 2),
-    "two ranks, MPICH": onMpi("MPICH", steps(true), 2),
-    "two ranks, Open MPI": onMpi("Open MPI", steps(true), 2),
-  };
-  for (const [name, of] of Object.entries(times)) {
-    if (of !== null) step[name] = Math.min(of.step as number, step[name] ?? Number.POSITIVE_INFINITY);
+for (let round = 0; round < (only === "allReduce" ? 0 : ROUNDS); round++) {
+  for (const [name, run] of runs) {
+    const times = await run();
+    if (times !== null) step[name] = Math.min(times.step as number, step[name] ?? Number.POSITIVE_INFINITY);
   }
 }
 
 if (argv.includes("--json")) console.log(JSON.stringify({ allReduce, step }));
 else {
-  console.log("allReduce of float32, 2 ranks: time, and bytes of the tensor per second");
-  row(["bytes", ...Object.keys(allReduce)]);
-  for (const bytes of SIZES) {
-    const cells = Object.values(allReduce).map((times) => {
-      const s = times?.[bytes];
-      return s === undefined ? "-" : `${showTime(s)} ${(bytes / s / 1e9).toFixed(2)} GB/s`;
-    });
-    row([showBytes(bytes), ...cells]);
+  if (only !== "steps") {
+    console.log("allReduce of float32, 2 ranks: time, and bytes of the tensor per second");
+    row(["bytes", ...Object.keys(allReduce)]);
+    for (const bytes of SIZES) {
+      const cells = Object.values(allReduce).map((times) => {
+        const s = times?.[bytes];
+        return s === undefined ? "-" : `${showTime(s)} ${(bytes / s / 1e9).toFixed(2)} GB/s`;
+      });
+      row([showBytes(bytes), ...cells]);
+    }
   }
-  console.log("\nmnist-cnn, batch 64 on each rank, one kernel thread each");
-  row(["", "step", "samples/s", "of one rank's"]);
-  const alone = step["one rank, no DDP"] as number;
-  for (const [name, s] of Object.entries(step)) {
-    const ranks = name.startsWith("two") ? 2 : 1;
-    row([name, showTime(s), ((64 * ranks) / s).toFixed(0), `${((ranks * alone) / s).toFixed(2)}x`]);
+  if (only !== "allReduce") {
+    console.log(
+      `\nmnist-cnn, one kernel thread each: a batch of ${2 * BATCH} on one rank, its halves on two; median step`,
+    );
+    row(["", "step", "samples/s", "of one rank's"]);
+    const alone = step["one rank, no DDP"] as number;
+    for (const [name, s] of Object.entries(step)) {
+      row([name, showTime(s), ((2 * BATCH) / s).toFixed(0), `${(alone / s).toFixed(2)}x`]);
+    }
   }
 }

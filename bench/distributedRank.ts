@@ -17,7 +17,7 @@ import { SGD } from "kindling/optim";
 /** What to time. */
 export type Job =
   | { readonly kind: "allReduce"; readonly sizes: readonly number[]; readonly batches: number }
-  | { readonly kind: "steps"; readonly ddp: boolean; readonly seconds: number };
+  | { readonly kind: "steps"; readonly ddp: boolean; readonly batch: number; readonly seconds: number };
 
 /** Seconds of one allReduce by bytes, or of one step. */
 export type Times = Readonly<Record<string, number>>;
@@ -50,8 +50,8 @@ function timeAllReduce(sizes: readonly number[], batches: number): Times {
   return times;
 }
 
-/** The network of the bench mnist-cnn, a batch of 64, SGD. */
-function timeSteps(ddp: boolean, seconds: number): Times {
+/** The network of the bench mnist-cnn, SGD. Without DDP the ranks wait for each other every ten steps only. */
+function timeSteps(ddp: boolean, batch: number, seconds: number): Times {
   manualSeed(0);
   const net = new nn.Sequential(
     new nn.Conv2d(1, 16, 3, { padding: 1 }),
@@ -67,8 +67,8 @@ function timeSteps(ddp: boolean, seconds: number): Times {
   );
   const model = ddp ? new DistributedDataParallel(net) : net;
   const optimizer = new SGD(net.parameters(), { lr: 0.01 });
-  const x = randn([64, 1, 28, 28]);
-  const target = randint(10, [64]);
+  const x = randn([batch, 1, 28, 28]);
+  const target = randint(10, [batch]);
   const step = () => {
     optimizer.zeroGrad();
     nn.functional.crossEntropy(model(x), target).backward();
@@ -94,7 +94,9 @@ function timeSteps(ddp: boolean, seconds: number): Times {
 export default function work(job: Job): Times {
   initProcessGroup();
   const times =
-    job.kind === "allReduce" ? timeAllReduce(job.sizes, job.batches) : timeSteps(job.ddp, job.seconds);
+    job.kind === "allReduce"
+      ? timeAllReduce(job.sizes, job.batches)
+      : timeSteps(job.ddp, job.batch, job.seconds);
   barrier();
   return times;
 }
