@@ -92,6 +92,18 @@ const layers: Layer[] = [
     pytorch: "nn.Conv2d(128, 256, 1)",
   },
   {
+    name: "conv2d 8x64x56x56 to 64, k3",
+    input: [8, 64, 56, 56],
+    kindling: () => new nn.Conv2d(64, 64, 3, { padding: 1 }),
+    pytorch: "nn.Conv2d(64, 64, 3, padding=1)",
+  },
+  {
+    name: "conv2d 8x256x56x56 to 512, k1 s2",
+    input: [8, 256, 56, 56],
+    kindling: () => new nn.Conv2d(256, 512, 1, { stride: 2 }),
+    pytorch: "nn.Conv2d(256, 512, 1, stride=2)",
+  },
+  {
     name: "conv2d 8x128x28x28, k3 depthwise",
     input: [8, 128, 28, 28],
     kindling: () => new nn.Conv2d(128, 128, 3, { padding: 1, groups: 128 }),
