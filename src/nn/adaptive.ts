@@ -4,7 +4,7 @@ import { indexAdd } from "../ops/gather.js";
 import { cat } from "../ops/join.js";
 import { logSoftmax } from "../ops/softmax.js";
 import { INT64 } from "../tensor/dtype.js";
-import { IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { fromTyped, toNumbers } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { ModuleList, Sequential } from "./containers.js";
@@ -109,6 +109,11 @@ export class AdaptiveLogSoftmaxWithLoss extends Module<[input: Tensor, target: T
     if (!fits || input.shape[input.shape.length - 1] !== this.inFeatures) {
       throw new ShapeError(
         `[${op}] input ${show(input.shape)} and target ${show(target.shape)}: expected [N, ${this.inFeatures}] and [N], or [${this.inFeatures}] and []`,
+      );
+    }
+    if (target.code !== INT64) {
+      throw new DTypeError(
+        `[${op}] targets are class indices of dtype int64, got ${target.dtype}; try target.to("int64")`,
       );
     }
     const x = single ? input.unsqueeze(0) : input;

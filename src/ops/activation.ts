@@ -150,7 +150,12 @@ export function leakyRelu(x: Tensor, negativeSlope = 0.01): Tensor {
 /** Elementwise x cut to [minVal, maxVal]. Source: `torch.nn.functional.hardtanh`. */
 export function hardtanh(x: Tensor, minVal = -1, maxVal = 1): Tensor {
   if (x.code === BOOL) throw new DTypeError('[hardtanh] not defined for bool; try x.to("float32")');
-  if (!isFloat(x.code)) return clamp(x, minVal, maxVal);
+  if (x.code === UINT8 && (minVal < 0 || maxVal < 0)) {
+    throw new DTypeError(
+      `[hardtanh] uint8 has no negative numbers: got limits ${minVal} and ${maxVal}; try x.to("int64")`,
+    );
+  }
+  if (!isFloat(x.code)) return clamp(x, Math.trunc(minVal), Math.trunc(maxVal));
   return hardtanhOp(x, [minVal, maxVal]);
 }
 

@@ -1,5 +1,6 @@
 /** Adaptive pooling: windows that divide the input evenly into an output of a given size. */
-import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { isFloat } from "../tensor/dtype.js";
+import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { averageAdaptive } from "./avgPool.js";
@@ -19,6 +20,8 @@ const MAX: MaxKernels = {
 /** Output o looks at inputs floor(o in / out) to ceil((o + 1) in / out). */
 function geometry(op: string, x: Tensor, rank: number, outputSize: AdaptiveSize): PoolGeometry {
   checkRank(op, x, rank);
+  if (!isFloat(x.code))
+    throw new DTypeError(`[${op}] expected a floating dtype, got ${x.dtype}; try x.to("float32")`);
   const input = x.shape.slice(-rank);
   const asked = Array.isArray(outputSize)
     ? (outputSize as readonly (number | null)[])

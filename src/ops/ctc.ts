@@ -4,7 +4,7 @@
  */
 import { mode } from "../autograd/mode.js";
 import { defineOp, run } from "../autograd/node.js";
-import { FLOAT64, INT32, INT64, nameOf } from "../tensor/dtype.js";
+import { BOOL, FLOAT64, INT32, INT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { AutogradError, DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";
@@ -227,6 +227,8 @@ export interface CtcLossOptions extends LossOptions {
 }
 
 function lengthsOf(op: string, what: string, lengths: Lengths, B: number, most: number): number[] {
+  if (lengths instanceof Tensor && (isFloat(lengths.code) || lengths.code === BOOL))
+    throw new DTypeError(`[${op}] ${what} must be whole numbers, got ${lengths.dtype}; try .to("int64")`);
   const list = lengths instanceof Tensor ? toNumbers(lengths) : [lengths].flat();
   if (list.length !== B)
     throw new ShapeError(`[${op}] ${list.length} ${what} for a batch of ${B}: expected as many`);

@@ -4,7 +4,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { relu } from "./activation.js";
 import { mul } from "./arithmetic.js";
 import { avgPool1d, avgPool2d, avgPool3d } from "./avgPool.js";
-import { needTensor } from "./core.js";
+import { floating, needTensor } from "./core.js";
 import { strideAndOptions } from "./maxPool.js";
 import { pow } from "./powers.js";
 import { abs, sign } from "./sign.js";
@@ -30,7 +30,7 @@ function lpPool(
   if (normType === 0)
     throw new ValueError(`[lpPool${rank}d] normType must not be 0, got 0; try 1, 2 or Infinity`);
   const size = sizesOf(`lpPool${rank}d`, "kernelSize", kernelSize, rank, 1).reduce((a, b) => a * b, 1);
-  const mean = average(pow(x, normType), kernelSize, {
+  const mean = average(pow(floating(x), normType), kernelSize, {
     stride: o.stride ?? null,
     ceilMode: o.ceilMode ?? false,
   });

@@ -191,3 +191,15 @@ describe("scaledDotProductAttention on views", () => {
     expect(memory().live - before).toBeLessThan(10 * 400 * 1024);
   });
 });
+
+test("a keyPaddingMask has a batch exactly where the query has one", () => {
+  const layer = new nn.MultiheadAttention(4, 2);
+  const [single, batch] = [randn([3, 4]), randn([3, 1, 4])];
+  const [one, many] = [tensor([false, false, true]), tensor([[false, false, true]])];
+  expect(() => layer(single, single, single, { keyPaddingMask: many })).toThrow(
+    "expected a keyPaddingMask of shape [3], got [1, 3]",
+  );
+  expect(() => layer(batch, batch, batch, { keyPaddingMask: one })).toThrow(
+    "expected a keyPaddingMask of shape [1, 3], got [3]",
+  );
+});

@@ -18,6 +18,7 @@ describe("integers are refused, by name and with a remedy", () => {
     binaryCrossEntropy: () => F.binaryCrossEntropy(floats, ints),
     binaryCrossEntropyWithLogits: () => F.binaryCrossEntropyWithLogits(floats, ints),
     cosineSimilarity: () => F.cosineSimilarity(ints, ints),
+    adaptiveAvgPool1d: () => F.adaptiveAvgPool1d(ints, 1),
   };
   for (const [name, call] of Object.entries(calls)) {
     test(name, () => {
@@ -64,4 +65,29 @@ test("multilabelSoftMarginLoss promotes, and takes whole targets", () => {
   expect(F.multilabelSoftMarginLoss(floats.float(), floats).dtype).toBe("float64");
   const want = F.multilabelSoftMarginLoss(floats, ints.double());
   expect(F.multilabelSoftMarginLoss(floats, ints).item()).toBe(want.item());
+});
+
+test("hardtanh keeps integers, with its limits cut to whole numbers", () => {
+  const y = F.hardtanh(tensor([-3, 0, 5], { dtype: "int64" }), { minVal: -1.5, maxVal: 2.5 });
+  expect([y.dtype, y.toArray()]).toEqual(["int64", [-1, 0, 2]]);
+  expect(() => F.hardtanh(tensor([1], { dtype: "uint8" }))).toThrow(
+    "[hardtanh] uint8 has no negative numbers: got limits -1 and 1",
+  );
+});
+
+test("lpPool of integers is a root, not cut to a whole number", () => {
+  const y = F.lpPool1d(tensor([[1, 1, 2, 2]], { dtype: "int64" }), 2, 2);
+  expect(y.dtype).toBe("float32");
+  expect(y.square().round().toArray()).toEqual([[2, 8]]);
+});
+
+test("targets and lengths are whole numbers", () => {
+  const adaptive = new nn.AdaptiveLogSoftmaxWithLoss(2, 6, [2, 4]);
+  expect(() =>
+    adaptive(tensor([[0.5, 0.5]], { dtype: "float32" }), tensor([1], { dtype: "float32" })),
+  ).toThrow("[AdaptiveLogSoftmaxWithLoss] targets are class indices of dtype int64, got float32");
+  const logits = F.logSoftmax(tensor([[[0.1, 0.2]]], { dtype: "float32" }), 2);
+  expect(() => F.ctcLoss(logits, tensor([[1]]), [1], tensor([1], { dtype: "float32" }))).toThrow(
+    "[ctcLoss] targetLengths must be whole numbers, got float32",
+  );
 });

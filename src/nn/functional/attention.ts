@@ -342,7 +342,12 @@ export function multiHeadAttentionForward(
   let padding = options.keyPaddingMask ?? null;
   if (padding !== null) {
     padding = checkMask("keyPaddingMask", padding);
-    if (!batched && padding.ndim === 1) padding = unsqueeze(padding, 0);
+    if (padding.ndim !== (batched ? 2 : 1)) {
+      throw new ShapeError(
+        `[multiHeadAttentionForward] expected a keyPaddingMask of shape ${show(batched ? [B, S] : [S])}, got ${show(padding.shape)}`,
+      );
+    }
+    if (!batched) padding = unsqueeze(padding, 0);
   }
   const extend = () => {
     S++;
