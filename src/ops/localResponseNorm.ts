@@ -53,7 +53,9 @@ export function localResponseNorm(x: Tensor, size: number, options: LocalRespons
 
 /**
  * The form of Caffe and Torch7: the same as {@link localResponseNorm} for odd sizes; for even ones the window is
- * narrower by one and symmetric. Input (N, C, H, W). Source: `torch.nn.CrossMapLRN2d`.
+ * narrower by one and symmetric. Input (N, C, H, W). PyTorch's port of it never takes the square of channel 0 out of
+ * the running sum, and its backward sums over channels c - size // 2 - 1 to c + size // 2 - 1: with more channels than
+ * half a window its outputs differ, and its gradients are not the derivative. Source: `torch.nn.CrossMapLRN2d`.
  * @throws ShapeError unless the input has 4 dimensions.
  */
 export function crossMapLRN2d(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
