@@ -85,7 +85,7 @@ test("a grid enlarges images and frames them", () => {
 });
 
 describe("commands", () => {
-  const names = ["charGpt", "charLstm", "vae", "batchnorm"];
+  const names = ["charGpt", "charLstm", "vae", "batchnorm", "cartPole"];
 
   test.each(names)("%s: npm script, help, a bad option", async (name) => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
