@@ -37,7 +37,13 @@ const DEFAULTS: AdadeltaOptions = {
   differentiable: false,
 };
 
-const KERNEL = new FusedKernel("adadelta", "squareAvg", "accDelta");
+const KERNEL = new FusedKernel<AdadeltaOptions, AdadeltaState>("adadelta", {
+  arrays: { squareAvg: (state) => state.squareAvg, accDelta: (state) => state.accDelta },
+  advance(state, o, scalars) {
+    state.step++;
+    if (scalars.depend(0)) scalars.set(o.lr, o.rho, o.eps, o.weightDecay, o.maximize ? 1 : 0);
+  },
+});
 
 /**
  * Adadelta: v = rho v + (1 - rho) g^2, d = sqrt(u + eps) / sqrt(v + eps) g, u = rho u + (1 - rho) d^2, p = p - lr d.
@@ -45,6 +51,8 @@ const KERNEL = new FusedKernel("adadelta", "squareAvg", "accDelta");
  * @throws ValueError for options out of range.
  */
 export class Adadelta extends Optimizer<AdadeltaOptions, AdadeltaState> {
+  protected override readonly fused = KERNEL;
+
   constructor(params: ParamsInput<AdadeltaOptions>, options?: OptionsInput<AdadeltaOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -68,11 +76,5 @@ export class Adadelta extends Optimizer<AdadeltaOptions, AdadeltaState> {
     const delta = state.accDelta.add(eps).sqrt().div(state.squareAvg.add(eps).sqrt()).mul(g);
     state.accDelta = state.accDelta.mul(rho).addcmul(delta, delta, { value: 1 - rho });
     param.sub_(delta.mul(rateOf(o)));
-  }
-
-  protected override fused(grad: Tensor, param: Tensor, state: AdadeltaState, o: AdadeltaOptions): void {
-    state.step++;
-    const flags = o.maximize ? 1 : 0;
-    KERNEL.run(param, grad, state.squareAvg, state.accDelta, null, o.lr, o.rho, o.eps, o.weightDecay, flags);
   }
 }

@@ -116,7 +116,7 @@ export class Adafactor extends Optimizer<AdafactorOptions, AdafactorState> {
     param.sub_(u.mul(alpha / Math.max(1, rms(u) / o.d)));
   }
 
-  protected override fused(grad: Tensor, param: Tensor, state: AdafactorState, o: AdafactorOptions): void {
+  protected override passes(grad: Tensor, param: Tensor, state: AdafactorState, o: AdafactorOptions): void {
     const t = ++state.step;
     if (param.numel === 0) return;
     // The squares do not see the sign of a gradient: ascending is a negative rate.

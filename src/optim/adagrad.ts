@@ -38,7 +38,14 @@ const DEFAULTS: AdagradOptions = {
   differentiable: false,
 };
 
-const KERNEL = new FusedKernel("adagrad", "sum");
+const KERNEL = new FusedKernel<AdagradOptions, AdagradState>("adagrad", {
+  arrays: { sum: (state) => state.sum },
+  advance(state, o, scalars) {
+    const t = ++state.step;
+    if (!scalars.depend(t)) return;
+    scalars.set(o.lr / (1 + (t - 1) * o.lrDecay), o.eps, o.weightDecay, o.maximize ? 1 : 0);
+  },
+});
 
 /**
  * Adagrad: s = s + g^2, p = p - lr / (1 + (t - 1) lrDecay) g / (sqrt(s) + eps).
@@ -46,6 +53,8 @@ const KERNEL = new FusedKernel("adagrad", "sum");
  * @throws ValueError for options out of range.
  */
 export class Adagrad extends Optimizer<AdagradOptions, AdagradState> {
+  protected override readonly fused = KERNEL;
+
   constructor(params: ParamsInput<AdagradOptions>, options?: OptionsInput<AdagradOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -66,10 +75,5 @@ export class Adagrad extends Optimizer<AdagradOptions, AdagradState> {
     state.sum = state.sum.addcmul(g, g);
     const step = g.div(state.sum.sqrt().add(o.eps));
     param.sub_(step.mul(rateOf(o)).div(1 + (t - 1) * o.lrDecay));
-  }
-
-  protected override fused(grad: Tensor, param: Tensor, state: AdagradState, o: AdagradOptions): void {
-    const rate = o.lr / (1 + state.step++ * o.lrDecay);
-    KERNEL.run(param, grad, state.sum, null, null, rate, o.eps, o.weightDecay, o.maximize ? 1 : 0);
   }
 }

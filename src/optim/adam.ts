@@ -10,7 +10,6 @@ import {
   rateOf,
 } from "./groups.js";
 import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
-import { Power } from "./power.js";
 
 /** Options of {@link Adam} and {@link AdamW}. */
 export interface AdamOptions extends CommonOptions {
@@ -52,8 +51,25 @@ const DEFAULTS: AdamOptions = {
   differentiable: false,
 };
 
-const [FIRST, SECOND] = [new Power(), new Power()];
-const KERNEL = new FusedKernel("adam", "expAvg", "expAvgSq", "maxExpAvgSq");
+const KERNEL = new FusedKernel<AdamOptions, AdamState>("adam", {
+  arrays: {
+    expAvg: (state) => state.expAvg,
+    expAvgSq: (state) => state.expAvgSq,
+    maxExpAvgSq(state, o, param) {
+      if (o.amsgrad) state.maxExpAvgSq ??= zerosFor(param);
+      return o.amsgrad ? state.maxExpAvgSq : null;
+    },
+  },
+  advance(state, o, scalars) {
+    const t = ++state.step;
+    if (!scalars.depend(t)) return;
+    const { lr, eps, weightDecay } = o;
+    const [b1, b2] = o.betas;
+    const root2 = Math.sqrt(1 - b2 ** t);
+    const flags = (o.maximize ? 1 : 0) | (o.decoupledWeightDecay ? 2 : 0);
+    scalars.set(lr, b1, b2, eps, weightDecay, lr / (1 - b1 ** t), root2, flags);
+  },
+});
 
 /**
  * Adam: m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2,
@@ -67,6 +83,8 @@ const KERNEL = new FusedKernel("adam", "expAvg", "expAvgSq", "maxExpAvgSq");
  * @throws ValueError for options out of range.
  */
 export class Adam extends Optimizer<AdamOptions, AdamState> {
+  protected override readonly fused = KERNEL;
+
   constructor(params: ParamsInput<AdamOptions>, options?: OptionsInput<AdamOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -105,32 +123,6 @@ export class Adam extends Optimizer<AdamOptions, AdamState> {
         .div(below)
         .mul(lr)
         .div(1 - b1 ** t),
-    );
-  }
-
-  protected override fused(grad: Tensor, param: Tensor, state: AdamState, o: AdamOptions): void {
-    const t = ++state.step;
-    const b1 = o.betas[0];
-    const b2 = o.betas[1];
-    const stepSize = o.lr / (1 - FIRST.of(b1, t));
-    const root2 = Math.sqrt(1 - SECOND.of(b2, t));
-    const flags = (o.maximize ? 1 : 0) | (o.decoupledWeightDecay ? 2 : 0);
-    let top: Tensor | null = null;
-    if (o.amsgrad) top = state.maxExpAvgSq ??= zerosFor(param);
-    KERNEL.run(
-      param,
-      grad,
-      state.expAvg,
-      state.expAvgSq,
-      top,
-      o.lr,
-      b1,
-      b2,
-      o.eps,
-      o.weightDecay,
-      stepSize,
-      root2,
-      flags,
     );
   }
 }

@@ -44,7 +44,15 @@ const DEFAULTS: AdamaxOptions = {
   differentiable: false,
 };
 
-const KERNEL = new FusedKernel("adamax", "expAvg", "expInf");
+const KERNEL = new FusedKernel<AdamaxOptions, AdamaxState>("adamax", {
+  arrays: { expAvg: (state) => state.expAvg, expInf: (state) => state.expInf },
+  advance(state, o, scalars) {
+    const t = ++state.step;
+    if (!scalars.depend(t)) return;
+    const [b1, b2] = o.betas;
+    scalars.set(b1, b2, o.eps, o.weightDecay, o.lr / (1 - b1 ** t), o.maximize ? 1 : 0);
+  },
+});
 
 /**
  * Adamax: m = b1 m + (1 - b1) g, u = max(b2 u, |g| + eps), p = p - lr / (1 - b1^t) m / u.
@@ -52,6 +60,8 @@ const KERNEL = new FusedKernel("adamax", "expAvg", "expInf");
  * @throws ValueError for options out of range.
  */
 export class Adamax extends Optimizer<AdamaxOptions, AdamaxState> {
+  protected override readonly fused = KERNEL;
+
   constructor(params: ParamsInput<AdamaxOptions>, options?: OptionsInput<AdamaxOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -79,12 +89,5 @@ export class Adamax extends Optimizer<AdamaxOptions, AdamaxState> {
         .mul(rateOf(o))
         .div(1 - b1 ** t),
     );
-  }
-
-  protected override fused(grad: Tensor, param: Tensor, state: AdamaxState, o: AdamaxOptions): void {
-    const [b1, b2] = o.betas;
-    const stepSize = o.lr / (1 - b1 ** ++state.step);
-    const flags = o.maximize ? 1 : 0;
-    KERNEL.run(param, grad, state.expAvg, state.expInf, null, b1, b2, o.eps, o.weightDecay, stepSize, flags);
   }
 }

@@ -5,6 +5,7 @@ import { FusedKernel } from "./fused.js";
 import { type CommonOptions, checkRange, type OptionsInput, type ParamsInput } from "./groups.js";
 import { rounded } from "./nadam.js";
 import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
+import { Power } from "./power.js";
 
 /** Options of {@link ASGD}. */
 export interface ASGDOptions extends CommonOptions {
@@ -43,7 +44,22 @@ const DEFAULTS: ASGDOptions = {
   differentiable: false,
 };
 
-const KERNEL = new FusedKernel("asgd", "ax");
+const DECAY = new Power();
+/** Counts the step, and sets rate and weight for the next one. */
+function advance(state: ASGDState, o: ASGDOptions): void {
+  const t = ++state.step;
+  state.eta = rounded(o.lr / DECAY.of(1 + o.lambd * o.lr * t, o.alpha));
+  state.mu = rounded(1 / Math.max(1, t - o.t0));
+}
+
+const KERNEL = new FusedKernel<ASGDOptions, ASGDState>("asgd", {
+  arrays: { ax: (state) => state.ax },
+  advance(state, o, scalars) {
+    const { eta, mu } = state;
+    if (scalars.depend(eta, mu)) scalars.set(o.lambd, eta, mu, o.weightDecay, o.maximize ? 1 : 0);
+    advance(state, o);
+  },
+});
 
 /**
  * ASGD: p = p (1 - lambd eta) - eta g, average a = a + mu (p - a), then eta = lr / (1 + lambd lr t)^alpha and
@@ -51,6 +67,8 @@ const KERNEL = new FusedKernel("asgd", "ax");
  * @throws ValueError for options out of range.
  */
 export class ASGD extends Optimizer<ASGDOptions, ASGDState> {
+  protected override readonly fused = KERNEL;
+
   constructor(params: ParamsInput<ASGDOptions>, options?: OptionsInput<ASGDOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -64,24 +82,11 @@ export class ASGD extends Optimizer<ASGDOptions, ASGDState> {
     return { step: 0, eta: rounded(o.lr), mu: 1, ax: zerosFor(param) };
   }
 
-  /** Counts the step, and sets rate and weight for the next one. */
-  private advance(state: ASGDState, o: ASGDOptions): void {
-    const t = ++state.step;
-    state.eta = rounded(o.lr / (1 + o.lambd * o.lr * t) ** o.alpha);
-    state.mu = rounded(1 / Math.max(1, t - o.t0));
-  }
-
   protected update(grad: Tensor, param: Tensor, state: ASGDState, o: ASGDOptions): void {
     const { eta, mu } = state;
     const g = decayed(grad, param, o);
     param.mul_(1 - o.lambd * eta).sub_(g.mul(eta));
     state.ax = mu === 1 ? param.clone() : state.ax.add(param.sub(state.ax).mul(mu));
-    this.advance(state, o);
-  }
-
-  protected override fused(grad: Tensor, param: Tensor, state: ASGDState, o: ASGDOptions): void {
-    const { eta, mu } = state;
-    KERNEL.run(param, grad, state.ax, null, null, o.lambd, eta, mu, o.weightDecay, o.maximize ? 1 : 0);
-    this.advance(state, o);
+    advance(state, o);
   }
 }

@@ -1,132 +1,236 @@
 /**
- * Runs fused update kernels, one pass over parameter, gradient and state. Many small parameters are queued together,
- * so that a step over them is shared among threads as one over their concatenation would be.
+ * A step over many parameters as one pass: a kernel walks a table of addresses with a row for each parameter, so that
+ * a thousand small parameters cost about what their concatenation does.
  */
-import { runAll, split, splitStart } from "../kernels/index.js";
+import { mem, runAll, split } from "../kernels/index.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
-import { nextOp } from "../tensor/heap.js";
+import { address, allocate, nextOp, release } from "../tensor/heap.js";
 import { enqueue, GRAIN, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
 import { contiguous, copyInto, describe, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** Elements of a piece: an update costs several times an addition. */
 const PIECE = GRAIN / 4;
-/** Bytes of parameters whose updates are queued before they run: all of them stay in the heap until then. */
-const QUEUED_BYTES = 16 * 1024 * 1024;
+/** Pieces are whole multiples of this, so that those of a large parameter start where vectors do. */
+const ALIGNED = 1024;
+/** Parameters that are queued together: few enough for their objects to stay in the cache meanwhile. */
+const BLOCK = 128;
+/** Bytes of parameters that are updated together: all of them stay in the heap meanwhile. */
+const TOGETHER = 16 * 1024 * 1024;
 
-let queueing = false;
-let bytes = 0;
+// Words of a row, as assembly/optimRows.ts reads it: parameter, gradient, state arrays, number of elements.
+const ROW = 6;
+const GRAD = 1;
+const STATE = 2;
+const ARRAYS = 3;
+const SIZE = 5;
 
-/** A step over many parameters. */
-export interface Batch {
-  /** Called before each parameter. */
-  next(param: Tensor): void;
-  /** Runs what is still queued. */
-  end(): void;
+/** The scalars of a kernel call. Parameters that follow each other share them while what they depend on agrees. */
+export class Scalars {
+  /** In the kernel's order. */
+  values: readonly number[] = [];
+  private x = Number.NaN;
+  private y = Number.NaN;
+
+  /** Whether `x` and `y`, on which the scalars depend beside the options, are others than for the parameter before. */
+  depend(x: number, y = 0): boolean {
+    if (x === this.x && y === this.y) return false;
+    this.x = x;
+    this.y = y;
+    return true;
+  }
+
+  /** Sets the scalars of this parameter, and of those to come. */
+  set(...values: number[]): void {
+    this.values = values;
+  }
 }
 
-const current: Batch = {
-  next(param: Tensor): void {
-    if (!queueing) {
-      nextOp();
-      return;
-    }
-    bytes += param.nbytes;
-    if (bytes < QUEUED_BYTES) return;
-    runAll();
-    nextOp();
-    bytes = param.nbytes;
-  },
-  end(): void {
-    queueing = false;
-    runAll();
-  },
-};
+/** A state array of a parameter, of its dtype and size; null where the options need none. */
+type StateArray<O, S> = (state: S, options: O, param: Tensor) => Tensor | null;
 
-/** Starts a step: when the parameters are large together, updates are queued for the pool until `end()`. */
-export function batch(params: readonly Tensor[]): Batch {
-  let total = 0;
-  for (let i = 0; i < params.length; i++) total += (params[i] as Tensor).numel;
-  queueing = total >= 2 * GRAIN;
-  bytes = 0;
-  nextOp();
-  return current;
+/** What a kernel takes of the state of a parameter. */
+export interface KernelState<O, S> {
+  /** State arrays by name, at most three. */
+  readonly arrays: Readonly<Record<string, StateArray<O, S>>>;
+  /** Counts the step in `state`, and sets the scalars where `scalars.depend(...)` says that they change. */
+  readonly advance: (state: S, options: O, scalars: Scalars) => void;
 }
 
-/** A kernel `(param, grad, ...arrays, n, ...scalars)` with state arrays of the parameter's dtype and size. */
-export class FusedKernel {
+/** Parameters from `from` up to `to`, and their states. */
+interface Block<O, S> {
+  readonly params: readonly Tensor[];
+  readonly states: readonly S[];
+  readonly options: O;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Parameters in a row whose updates are one call of a kernel, or several where it is cut. */
+interface Run {
+  readonly row: number;
+  /** Elements of all of them. */
+  size: number;
+  readonly code: number;
+  readonly scalars: readonly number[];
+}
+
+/** An update of many parameters at once. */
+export interface FusedUpdate<O, S> {
+  /** Updates parameters that have gradients, given their states. */
+  step(params: readonly Tensor[], states: readonly S[], options: O): void;
+}
+
+/** An update of many parameters by a kernel `(rows, skip, left, ...scalars)`, one element after the other. */
+export class FusedKernel<O, S> implements FusedUpdate<O, S> {
   private readonly table: KernelTable;
-  private readonly arrays: readonly string[];
+  private readonly names: readonly string[];
+  private readonly arrays: readonly StateArray<O, S>[];
+  private readonly advance: KernelState<O, S>["advance"];
 
-  /** @param arrays names of the state arrays, at most three. */
-  constructor(op: string, ...arrays: string[]) {
+  constructor(op: string, { arrays, advance }: KernelState<O, S>) {
     this.table = kernelTable(op, ["none", "none", "none", "none", "f32", "f64"]);
-    this.arrays = arrays;
+    this.names = Object.keys(arrays);
+    this.arrays = Object.values(arrays);
+    this.advance = advance;
   }
 
-  private check(param: Tensor, t: Tensor | null, name: string): void {
-    if (t === null || (t.code === param.code && t.numel === param.numel)) return;
-    const what = `[${this.table.op}] the ${name} of a parameter is ${describe(t)}, expected ${describe(param)}`;
-    if (t.code !== param.code) {
-      throw new DTypeError(
-        `${what}; try to convert the model before the optimizer is made, or load its state again`,
-      );
+  step(params: readonly Tensor[], states: readonly S[], options: O): void {
+    let total = 0;
+    for (let i = 0; i < params.length; i++) total += (params[i] as Tensor).numel;
+    // How work is cut depends on its size alone.
+    const piece =
+      total < 2 * GRAIN
+        ? Number.POSITIVE_INFINITY
+        : Math.ceil(total / split(total, PIECE) / ALIGNED) * ALIGNED;
+    nextOp();
+    const table = allocate(4 * ROW * params.length);
+    const copies: Tensor[] = [];
+    try {
+      let bytes = 0;
+      for (let from = 0, to = 0; from < params.length; from = to) {
+        for (; to < params.length && to < from + BLOCK && bytes < TOGETHER; to++) {
+          bytes += (params[to] as Tensor).nbytes;
+        }
+        this.update(address(table), { params, states, options, from, to }, piece, copies);
+        if (bytes < TOGETHER && to < params.length) continue;
+        finish(copies);
+        nextOp();
+        bytes = 0;
+      }
+    } finally {
+      finish(copies);
+      release(table);
     }
-    throw new ShapeError(`${what}: shapes ${show(t.shape)} and ${show(param.shape)}`);
   }
 
-  /** Calls the kernel; a null array passes a null pointer. What is not contiguous is updated through a copy. */
-  run(
-    param: Tensor,
-    grad: Tensor,
-    a: Tensor | null,
-    b: Tensor | null,
-    c: Tensor | null,
-    p0 = 0,
-    p1 = 0,
-    p2 = 0,
-    p3 = 0,
-    p4 = 0,
-    p5 = 0,
-    p6 = 0,
-    p7 = 0,
-    p8 = 0,
-  ): void {
-    const { arrays, table } = this;
-    const { code, numel } = param;
-    this.check(param, grad, "gradient");
-    this.check(param, a, arrays[0] as string);
-    this.check(param, b, arrays[1] as string);
-    this.check(param, c, arrays[2] as string);
-    if (numel === 0) return;
-    const target = contiguous(param);
-    const source = contiguous(grad);
-    const p = ptr(target);
-    const g = ptr(source);
-    const pa = a === null ? 0 : ptr(a);
-    const pb = b === null ? 0 : ptr(b);
-    const pc = c === null ? 0 : ptr(c);
-    const fn = kernelFor(table, code);
-    const count = arrays.length;
-    if (!queueing || target !== param) {
-      if (count === 1) fn(p, g, pa, numel, p0, p1, p2, p3, p4, p5, p6, p7, p8);
-      else if (count === 2) fn(p, g, pa, pb, numel, p0, p1, p2, p3, p4, p5, p6, p7, p8);
-      else fn(p, g, pa, pb, pc, numel, p0, p1, p2, p3, p4, p5, p6, p7, p8);
-      if (target !== param) copyInto(param, target);
+  /**
+   * Queues the updates of a block. Short loops one after the other hide the time that objects take to come from memory;
+   * none of the block is changed before all of it was checked.
+   */
+  private update(at: number, block: Block<O, S>, piece: number, copies: Tensor[]): void {
+    this.writeParams(at, block, copies);
+    this.writeGrads(at, block);
+    for (let k = 0; k < this.arrays.length; k++) this.writeState(at, block, k);
+    for (const run of this.runs(block)) this.queue(at, run, piece);
+  }
+
+  /** Writes addresses and sizes of parameters; to `copies` goes each that is not contiguous, before its copy. */
+  private writeParams(at: number, { params, from, to }: Block<O, S>, copies: Tensor[]): void {
+    for (let i = from; i < to; i++) {
+      const param = params[i] as Tensor;
+      const target = contiguous(param);
+      if (target !== param) copies.push(param, target);
+      const address = ptr(target);
+      const row = (at >>> 2) + ROW * i;
+      const { i32 } = mem;
+      i32[row] = address;
+      for (let k = 0; k < ARRAYS; k++) i32[row + STATE + k] = 0;
+      i32[row + SIZE] = param.numel;
+    }
+  }
+
+  /** Writes addresses of gradients. */
+  private writeGrads(at: number, { params, from, to }: Block<O, S>): void {
+    for (let i = from; i < to; i++) {
+      const param = params[i] as Tensor;
+      const grad = param.ownGrad as Tensor;
+      if (grad.code !== param.code || grad.numel !== param.numel)
+        throw this.mismatch(param, grad, "gradient");
+      const address = ptr(contiguous(grad));
+      mem.i32[(at >>> 2) + ROW * i + GRAD] = address;
+    }
+  }
+
+  /** Writes addresses of the state arrays `k`. */
+  private writeState(at: number, { params, states, options, from, to }: Block<O, S>, k: number): void {
+    const array = this.arrays[k] as StateArray<O, S>;
+    for (let i = from; i < to; i++) {
+      const param = params[i] as Tensor;
+      const t = array(states[i] as S, options, param);
+      if (t === null) continue;
+      if (t.code !== param.code || t.numel !== param.numel) {
+        throw this.mismatch(param, t, this.names[k] as string);
+      }
+      const address = ptr(t);
+      mem.i32[(at >>> 2) + ROW * i + STATE + k] = address;
+    }
+  }
+
+  /** Counts the step in all states; the runs of parameters that share a kernel and its scalars. */
+  private runs({ params, states, options, from, to }: Block<O, S>): readonly Run[] {
+    const scalars = new Scalars();
+    const runs: Run[] = [];
+    let run: Run | null = null;
+    for (let i = from; i < to; i++) {
+      const { code, numel, storage } = params[i] as Tensor;
+      storage.version++;
+      this.advance(states[i] as S, options, scalars);
+      if (run === null || run.scalars !== scalars.values || run.code !== code) {
+        run = { row: i, size: 0, code, scalars: scalars.values };
+        runs.push(run);
+      }
+      run.size += numel;
+    }
+    return runs;
+  }
+
+  /** Queues the kernel for a run, cut as the concatenation of its parameters would be. */
+  private queue(at: number, run: Run, piece: number): void {
+    const { code, scalars } = run;
+    const fn = kernelFor(this.table, code);
+    let { row, size: left } = run;
+    if (piece === Number.POSITIVE_INFINITY) {
+      if (left > 0) fn(at + 4 * ROW * row, 0, left, ...scalars);
       return;
     }
-    const size = param.itemsize;
-    const pieces = split(numel, PIECE);
-    for (let i = 0; i < pieces; i++) {
-      const start = splitStart(i, pieces, numel);
-      const n = splitStart(i + 1, pieces, numel) - start;
-      const o = start * size;
-      const oa = a === null ? 0 : pa + o;
-      const ob = b === null ? 0 : pb + o;
-      const oc = c === null ? 0 : pc + o;
-      if (count === 1) enqueue(table, code, p + o, g + o, oa, n, p0, p1, p2, p3, p4, p5, p6, p7, p8);
-      else if (count === 2) enqueue(table, code, p + o, g + o, oa, ob, n, p0, p1, p2, p3, p4, p5, p6, p7, p8);
-      else enqueue(table, code, p + o, g + o, oa, ob, oc, n, p0, p1, p2, p3, p4, p5, p6, p7, p8);
+    const { i32 } = mem;
+    for (let skip = 0; left > 0; ) {
+      const n = left < 2 * piece ? left : piece;
+      enqueue(this.table, code, at + 4 * ROW * row, skip, n, ...scalars);
+      left -= n;
+      skip += n;
+      for (; left > 0; row++) {
+        const size = i32[(at >>> 2) + ROW * row + SIZE] as number;
+        if (skip < size) break;
+        skip -= size;
+      }
     }
   }
+
+  private mismatch(param: Tensor, t: Tensor, name: string): Error {
+    const what = `[${this.table.op}] the ${name} of a parameter is ${describe(t)}, expected ${describe(param)}`;
+    if (t.code === param.code)
+      return new ShapeError(`${what}: shapes ${show(t.shape)} and ${show(param.shape)}`);
+    return new DTypeError(
+      `${what}; try to convert the model before the optimizer is made, or load its state again`,
+    );
+  }
+}
+
+/** Runs what is queued, and copies back what was not contiguous. */
+function finish(copies: Tensor[]): void {
+  runAll();
+  for (let i = 0; i < copies.length; i += 2) copyInto(copies[i] as Tensor, copies[i + 1] as Tensor);
+  copies.length = 0;
 }

@@ -2,10 +2,9 @@
 
 import { ModuleBase } from "../nn/base.js";
 import { isLazy } from "../nn/uninitialized.js";
-import { itemOf } from "../ops/read.js";
 import { isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
-import { fillWith } from "../tensor/raw.js";
+import { fillWith, readAt } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 
 /** What all options have. */
@@ -80,7 +79,7 @@ function bindRate(label: string, options: RateOptions, rate: Tensor): void {
   }
   Object.defineProperty(options, RATE, { value: rate });
   Object.defineProperty(options, "lr", {
-    get: () => itemOf(rate),
+    get: () => readAt(rate, rate.storageOffset),
     set: (value: number) => {
       fillWith(rate, value);
       rate.storage.version++;

@@ -132,7 +132,7 @@ export class Muon extends Optimizer<MuonOptions, MuonState> {
   }
 
   /** The same with every sum of two matrices as one pass; what is left are the products of the iterations. */
-  protected override fused(grad: Tensor, param: Tensor, state: MuonState, o: MuonOptions): void {
+  protected override passes(grad: Tensor, param: Tensor, state: MuonState, o: MuonOptions): void {
     if (param.numel === 0) return;
     const { momentum } = o;
     const [rows, columns] = param.shape as [number, number];

@@ -5,6 +5,7 @@ import { type AdamOptions, decayed } from "./adam.js";
 import { FusedKernel } from "./fused.js";
 import { checkBetas, checkRange, type OptionsInput, type ParamsInput, rateOf } from "./groups.js";
 import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
+import { Power } from "./power.js";
 
 /** Options of {@link NAdam}. */
 export interface NAdamOptions extends Omit<AdamOptions, "amsgrad"> {
@@ -38,12 +39,42 @@ const DEFAULTS: NAdamOptions = {
   differentiable: false,
 };
 
-const KERNEL = new FusedKernel("nadam", "expAvg", "expAvgSq");
+const DECAY = new Power();
+/** mu_t. */
+function momentum(t: number, o: NAdamOptions): number {
+  return o.betas[0] * (1 - 0.5 * DECAY.of(0.96, t * o.momentumDecay));
+}
 
 /** Rounds as PyTorch's counters do, which are 0-d tensors of the default dtype whatever the parameter's is. */
 export function rounded(value: number): number {
   return defaultFloatCode() === FLOAT32 ? Math.fround(value) : value;
 }
+
+/** Moves the momentum's schedule on. */
+function advance(state: NAdamState, o: NAdamOptions): void {
+  state.muProduct = rounded(state.muProduct * rounded(momentum(++state.step, o)));
+}
+
+/** The factors of g and m, without the rate. */
+function weights({ step: t, muProduct }: NAdamState, o: NAdamOptions): readonly [number, number] {
+  const mu = momentum(t, o);
+  const next = momentum(t + 1, o);
+  return [(1 - mu) / (1 - muProduct), next / (1 - muProduct * next)];
+}
+
+const KERNEL = new FusedKernel<NAdamOptions, NAdamState>("nadam", {
+  arrays: { expAvg: (state) => state.expAvg, expAvgSq: (state) => state.expAvgSq },
+  advance(state, o, scalars) {
+    advance(state, o);
+    if (!scalars.depend(state.step, state.muProduct)) return;
+    const [ofGrad, ofAvg] = weights(state, o);
+    const { lr, eps, weightDecay } = o;
+    const [b1, b2] = o.betas;
+    const correction2 = 1 - b2 ** state.step;
+    const flags = (o.maximize ? 1 : 0) | (o.decoupledWeightDecay ? 2 : 0);
+    scalars.set(lr, b1, b2, eps, weightDecay, correction2, -lr * ofGrad, -lr * ofAvg, flags);
+  },
+});
 
 /**
  * NAdam: with mu_t = b1 (1 - 0.96^(t decay) / 2) and M_t their product up to t, m and v as in {@link Adam},
@@ -52,6 +83,8 @@ export function rounded(value: number): number {
  * @throws ValueError for options out of range.
  */
 export class NAdam extends Optimizer<NAdamOptions, NAdamState> {
+  protected override readonly fused = KERNEL;
+
   constructor(params: ParamsInput<NAdamOptions>, options?: OptionsInput<NAdamOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -68,18 +101,9 @@ export class NAdam extends Optimizer<NAdamOptions, NAdamState> {
     return { step: 0, muProduct: 1, expAvg: zerosFor(param), expAvgSq: zerosFor(param) };
   }
 
-  /** Moves the momentum's schedule on; the factors of g and m, without the rate. */
-  private weights(state: NAdamState, o: NAdamOptions): readonly [number, number] {
-    const t = ++state.step;
-    const b1 = o.betas[0];
-    const mu = b1 * (1 - 0.5 * 0.96 ** (t * o.momentumDecay));
-    const next = b1 * (1 - 0.5 * 0.96 ** ((t + 1) * o.momentumDecay));
-    state.muProduct = rounded(state.muProduct * rounded(mu));
-    return [(1 - mu) / (1 - state.muProduct), next / (1 - state.muProduct * next)];
-  }
-
   protected update(grad: Tensor, param: Tensor, state: NAdamState, o: NAdamOptions): void {
-    const [ofGrad, ofAvg] = this.weights(state, o);
+    advance(state, o);
+    const [ofGrad, ofAvg] = weights(state, o);
     const [b1, b2] = o.betas;
     const g = decayed(grad, param, o);
     state.expAvg = state.expAvg.mul(b1).add(g, { alpha: 1 - b1 });
@@ -89,30 +113,5 @@ export class NAdam extends Optimizer<NAdamOptions, NAdamState> {
       .sqrt()
       .add(o.eps);
     param.sub_(g.mul(ofGrad).add(state.expAvg.mul(ofAvg)).div(below).mul(rateOf(o)));
-  }
-
-  protected override fused(grad: Tensor, param: Tensor, state: NAdamState, o: NAdamOptions): void {
-    const [ofGrad, ofAvg] = this.weights(state, o);
-    const { lr, eps, weightDecay: decay } = o;
-    const [b1, b2] = o.betas;
-    const correction2 = 1 - b2 ** state.step;
-    const flags = (o.maximize ? 1 : 0) | (o.decoupledWeightDecay ? 2 : 0);
-    const { expAvg, expAvgSq } = state;
-    KERNEL.run(
-      param,
-      grad,
-      expAvg,
-      expAvgSq,
-      null,
-      lr,
-      b1,
-      b2,
-      eps,
-      decay,
-      correction2,
-      -lr * ofGrad,
-      -lr * ofAvg,
-      flags,
-    );
   }
 }

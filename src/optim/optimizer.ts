@@ -6,11 +6,11 @@ import type { HookHandle } from "../autograd/methods.js";
 import { enableGrad, mode, noGrad } from "../autograd/mode.js";
 import { clearGrad } from "../nn/parameter.js";
 import { INSPECT } from "../tensor/format.js";
-import { KEPT } from "../tensor/heap.js";
+import { KEPT, nextOp } from "../tensor/heap.js";
 import { full } from "../tensor/raw.js";
 import { scope } from "../tensor/scope.js";
 import { Tensor } from "../tensor/tensor.js";
-import { batch } from "./fused.js";
+import type { FusedUpdate } from "./fused.js";
 import {
   groupsOf,
   makeGroup,
@@ -103,8 +103,11 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
    */
   protected abstract update(grad: Tensor, param: Tensor, state: S, group: O): void;
 
-  /** The same update as one pass over memory, by a kernel; `grad` as it is. Used unless the step is differentiated. */
-  protected fused?(grad: Tensor, param: Tensor, state: S, group: O): void;
+  /** The same update of all parameters of a group by one kernel. Used unless the step is differentiated. */
+  protected readonly fused?: FusedUpdate<O, S>;
+
+  /** The same update by several kernels, where one is not enough; `grad` is as it is. Used as `fused` is. */
+  protected passes?(grad: Tensor, param: Tensor, state: S, group: O): void;
 
   /**
    * Adds parameters with options of their own. Source: `torch.optim.Optimizer.add_param_group`.
@@ -143,8 +146,9 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
     const { differentiable = false } = this.defaults as { differentiable?: boolean };
     for (const group of this.paramGroups) {
       if (differentiable) enableGrad(() => this.stepGroup(group));
-      else if (this.fused === undefined) noGrad(() => this.stepGroup(group));
-      else this.stepFused(group);
+      else if (this.fused !== undefined) this.stepFused(group, this.fused);
+      else if (this.passes !== undefined) this.stepPasses(group);
+      else noGrad(() => this.stepGroup(group));
     }
     return loss;
   }
@@ -165,24 +169,29 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
     }
   }
 
-  private stepFused(group: ParamGroup<O>): void {
+  private stepFused(group: ParamGroup<O>, kernel: FusedUpdate<O, S>): void {
     const { params } = group;
-    const run = batch(params);
-    try {
-      for (let i = 0; i < params.length; i++) {
-        const param = params[i] as Tensor;
-        if (param.ownGrad === null) continue;
-        run.next(param);
-        (this.fused as NonNullable<typeof this.fused>)(
-          param.ownGrad,
-          param,
-          this.stateOf(param, group),
-          group,
-        );
-        param.storage.version++;
-      }
-    } finally {
-      run.end();
+    const stepped = new Array<Tensor>(params.length);
+    const states = new Array<S>(params.length);
+    let count = 0;
+    for (let i = 0; i < params.length; i++) {
+      const param = params[i] as Tensor;
+      if (param.ownGrad === null) continue;
+      stepped[count] = param;
+      states[count++] = this.state.get(param) ?? this.stateOf(param, group);
+    }
+    if (count < params.length) stepped.length = count;
+    kernel.step(stepped, states, group);
+  }
+
+  private stepPasses(group: ParamGroup<O>): void {
+    for (const param of group.params) {
+      const { ownGrad } = param;
+      if (ownGrad === null) continue;
+      const state = this.stateOf(param, group);
+      nextOp();
+      (this.passes as NonNullable<typeof this.passes>)(ownGrad, param, state, group);
+      param.storage.version++;
     }
   }
 

@@ -1,4 +1,4 @@
-/** base^t as bias corrections need it: a step asks for the same power once for every parameter, and a power is slow. */
+/** base^t as decaying rates need it: a step asks for the same power once for every parameter, and a power is slow. */
 export class Power {
   private base = Number.NaN;
   private t = Number.NaN;

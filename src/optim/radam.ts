@@ -29,7 +29,19 @@ const DEFAULTS: RAdamOptions = {
   differentiable: false,
 };
 
-const KERNEL = new FusedKernel("radam", "expAvg", "expAvgSq");
+const KERNEL = new FusedKernel<RAdamOptions, RAdamState>("radam", {
+  arrays: { expAvg: (state) => state.expAvg, expAvgSq: (state) => state.expAvgSq },
+  advance(state, o, scalars) {
+    const t = ++state.step;
+    if (!scalars.depend(t)) return;
+    const { lr, eps, weightDecay } = o;
+    const [b1, b2] = o.betas;
+    const root2 = Math.sqrt(1 - b2 ** t);
+    const rect = rectification(b2, t);
+    const flags = (o.maximize ? 1 : 0) | (o.decoupledWeightDecay ? 2 : 0);
+    scalars.set(lr, b1, b2, eps, weightDecay, 1 - b1 ** t, root2, rect, flags);
+  },
+});
 
 /** The rectification at step t, 0 while the variance cannot be trusted (rho <= 5). */
 function rectification(b2: number, t: number): number {
@@ -45,6 +57,8 @@ function rectification(b2: number, t: number): number {
  * @throws ValueError for options out of range.
  */
 export class RAdam extends Optimizer<RAdamOptions, RAdamState> {
+  protected override readonly fused = KERNEL;
+
   constructor(params: ParamsInput<RAdamOptions>, options?: OptionsInput<RAdamOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -70,16 +84,5 @@ export class RAdam extends Optimizer<RAdamOptions, RAdamState> {
     let step = state.expAvg.div(1 - b1 ** t).mul(rateOf(o));
     if (rect !== 0) step = step.mul(rect * Math.sqrt(1 - b2 ** t)).div(state.expAvgSq.sqrt().add(o.eps));
     param.sub_(step);
-  }
-
-  protected override fused(grad: Tensor, param: Tensor, state: RAdamState, o: RAdamOptions): void {
-    const t = ++state.step;
-    const { lr, eps, weightDecay: decay } = o;
-    const [b1, b2] = o.betas;
-    const flags = (o.maximize ? 1 : 0) | (o.decoupledWeightDecay ? 2 : 0);
-    const root2 = Math.sqrt(1 - b2 ** t);
-    const rect = rectification(b2, t);
-    const { expAvg, expAvgSq } = state;
-    KERNEL.run(param, grad, expAvg, expAvgSq, null, lr, b1, b2, eps, decay, 1 - b1 ** t, root2, rect, flags);
   }
 }

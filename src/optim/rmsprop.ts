@@ -45,7 +45,24 @@ const DEFAULTS: RMSpropOptions = {
   differentiable: false,
 };
 
-const KERNEL = new FusedKernel("rmsprop", "squareAvg", "gradAvg", "momentumBuffer");
+const KERNEL = new FusedKernel<RMSpropOptions, RMSpropState>("rmsprop", {
+  arrays: {
+    squareAvg: (state) => state.squareAvg,
+    gradAvg(state, o, param) {
+      if (o.centered) state.gradAvg ??= zerosFor(param);
+      return o.centered ? state.gradAvg : null;
+    },
+    momentumBuffer(state, o, param) {
+      if (o.momentum > 0) state.momentumBuffer ??= zerosFor(param);
+      return o.momentum > 0 ? state.momentumBuffer : null;
+    },
+  },
+  advance(state, o, scalars) {
+    state.step++;
+    if (!scalars.depend(0)) return;
+    scalars.set(o.lr, o.alpha, o.eps, o.weightDecay, o.momentum, o.maximize ? 1 : 0);
+  },
+});
 
 /**
  * RMSprop: v = alpha v + (1 - alpha) g^2; centered: a = alpha a + (1 - alpha) g and v - a^2 takes the place of v below;
@@ -54,6 +71,8 @@ const KERNEL = new FusedKernel("rmsprop", "squareAvg", "gradAvg", "momentumBuffe
  * @throws ValueError for options out of range.
  */
 export class RMSprop extends Optimizer<RMSpropOptions, RMSpropState> {
+  protected override readonly fused = KERNEL;
+
   constructor(params: ParamsInput<RMSpropOptions>, options?: OptionsInput<RMSpropOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -87,16 +106,5 @@ export class RMSprop extends Optimizer<RMSpropOptions, RMSpropState> {
       state.momentumBuffer = step;
     }
     param.sub_(step.mul(rateOf(o)));
-  }
-
-  protected override fused(grad: Tensor, param: Tensor, state: RMSpropState, o: RMSpropOptions): void {
-    state.step++;
-    let mean: Tensor | null = null;
-    let buffer: Tensor | null = null;
-    if (o.centered) mean = state.gradAvg ??= zerosFor(param);
-    if (o.momentum > 0) buffer = state.momentumBuffer ??= zerosFor(param);
-    const { lr, alpha, eps, weightDecay, momentum } = o;
-    const flags = o.maximize ? 1 : 0;
-    KERNEL.run(param, grad, state.squareAvg, mean, buffer, lr, alpha, eps, weightDecay, momentum, flags);
   }
 }

@@ -34,7 +34,13 @@ const DEFAULTS: RpropOptions = {
   differentiable: false,
 };
 
-const KERNEL = new FusedKernel("rprop", "prev", "stepSize");
+const KERNEL = new FusedKernel<RpropOptions, RpropState>("rprop", {
+  arrays: { prev: (state) => state.prev, stepSize: (state) => state.stepSize },
+  advance(state, o, scalars) {
+    state.step++;
+    if (scalars.depend(0)) scalars.set(...o.etas, ...o.stepSizes, o.maximize ? 1 : 0);
+  },
+});
 
 /**
  * Rprop: the step of each weight grows by etas[1] while its gradient keeps its sign and shrinks by etas[0] when it
@@ -43,6 +49,8 @@ const KERNEL = new FusedKernel("rprop", "prev", "stepSize");
  * @throws ValueError for options out of range.
  */
 export class Rprop extends Optimizer<RpropOptions, RpropState> {
+  protected override readonly fused = KERNEL;
+
   constructor(params: ParamsInput<RpropOptions>, options?: OptionsInput<RpropOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -79,12 +87,5 @@ export class Rprop extends Optimizer<RpropOptions, RpropState> {
     state.stepSize = state.stepSize.mul(factor).clamp({ min: o.stepSizes[0], max: o.stepSizes[1] });
     state.prev = grad.maskedFill(turned, 0);
     param.sub_(state.prev.sign().mul(state.stepSize));
-  }
-
-  protected override fused(grad: Tensor, param: Tensor, state: RpropState, o: RpropOptions): void {
-    state.step++;
-    const [minus, plus] = o.etas;
-    const [low, high] = o.stepSizes;
-    KERNEL.run(param, grad, state.prev, state.stepSize, null, minus, plus, low, high, o.maximize ? 1 : 0);
   }
 }

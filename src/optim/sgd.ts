@@ -36,7 +36,27 @@ const DEFAULTS: SGDOptions = {
   differentiable: false,
 };
 
-const KERNEL = new FusedKernel("sgd", "momentumBuffer");
+/** States whose momentum starts with the step that runs. */
+const STARTING = new Set<SGDState>();
+
+const KERNEL = new FusedKernel<SGDOptions, SGDState>("sgd", {
+  arrays: {
+    momentumBuffer(state, o, param) {
+      if (o.momentum === 0) return null;
+      if (state.momentumBuffer === null) {
+        state.momentumBuffer = zerosFor(param);
+        STARTING.add(state);
+      }
+      return state.momentumBuffer;
+    },
+  },
+  advance(state, o, scalars) {
+    const first = STARTING.size > 0 && STARTING.delete(state) ? 4 : 0;
+    if (!scalars.depend(first)) return;
+    const flags = (o.maximize ? 1 : 0) | (o.nesterov ? 2 : 0) | first;
+    scalars.set(o.lr, o.momentum, o.dampening, o.weightDecay, flags);
+  },
+});
 
 /**
  * Stochastic gradient descent: b = momentum b + (1 - dampening) g (the first b is g), p = p - lr b;
@@ -51,6 +71,8 @@ const KERNEL = new FusedKernel("sgd", "momentumBuffer");
  * group may have momentum 0.
  */
 export class SGD extends Optimizer<SGDOptions, SGDState> {
+  protected override readonly fused = KERNEL;
+
   constructor(params: ParamsInput<SGDOptions>, options?: OptionsInput<SGDOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -81,18 +103,5 @@ export class SGD extends Optimizer<SGDOptions, SGDState> {
       d = o.nesterov ? d.add(b, { alpha: o.momentum }) : b;
     }
     param.sub_(d.mul(rateOf(o)));
-  }
-
-  protected override fused(grad: Tensor, param: Tensor, state: SGDState, o: SGDOptions): void {
-    let flags = (o.maximize ? 1 : 0) | (o.nesterov ? 2 : 0);
-    let buffer: Tensor | null = null;
-    if (o.momentum !== 0) {
-      if (state.momentumBuffer === null) {
-        state.momentumBuffer = zerosFor(param);
-        flags |= 4;
-      }
-      buffer = state.momentumBuffer;
-    }
-    KERNEL.run(param, grad, buffer, null, null, o.lr, o.momentum, o.dampening, o.weightDecay, flags);
   }
 }

@@ -1,7 +1,8 @@
-// SGD and the Adam family, one pass over each parameter: PyTorch's single-tensor formulas.
-// p parameter, g gradient, n elements; state arrays follow. Scalars are rounded to the element type once.
+// SGD and the Adam family, one pass over `left` elements of rows: PyTorch's single-tensor formulas.
+// p parameter, g gradient; state arrays follow. Scalars are rounded to the element type once.
 // flags: 1 maximize, then per optimizer. Elementwise, so threads may split anywhere.
 import { lanes } from "./lanes";
+import { grad, param, ROW, size, state } from "./optimRows";
 import { addDiv, gradient, MAXIMIZE, mix, mixSquare, splat } from "./optimTerms";
 import { loadSome, storeSome } from "./wide";
 
@@ -37,17 +38,25 @@ function sgdStep<T>(
 // @ts-ignore: decorator
 @inline
 function sgdLoop<T>(
-  p: P, g: P, buf: P, n: I, minusRate: v128, momentum: v128, fresh: v128, decay: v128, how: I,
+  rows: P, skip: I, left: I, minusRate: v128, momentum: v128, fresh: v128, decay: v128, how: I,
 ): void {
-  let left = n;
-  for (; left >= 4 * lanes<T>(); left -= 4 * lanes<T>(), p += 64, g += 64, buf += 64) {
-    sgdStep<T>(p, g, buf, lanes<T>(), minusRate, momentum, fresh, decay, how);
-    sgdStep<T>(p + 16, g + 16, buf + 16, lanes<T>(), minusRate, momentum, fresh, decay, how);
-    sgdStep<T>(p + 32, g + 32, buf + 32, lanes<T>(), minusRate, momentum, fresh, decay, how);
-    sgdStep<T>(p + 48, g + 48, buf + 48, lanes<T>(), minusRate, momentum, fresh, decay, how);
-  }
-  for (; left > 0; left -= lanes<T>(), p += 16, g += 16, buf += 16) {
-    sgdStep<T>(p, g, buf, left < lanes<T>() ? left : lanes<T>(), minusRate, momentum, fresh, decay, how);
+  for (; left > 0; rows += ROW) {
+    let n = min(size(rows) - skip, left);
+    const o = <P>skip * sizeof<T>();
+    left -= n;
+    skip = 0;
+    let p = param(rows) + o;
+    let g = grad(rows) + o;
+    let buf = state(rows, 0) + o;
+    for (; n >= 4 * lanes<T>(); n -= 4 * lanes<T>(), p += 64, g += 64, buf += 64) {
+      sgdStep<T>(p, g, buf, lanes<T>(), minusRate, momentum, fresh, decay, how);
+      sgdStep<T>(p + 16, g + 16, buf + 16, lanes<T>(), minusRate, momentum, fresh, decay, how);
+      sgdStep<T>(p + 32, g + 32, buf + 32, lanes<T>(), minusRate, momentum, fresh, decay, how);
+      sgdStep<T>(p + 48, g + 48, buf + 48, lanes<T>(), minusRate, momentum, fresh, decay, how);
+    }
+    for (; n > 0; n -= lanes<T>(), p += 16, g += 16, buf += 16) {
+      sgdStep<T>(p, g, buf, n < lanes<T>() ? n : lanes<T>(), minusRate, momentum, fresh, decay, how);
+    }
   }
 }
 
@@ -55,27 +64,27 @@ function sgdLoop<T>(
 // @ts-ignore: decorator
 @inline
 function sgd<T>(
-  p: P, g: P, buf: P, n: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
+  rows: P, skip: I, left: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
 ): void {
   const how = (momentum != 0 ? (flags & 7) | MOMENTUM : flags & 1) | (decay != 0 ? DECAY : 0);
   const rate = splat<T>(-lr);
   const m = splat<T>(momentum);
   const fresh = splat<T>(1 - dampening);
   const wd = splat<T>(decay);
-  if (how == 0) sgdLoop<T>(p, g, buf, n, rate, m, fresh, wd, 0);
-  else if (how == MOMENTUM) sgdLoop<T>(p, g, buf, n, rate, m, fresh, wd, MOMENTUM);
-  else if (how == (MOMENTUM | DECAY)) sgdLoop<T>(p, g, buf, n, rate, m, fresh, wd, MOMENTUM | DECAY);
-  else sgdLoop<T>(p, g, buf, n, rate, m, fresh, wd, how);
+  if (how == 0) sgdLoop<T>(rows, skip, left, rate, m, fresh, wd, 0);
+  else if (how == MOMENTUM) sgdLoop<T>(rows, skip, left, rate, m, fresh, wd, MOMENTUM);
+  else if (how == (MOMENTUM | DECAY)) sgdLoop<T>(rows, skip, left, rate, m, fresh, wd, MOMENTUM | DECAY);
+  else sgdLoop<T>(rows, skip, left, rate, m, fresh, wd, how);
 }
 export function sgd_f32(
-  p: P, g: P, buf: P, n: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
+  rows: P, skip: I, left: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
 ): void {
-  sgd<f32>(p, g, buf, n, lr, momentum, dampening, decay, flags);
+  sgd<f32>(rows, skip, left, lr, momentum, dampening, decay, flags);
 }
 export function sgd_f64(
-  p: P, g: P, buf: P, n: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
+  rows: P, skip: I, left: I, lr: f64, momentum: f64, dampening: f64, decay: f64, flags: I,
 ): void {
-  sgd<f64>(p, g, buf, n, lr, momentum, dampening, decay, flags);
+  sgd<f64>(rows, skip, left, lr, momentum, dampening, decay, flags);
 }
 
 /**
@@ -107,35 +116,44 @@ function adamStep<T>(
 // @ts-ignore: decorator
 @inline
 function adam<T>(
-  p: P, g: P, m: P, v: P, top: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64,
-  stepSize: f64, root2: f64, flags: I,
+  rows: P, skip: I, left: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64,
+  root2: f64, flags: I,
 ): void {
-  let i = 0;
-  let o: P = 0;
-  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
-    adamStep<T>(
-      p + o, g + o, m + o, v + o, top == 0 ? 0 : top + o, lanes<T>(), lr, beta1, beta2, eps, decay, stepSize,
-      root2, flags,
-    );
-  }
-  if (i < n) {
-    adamStep<T>(
-      p + o, g + o, m + o, v + o, top == 0 ? 0 : top + o, n - i, lr, beta1, beta2, eps, decay, stepSize,
-      root2, flags,
-    );
+  for (; left > 0; rows += ROW) {
+    let n = min(size(rows) - skip, left);
+    let o = <P>skip * sizeof<T>();
+    left -= n;
+    skip = 0;
+    const p = param(rows);
+    const g = grad(rows);
+    const m = state(rows, 0);
+    const v = state(rows, 1);
+    const top = state(rows, 2);
+    for (; n >= lanes<T>(); n -= lanes<T>(), o += 16) {
+      adamStep<T>(
+        p + o, g + o, m + o, v + o, top == 0 ? 0 : top + o, lanes<T>(), lr, beta1, beta2, eps, decay,
+        stepSize, root2, flags,
+      );
+    }
+    if (n > 0) {
+      adamStep<T>(
+        p + o, g + o, m + o, v + o, top == 0 ? 0 : top + o, n, lr, beta1, beta2, eps, decay, stepSize,
+        root2, flags,
+      );
+    }
   }
 }
 export function adam_f32(
-  p: P, g: P, m: P, v: P, top: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64,
-  stepSize: f64, root2: f64, flags: I,
+  rows: P, skip: I, left: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64,
+  root2: f64, flags: I,
 ): void {
-  adam<f32>(p, g, m, v, top, n, lr, beta1, beta2, eps, decay, stepSize, root2, flags);
+  adam<f32>(rows, skip, left, lr, beta1, beta2, eps, decay, stepSize, root2, flags);
 }
 export function adam_f64(
-  p: P, g: P, m: P, v: P, top: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64,
-  stepSize: f64, root2: f64, flags: I,
+  rows: P, skip: I, left: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64,
+  root2: f64, flags: I,
 ): void {
-  adam<f64>(p, g, m, v, top, n, lr, beta1, beta2, eps, decay, stepSize, root2, flags);
+  adam<f64>(rows, skip, left, lr, beta1, beta2, eps, decay, stepSize, root2, flags);
 }
 
 /** u: the weighted infinity norm; stepSize = lr / (1 - beta1^t). */
@@ -158,24 +176,32 @@ function adamaxStep<T>(
 // @ts-ignore: decorator
 @inline
 function adamax<T>(
-  p: P, g: P, m: P, u: P, n: I, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64, flags: I,
+  rows: P, skip: I, left: I, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64, flags: I,
 ): void {
-  let i = 0;
-  let o: P = 0;
-  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
-    adamaxStep<T>(p + o, g + o, m + o, u + o, lanes<T>(), beta1, beta2, eps, decay, stepSize, flags);
+  for (; left > 0; rows += ROW) {
+    let n = min(size(rows) - skip, left);
+    let o = <P>skip * sizeof<T>();
+    left -= n;
+    skip = 0;
+    const p = param(rows);
+    const g = grad(rows);
+    const m = state(rows, 0);
+    const u = state(rows, 1);
+    for (; n >= lanes<T>(); n -= lanes<T>(), o += 16) {
+      adamaxStep<T>(p + o, g + o, m + o, u + o, lanes<T>(), beta1, beta2, eps, decay, stepSize, flags);
+    }
+    if (n > 0) adamaxStep<T>(p + o, g + o, m + o, u + o, n, beta1, beta2, eps, decay, stepSize, flags);
   }
-  if (i < n) adamaxStep<T>(p + o, g + o, m + o, u + o, n - i, beta1, beta2, eps, decay, stepSize, flags);
 }
 export function adamax_f32(
-  p: P, g: P, m: P, u: P, n: I, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64, flags: I,
+  rows: P, skip: I, left: I, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64, flags: I,
 ): void {
-  adamax<f32>(p, g, m, u, n, beta1, beta2, eps, decay, stepSize, flags);
+  adamax<f32>(rows, skip, left, beta1, beta2, eps, decay, stepSize, flags);
 }
 export function adamax_f64(
-  p: P, g: P, m: P, u: P, n: I, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64, flags: I,
+  rows: P, skip: I, left: I, beta1: f64, beta2: f64, eps: f64, decay: f64, stepSize: f64, flags: I,
 ): void {
-  adamax<f64>(p, g, m, u, n, beta1, beta2, eps, decay, stepSize, flags);
+  adamax<f64>(rows, skip, left, beta1, beta2, eps, decay, stepSize, flags);
 }
 
 /**
@@ -202,33 +228,42 @@ function nadamStep<T>(
 // @ts-ignore: decorator
 @inline
 function nadam<T>(
-  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction2: f64,
+  rows: P, skip: I, left: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction2: f64,
   gStep: f64, mStep: f64, flags: I,
 ): void {
-  let i = 0;
-  let o: P = 0;
-  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
-    nadamStep<T>(
-      p + o, g + o, m + o, v + o, lanes<T>(), lr, beta1, beta2, eps, decay, correction2, gStep, mStep, flags,
-    );
-  }
-  if (i < n) {
-    nadamStep<T>(
-      p + o, g + o, m + o, v + o, n - i, lr, beta1, beta2, eps, decay, correction2, gStep, mStep, flags,
-    );
+  for (; left > 0; rows += ROW) {
+    let n = min(size(rows) - skip, left);
+    let o = <P>skip * sizeof<T>();
+    left -= n;
+    skip = 0;
+    const p = param(rows);
+    const g = grad(rows);
+    const m = state(rows, 0);
+    const v = state(rows, 1);
+    for (; n >= lanes<T>(); n -= lanes<T>(), o += 16) {
+      nadamStep<T>(
+        p + o, g + o, m + o, v + o, lanes<T>(), lr, beta1, beta2, eps, decay, correction2, gStep, mStep,
+        flags,
+      );
+    }
+    if (n > 0) {
+      nadamStep<T>(
+        p + o, g + o, m + o, v + o, n, lr, beta1, beta2, eps, decay, correction2, gStep, mStep, flags,
+      );
+    }
   }
 }
 export function nadam_f32(
-  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction2: f64,
+  rows: P, skip: I, left: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction2: f64,
   gStep: f64, mStep: f64, flags: I,
 ): void {
-  nadam<f32>(p, g, m, v, n, lr, beta1, beta2, eps, decay, correction2, gStep, mStep, flags);
+  nadam<f32>(rows, skip, left, lr, beta1, beta2, eps, decay, correction2, gStep, mStep, flags);
 }
 export function nadam_f64(
-  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction2: f64,
+  rows: P, skip: I, left: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction2: f64,
   gStep: f64, mStep: f64, flags: I,
 ): void {
-  nadam<f64>(p, g, m, v, n, lr, beta1, beta2, eps, decay, correction2, gStep, mStep, flags);
+  nadam<f64>(rows, skip, left, lr, beta1, beta2, eps, decay, correction2, gStep, mStep, flags);
 }
 
 /**
@@ -259,33 +294,42 @@ function radamStep<T>(
 // @ts-ignore: decorator
 @inline
 function radam<T>(
-  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction1: f64,
+  rows: P, skip: I, left: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction1: f64,
   root2: f64, rect: f64, flags: I,
 ): void {
-  let i = 0;
-  let o: P = 0;
-  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
-    radamStep<T>(
-      p + o, g + o, m + o, v + o, lanes<T>(), lr, beta1, beta2, eps, decay, correction1, root2, rect, flags,
-    );
-  }
-  if (i < n) {
-    radamStep<T>(
-      p + o, g + o, m + o, v + o, n - i, lr, beta1, beta2, eps, decay, correction1, root2, rect, flags,
-    );
+  for (; left > 0; rows += ROW) {
+    let n = min(size(rows) - skip, left);
+    let o = <P>skip * sizeof<T>();
+    left -= n;
+    skip = 0;
+    const p = param(rows);
+    const g = grad(rows);
+    const m = state(rows, 0);
+    const v = state(rows, 1);
+    for (; n >= lanes<T>(); n -= lanes<T>(), o += 16) {
+      radamStep<T>(
+        p + o, g + o, m + o, v + o, lanes<T>(), lr, beta1, beta2, eps, decay, correction1, root2, rect,
+        flags,
+      );
+    }
+    if (n > 0) {
+      radamStep<T>(
+        p + o, g + o, m + o, v + o, n, lr, beta1, beta2, eps, decay, correction1, root2, rect, flags,
+      );
+    }
   }
 }
 export function radam_f32(
-  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction1: f64,
+  rows: P, skip: I, left: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction1: f64,
   root2: f64, rect: f64, flags: I,
 ): void {
-  radam<f32>(p, g, m, v, n, lr, beta1, beta2, eps, decay, correction1, root2, rect, flags);
+  radam<f32>(rows, skip, left, lr, beta1, beta2, eps, decay, correction1, root2, rect, flags);
 }
 export function radam_f64(
-  p: P, g: P, m: P, v: P, n: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction1: f64,
+  rows: P, skip: I, left: I, lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, correction1: f64,
   root2: f64, rect: f64, flags: I,
 ): void {
-  radam<f64>(p, g, m, v, n, lr, beta1, beta2, eps, decay, correction1, root2, rect, flags);
+  radam<f64>(rows, skip, left, lr, beta1, beta2, eps, decay, correction1, root2, rect, flags);
 }
 
 /** out = a x + b y: means, Newton-Schulz polynomials and decayed steps. `out` may be x or y. */

@@ -1,7 +1,8 @@
-// Adagrad, Adadelta, RMSprop, Rprop and ASGD, one pass over each parameter, as in PyTorch.
-// p parameter, g gradient, n elements; state arrays follow. Scalars are rounded to the element type once.
+// Adagrad, Adadelta, RMSprop, Rprop and ASGD, one pass over `left` elements of rows, as in PyTorch.
+// p parameter, g gradient; state arrays follow. Scalars are rounded to the element type once.
 // flags: 1 maximize, then per optimizer. Elementwise, so threads may split anywhere.
 import { lanes } from "./lanes";
+import { grad, param, ROW, size, state } from "./optimRows";
 import { addDiv, gradient, mix, mixSquare, splat } from "./optimTerms";
 import { loadSome, storeSome } from "./wide";
 
@@ -21,19 +22,26 @@ function adagradStep<T>(p: P, g: P, sum: P, k: I, rate: f64, eps: f64, decay: f6
 
 // @ts-ignore: decorator
 @inline
-function adagrad<T>(p: P, g: P, sum: P, n: I, rate: f64, eps: f64, decay: f64, flags: I): void {
-  let i = 0;
-  let o: P = 0;
-  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
-    adagradStep<T>(p + o, g + o, sum + o, lanes<T>(), rate, eps, decay, flags);
+function adagrad<T>(rows: P, skip: I, left: I, rate: f64, eps: f64, decay: f64, flags: I): void {
+  for (; left > 0; rows += ROW) {
+    let n = min(size(rows) - skip, left);
+    let o = <P>skip * sizeof<T>();
+    left -= n;
+    skip = 0;
+    const p = param(rows);
+    const g = grad(rows);
+    const sum = state(rows, 0);
+    for (; n >= lanes<T>(); n -= lanes<T>(), o += 16) {
+      adagradStep<T>(p + o, g + o, sum + o, lanes<T>(), rate, eps, decay, flags);
+    }
+    if (n > 0) adagradStep<T>(p + o, g + o, sum + o, n, rate, eps, decay, flags);
   }
-  if (i < n) adagradStep<T>(p + o, g + o, sum + o, n - i, rate, eps, decay, flags);
 }
-export function adagrad_f32(p: P, g: P, sum: P, n: I, rate: f64, eps: f64, decay: f64, flags: I): void {
-  adagrad<f32>(p, g, sum, n, rate, eps, decay, flags);
+export function adagrad_f32(rows: P, skip: I, left: I, rate: f64, eps: f64, decay: f64, flags: I): void {
+  adagrad<f32>(rows, skip, left, rate, eps, decay, flags);
 }
-export function adagrad_f64(p: P, g: P, sum: P, n: I, rate: f64, eps: f64, decay: f64, flags: I): void {
-  adagrad<f64>(p, g, sum, n, rate, eps, decay, flags);
+export function adagrad_f64(rows: P, skip: I, left: I, rate: f64, eps: f64, decay: f64, flags: I): void {
+  adagrad<f64>(rows, skip, left, rate, eps, decay, flags);
 }
 
 /** v: mean of g^2, u: mean of step^2. */
@@ -55,23 +63,31 @@ function adadeltaStep<T>(
 
 // @ts-ignore: decorator
 @inline
-function adadelta<T>(p: P, g: P, v: P, u: P, n: I, lr: f64, rho: f64, eps: f64, decay: f64, flags: I): void {
-  let i = 0;
-  let o: P = 0;
-  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
-    adadeltaStep<T>(p + o, g + o, v + o, u + o, lanes<T>(), lr, rho, eps, decay, flags);
+function adadelta<T>(rows: P, skip: I, left: I, lr: f64, rho: f64, eps: f64, decay: f64, flags: I): void {
+  for (; left > 0; rows += ROW) {
+    let n = min(size(rows) - skip, left);
+    let o = <P>skip * sizeof<T>();
+    left -= n;
+    skip = 0;
+    const p = param(rows);
+    const g = grad(rows);
+    const v = state(rows, 0);
+    const u = state(rows, 1);
+    for (; n >= lanes<T>(); n -= lanes<T>(), o += 16) {
+      adadeltaStep<T>(p + o, g + o, v + o, u + o, lanes<T>(), lr, rho, eps, decay, flags);
+    }
+    if (n > 0) adadeltaStep<T>(p + o, g + o, v + o, u + o, n, lr, rho, eps, decay, flags);
   }
-  if (i < n) adadeltaStep<T>(p + o, g + o, v + o, u + o, n - i, lr, rho, eps, decay, flags);
 }
 export function adadelta_f32(
-  p: P, g: P, v: P, u: P, n: I, lr: f64, rho: f64, eps: f64, decay: f64, flags: I,
+  rows: P, skip: I, left: I, lr: f64, rho: f64, eps: f64, decay: f64, flags: I,
 ): void {
-  adadelta<f32>(p, g, v, u, n, lr, rho, eps, decay, flags);
+  adadelta<f32>(rows, skip, left, lr, rho, eps, decay, flags);
 }
 export function adadelta_f64(
-  p: P, g: P, v: P, u: P, n: I, lr: f64, rho: f64, eps: f64, decay: f64, flags: I,
+  rows: P, skip: I, left: I, lr: f64, rho: f64, eps: f64, decay: f64, flags: I,
 ): void {
-  adadelta<f64>(p, g, v, u, n, lr, rho, eps, decay, flags);
+  adadelta<f64>(rows, skip, left, lr, rho, eps, decay, flags);
 }
 
 /** mean (centred only) and buf (momentum only) may be null. */
@@ -103,35 +119,41 @@ function rmspropStep<T>(
 // @ts-ignore: decorator
 @inline
 function rmsprop<T>(
-  p: P, g: P, v: P, mean: P, buf: P, n: I, lr: f64, alpha: f64, eps: f64, decay: f64, momentum: f64,
-  flags: I,
+  rows: P, skip: I, left: I, lr: f64, alpha: f64, eps: f64, decay: f64, momentum: f64, flags: I,
 ): void {
-  let i = 0;
-  let o: P = 0;
-  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
-    rmspropStep<T>(
-      p + o, g + o, v + o, mean == 0 ? 0 : mean + o, buf == 0 ? 0 : buf + o, lanes<T>(), lr, alpha, eps,
-      decay, momentum, flags,
-    );
-  }
-  if (i < n) {
-    rmspropStep<T>(
-      p + o, g + o, v + o, mean == 0 ? 0 : mean + o, buf == 0 ? 0 : buf + o, n - i, lr, alpha, eps, decay,
-      momentum, flags,
-    );
+  for (; left > 0; rows += ROW) {
+    let n = min(size(rows) - skip, left);
+    let o = <P>skip * sizeof<T>();
+    left -= n;
+    skip = 0;
+    const p = param(rows);
+    const g = grad(rows);
+    const v = state(rows, 0);
+    const mean = state(rows, 1);
+    const buf = state(rows, 2);
+    for (; n >= lanes<T>(); n -= lanes<T>(), o += 16) {
+      rmspropStep<T>(
+        p + o, g + o, v + o, mean == 0 ? 0 : mean + o, buf == 0 ? 0 : buf + o, lanes<T>(), lr, alpha, eps,
+        decay, momentum, flags,
+      );
+    }
+    if (n > 0) {
+      rmspropStep<T>(
+        p + o, g + o, v + o, mean == 0 ? 0 : mean + o, buf == 0 ? 0 : buf + o, n, lr, alpha, eps, decay,
+        momentum, flags,
+      );
+    }
   }
 }
 export function rmsprop_f32(
-  p: P, g: P, v: P, mean: P, buf: P, n: I, lr: f64, alpha: f64, eps: f64, decay: f64, momentum: f64,
-  flags: I,
+  rows: P, skip: I, left: I, lr: f64, alpha: f64, eps: f64, decay: f64, momentum: f64, flags: I,
 ): void {
-  rmsprop<f32>(p, g, v, mean, buf, n, lr, alpha, eps, decay, momentum, flags);
+  rmsprop<f32>(rows, skip, left, lr, alpha, eps, decay, momentum, flags);
 }
 export function rmsprop_f64(
-  p: P, g: P, v: P, mean: P, buf: P, n: I, lr: f64, alpha: f64, eps: f64, decay: f64, momentum: f64,
-  flags: I,
+  rows: P, skip: I, left: I, lr: f64, alpha: f64, eps: f64, decay: f64, momentum: f64, flags: I,
 ): void {
-  rmsprop<f64>(p, g, v, mean, buf, n, lr, alpha, eps, decay, momentum, flags);
+  rmsprop<f64>(rows, skip, left, lr, alpha, eps, decay, momentum, flags);
 }
 
 /** prev: the last gradient, step: the step sizes. */
@@ -160,24 +182,32 @@ function rpropStep<T>(
 // @ts-ignore: decorator
 @inline
 function rprop<T>(
-  p: P, g: P, prev: P, step: P, n: I, etaMinus: f64, etaPlus: f64, low: f64, high: f64, flags: I,
+  rows: P, skip: I, left: I, etaMinus: f64, etaPlus: f64, low: f64, high: f64, flags: I,
 ): void {
-  let i = 0;
-  let o: P = 0;
-  for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
-    rpropStep<T>(p + o, g + o, prev + o, step + o, lanes<T>(), etaMinus, etaPlus, low, high, flags);
+  for (; left > 0; rows += ROW) {
+    let n = min(size(rows) - skip, left);
+    let o = <P>skip * sizeof<T>();
+    left -= n;
+    skip = 0;
+    const p = param(rows);
+    const g = grad(rows);
+    const prev = state(rows, 0);
+    const step = state(rows, 1);
+    for (; n >= lanes<T>(); n -= lanes<T>(), o += 16) {
+      rpropStep<T>(p + o, g + o, prev + o, step + o, lanes<T>(), etaMinus, etaPlus, low, high, flags);
+    }
+    if (n > 0) rpropStep<T>(p + o, g + o, prev + o, step + o, n, etaMinus, etaPlus, low, high, flags);
   }
-  if (i < n) rpropStep<T>(p + o, g + o, prev + o, step + o, n - i, etaMinus, etaPlus, low, high, flags);
 }
 export function rprop_f32(
-  p: P, g: P, prev: P, step: P, n: I, etaMinus: f64, etaPlus: f64, low: f64, high: f64, flags: I,
+  rows: P, skip: I, left: I, etaMinus: f64, etaPlus: f64, low: f64, high: f64, flags: I,
 ): void {
-  rprop<f32>(p, g, prev, step, n, etaMinus, etaPlus, low, high, flags);
+  rprop<f32>(rows, skip, left, etaMinus, etaPlus, low, high, flags);
 }
 export function rprop_f64(
-  p: P, g: P, prev: P, step: P, n: I, etaMinus: f64, etaPlus: f64, low: f64, high: f64, flags: I,
+  rows: P, skip: I, left: I, etaMinus: f64, etaPlus: f64, low: f64, high: f64, flags: I,
 ): void {
-  rprop<f64>(p, g, prev, step, n, etaMinus, etaPlus, low, high, flags);
+  rprop<f64>(rows, skip, left, etaMinus, etaPlus, low, high, flags);
 }
 
 /** `last`: mu is 1, so that the average is the parameter. */
@@ -201,33 +231,46 @@ function asgdStep<T>(
 // @ts-ignore: decorator
 @inline
 function asgdLoop<T>(
-  p: P, g: P, ax: P, n: I, keep: v128, minusEta: v128, mu: v128, decay: f64, flags: I, last: bool,
+  rows: P, skip: I, left: I, keep: v128, minusEta: v128, mu: v128, decay: f64, flags: I, last: bool,
 ): void {
-  let left = n;
-  for (; left >= 4 * lanes<T>(); left -= 4 * lanes<T>(), p += 64, g += 64, ax += 64) {
-    asgdStep<T>(p, g, ax, lanes<T>(), keep, minusEta, mu, decay, flags, last);
-    asgdStep<T>(p + 16, g + 16, ax + 16, lanes<T>(), keep, minusEta, mu, decay, flags, last);
-    asgdStep<T>(p + 32, g + 32, ax + 32, lanes<T>(), keep, minusEta, mu, decay, flags, last);
-    asgdStep<T>(p + 48, g + 48, ax + 48, lanes<T>(), keep, minusEta, mu, decay, flags, last);
-  }
-  for (; left > 0; left -= lanes<T>(), p += 16, g += 16, ax += 16) {
-    asgdStep<T>(p, g, ax, left < lanes<T>() ? left : lanes<T>(), keep, minusEta, mu, decay, flags, last);
+  for (; left > 0; rows += ROW) {
+    let n = min(size(rows) - skip, left);
+    const o = <P>skip * sizeof<T>();
+    left -= n;
+    skip = 0;
+    let p = param(rows) + o;
+    let g = grad(rows) + o;
+    let ax = state(rows, 0) + o;
+    for (; n >= 4 * lanes<T>(); n -= 4 * lanes<T>(), p += 64, g += 64, ax += 64) {
+      asgdStep<T>(p, g, ax, lanes<T>(), keep, minusEta, mu, decay, flags, last);
+      asgdStep<T>(p + 16, g + 16, ax + 16, lanes<T>(), keep, minusEta, mu, decay, flags, last);
+      asgdStep<T>(p + 32, g + 32, ax + 32, lanes<T>(), keep, minusEta, mu, decay, flags, last);
+      asgdStep<T>(p + 48, g + 48, ax + 48, lanes<T>(), keep, minusEta, mu, decay, flags, last);
+    }
+    for (; n > 0; n -= lanes<T>(), p += 16, g += 16, ax += 16) {
+      asgdStep<T>(p, g, ax, n < lanes<T>() ? n : lanes<T>(), keep, minusEta, mu, decay, flags, last);
+    }
   }
 }
 
 /** ax: the averaged parameter, eta and mu of this step. */
 // @ts-ignore: decorator
 @inline
-function asgd<T>(p: P, g: P, ax: P, n: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I): void {
+function asgd<T>(rows: P, skip: I, left: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I): void {
   const keep = splat<T>(1 - lambd * eta);
   const minusEta = splat<T>(-eta);
-  if (mu == 1 && decay == 0 && flags == 0) asgdLoop<T>(p, g, ax, n, keep, minusEta, splat<T>(mu), 0, 0, true);
-  else if (mu == 1) asgdLoop<T>(p, g, ax, n, keep, minusEta, splat<T>(mu), decay, flags, true);
-  else asgdLoop<T>(p, g, ax, n, keep, minusEta, splat<T>(mu), decay, flags, false);
+  const weight = splat<T>(mu);
+  if (mu == 1 && decay == 0 && flags == 0) asgdLoop<T>(rows, skip, left, keep, minusEta, weight, 0, 0, true);
+  else if (mu == 1) asgdLoop<T>(rows, skip, left, keep, minusEta, weight, decay, flags, true);
+  else asgdLoop<T>(rows, skip, left, keep, minusEta, weight, decay, flags, false);
 }
-export function asgd_f32(p: P, g: P, ax: P, n: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I): void {
-  asgd<f32>(p, g, ax, n, lambd, eta, mu, decay, flags);
+export function asgd_f32(
+  rows: P, skip: I, left: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I,
+): void {
+  asgd<f32>(rows, skip, left, lambd, eta, mu, decay, flags);
 }
-export function asgd_f64(p: P, g: P, ax: P, n: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I): void {
-  asgd<f64>(p, g, ax, n, lambd, eta, mu, decay, flags);
+export function asgd_f64(
+  rows: P, skip: I, left: I, lambd: f64, eta: f64, mu: f64, decay: f64, flags: I,
+): void {
+  asgd<f64>(rows, skip, left, lambd, eta, mu, decay, flags);
 }
