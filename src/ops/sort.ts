@@ -1,12 +1,10 @@
 /** Sorting along one dimension and what rests on it: topk, order statistics, median, mode. NaN is the largest value. */
 import { defineMultiOp, type MultiOp, runMulti } from "../autograd/node.js";
-import { runAll, split, splitStart } from "../kernels/index.js";
-import { INT64, isFloat, SIZES, UINT8 } from "../tensor/dtype.js";
+import { INT64, isFloat } from "../tensor/dtype.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
-import { enqueue, GRAIN, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
-import { contiguous, copyOf, empty, fromTyped, full, ptr, toTyped, viewOf } from "../tensor/raw.js";
-import { contiguousStrides, reducedShape, type Shape, wrapDim } from "../tensor/shape.js";
+import { contiguous, fromTyped, full, toTyped, viewOf } from "../tensor/raw.js";
+import { reducedShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { div, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
@@ -14,108 +12,10 @@ import { eq, isnan } from "./compare.js";
 import { scatterAlong } from "./gather.js";
 import { logicalAnd, logicalOr } from "./logical.js";
 import { freeCopy } from "./lossCore.js";
+import { asRows, fromRows, kthRows, sortedRows, topRows } from "./orderedRows.js";
 import type { DimOptions, ValuesAndIndices } from "./reduce.js";
 import { sum } from "./sum.js";
 import { reshape } from "./view.js";
-
-const SORT = kernelTable("sort");
-const TOPK = kernelTable("topk");
-/** Bytes of a sort's counters. */
-const COUNTERS = 8192;
-
-/** A tensor with one dimension moved to the end, contiguous: rows of n elements. */
-function asRows(x: Tensor, dim: number): { data: Tensor; rows: number; n: number } {
-  if (x.shape.length === 0) return { data: viewOf(x, [1], null, x.storageOffset), rows: 1, n: 1 };
-  const n = x.shape[dim] as number;
-  const toEnd = <T>(list: readonly T[]): T[] => [...list.filter((_, d) => d !== dim), list[dim] as T];
-  const moved = dim === x.shape.length - 1 ? x : viewOf(x, toEnd(x.shape), toEnd(x.strides), x.storageOffset);
-  return { data: contiguous(moved), rows: n === 0 ? 0 : x.numel / n, n };
-}
-
-/** The reverse of {@link asRows}: rows [..., k] as a contiguous tensor with that dimension at `dim`. */
-function fromRows(t: Tensor, dim: number, shape: Shape): Tensor {
-  if (shape.length < 2 || dim === shape.length - 1) return viewOf(t, shape, null, t.storageOffset);
-  const strides = contiguousStrides(t.shape);
-  const last = strides.pop() as number;
-  strides.splice(dim, 0, last);
-  const out = copyOf(viewOf(t, shape, strides, t.storageOffset));
-  release(t.storage);
-  return out;
-}
-
-/** Calls `queue(first, count, scratch)` for parts of the rows, each with scratch of its own, and runs them. */
-function overRows(
-  table: KernelTable,
-  code: number,
-  rows: number,
-  rowCost: number,
-  bytes: number,
-  args: (first: number, count: number, scratch: number) => number[],
-): void {
-  const pieces = split(rows, Math.max(1, Math.ceil(GRAIN / rowCost)));
-  const scratch = empty([pieces * bytes], UINT8);
-  const at = ptr(scratch);
-  if (pieces === 1) kernelFor(table, code)(...args(0, rows, at));
-  else {
-    for (let i = 0; i < pieces; i++) {
-      const first = splitStart(i, pieces, rows);
-      enqueue(table, code, ...args(first, splitStart(i + 1, pieces, rows) - first, at + i * bytes));
-    }
-    runAll();
-  }
-  release(scratch.storage);
-}
-
-/** Places [first, first + k) of each sorted row, with the positions they came from. */
-function sortedRows(
-  data: Tensor,
-  rows: number,
-  n: number,
-  first: number,
-  k: number,
-  descending: boolean,
-): [Tensor, Tensor] {
-  const lead = data.shape.slice(0, -1);
-  const values = empty([...lead, k], data.code);
-  const indices = empty([...lead, k], INT64);
-  if (values.numel === 0) return [values, indices];
-  const size = SIZES[data.code] as number;
-  const [from, v, i] = [ptr(data), ptr(values), ptr(indices)];
-  overRows(SORT, data.code, rows, 8 * size * n, COUNTERS + n * (2 * size + 8), (start, count, scratch) => [
-    from + start * n * size,
-    v + start * k * size,
-    i + start * k * 8,
-    scratch,
-    count,
-    n,
-    first,
-    k,
-    descending ? 1 : 0,
-  ]);
-  return [values, indices];
-}
-
-/** The k largest or smallest of each row, in order. */
-function topRows(data: Tensor, rows: number, n: number, k: number, largest: boolean): [Tensor, Tensor] {
-  const lead = data.shape.slice(0, -1);
-  const values = empty([...lead, k], data.code);
-  const indices = empty([...lead, k], INT64);
-  if (values.numel === 0) return [values, indices];
-  const size = SIZES[data.code] as number;
-  const [from, v, i] = [ptr(data), ptr(values), ptr(indices)];
-  const bytes = k > 64 ? COUNTERS + n * (2 * size + 8) : 16 * k;
-  overRows(TOPK, data.code, rows, 4 * n, bytes, (start, count, scratch) => [
-    from + start * n * size,
-    v + start * k * size,
-    i + start * k * 8,
-    scratch,
-    count,
-    n,
-    k,
-    largest ? 1 : 0,
-  ]);
-  return [values, indices];
-}
 
 interface Ordered {
   readonly dim: number;
@@ -123,20 +23,23 @@ interface Ordered {
   readonly first: number;
   readonly k: number;
   readonly descending: boolean;
-  /** Take only the k first, without sorting all. */
-  readonly top: boolean;
+  /** "top": only the k first, without sorting all; "kth": only the first of them. */
+  readonly kind: "all" | "top" | "kth";
 }
 
 const orderOp: MultiOp<Ordered> = defineMultiOp<Ordered>({
   name: "Sort",
   nonDifferentiable: [1],
   savesOutput: true,
-  forward: ([x], { dim, first, k, descending, top }) => {
+  forward: ([x], { dim, first, k, descending, kind }) => {
     const t = x as Tensor;
     const { data, rows, n } = asRows(t, dim);
-    const found = top
-      ? topRows(data, rows, n, k, descending)
-      : sortedRows(data, rows, n, first, k, descending);
+    const found =
+      kind === "top"
+        ? topRows(data, rows, n, k, descending)
+        : kind === "kth"
+          ? kthRows(data, rows, n, first)
+          : sortedRows(data, rows, n, first, k, descending);
     freeCopy(data, t);
     const shape = t.shape.map((size, d) => (d === dim ? k : size));
     return found.map((f) => fromRows(f, dim, shape));
@@ -178,7 +81,7 @@ const withDim = <O extends object>(dim: DimOr<O>, options: O | undefined): O & {
 export function sort(x: Tensor, dim?: DimOr<SortOptions>, options?: SortOptions): ValuesAndIndices {
   const o = withDim(dim, options);
   const d = wrapDim("sort", o.dim ?? -1, x.shape.length);
-  return ordered(x, { dim: d, first: 0, k: sizeAt(x, d), descending: o.descending ?? false, top: false });
+  return ordered(x, { dim: d, first: 0, k: sizeAt(x, d), descending: o.descending ?? false, kind: "all" });
 }
 
 /** The positions that sort along a dimension; see {@link sort}. Source: `torch.argsort`. */
@@ -219,7 +122,7 @@ export function topk(
     first: 0,
     k: x.shape.length === 0 ? 1 : k,
     descending: o.largest ?? true,
-    top: true,
+    kind: "top",
   });
 }
 
@@ -244,7 +147,7 @@ export function kthvalue(
   const o = withDim(dim as DimOr<DimOptions>, options);
   const d = wrapDim("kthvalue", o.dim ?? -1, x.shape.length);
   checkK("kthvalue", k, 1, x, d);
-  const found = ordered(x, { dim: d, first: k - 1, k: 1, descending: false, top: false });
+  const found = ordered(x, { dim: d, first: k - 1, k: 1, descending: false, kind: "kth" });
   return o.keepdim === true || x.shape.length === 0 ? found : squeezed(found, d);
 }
 
