@@ -1,7 +1,11 @@
-/** A step of each optimizer over a million parameters, in one tensor and in a thousand. */
-import { manualSeed, randn } from "kindling";
+/**
+ * A step of each optimizer over a million parameters, in one tensor and in a thousand. Run by itself, this file prints
+ * for one thread and for two what the thousand cost over the one: `tsx bench/optim.ts [NAME]` after a build.
+ */
+import { pathToFileURL } from "node:url";
+import { manualSeed, randn, setNumThreads, type Tensor } from "kindling";
 import * as optim from "kindling/optim";
-import type { Workload } from "./harness.js";
+import { time, timePytorch, type Workload } from "./harness.js";
 
 type Make = new (params: never, options: object) => { step(): void };
 
@@ -29,16 +33,31 @@ const OPTIMIZERS: readonly Bench[] = [
 
 const TOTAL = 1_000_000;
 
-function workload({ name, make, kindling = {}, pytorch = "" }: Bench, tensors: number): Workload {
+/** `fresh`: the gradients are other tensors in every step, as after a backward pass. */
+function stepOf({ make, kindling = {} }: Bench, tensors: number, fresh = false): () => void {
+  manualSeed(0);
+  const values = () => randn([TOTAL / tensors]);
+  const params = Array.from({ length: tensors }, () => values().requiresGrad_());
+  const grads = [0, 1].map(() => params.map(values)) as [Tensor[], Tensor[]];
+  const give = (k: 0 | 1) => {
+    for (let i = 0; i < tensors; i++) (params[i] as Tensor).grad = grads[k][i] as Tensor;
+  };
+  give(0);
+  const optimizer = new make(params as never, { lr: 1e-3, ...kindling });
+  if (!fresh) return () => optimizer.step();
+  let k: 0 | 1 = 0;
+  return () => {
+    k = k === 0 ? 1 : 0;
+    give(k);
+    optimizer.step();
+  };
+}
+
+function workload(bench: Bench, tensors: number): Workload {
+  const { name, pytorch = "" } = bench;
   return {
     name: `${name.toLowerCase()}-1M-in-${tensors}`,
-    kindling: () => {
-      manualSeed(0);
-      const params = Array.from({ length: tensors }, () => randn([TOTAL / tensors], { requiresGrad: true }));
-      for (const p of params) p.grad = randn([TOTAL / tensors]);
-      const optimizer = new make(params as never, { lr: 1e-3, ...kindling });
-      return () => optimizer.step();
-    },
+    kindling: () => stepOf(bench, tensors),
     // The faster of PyTorch's two ways: many tensors go through foreach.
     ...(name === "Adafactor"
       ? {}
@@ -54,3 +73,42 @@ step = optimizer.step
 }
 
 export const optimizers: Workload[] = OPTIMIZERS.flatMap((o) => [workload(o, 1), workload(o, 1000)]);
+
+/** Prints milliseconds of both, three times over in turns (medians), and their ratio; then PyTorch's. */
+function compare(benches: readonly Bench[], seconds: number): void {
+  const theirs = timePytorch(
+    benches.flatMap((b) => [workload(b, 1), workload(b, 1000)]),
+    [1, 2],
+    seconds,
+  );
+  const row = (cells: readonly string[]) =>
+    console.log(cells.map((c, i) => (i === 0 ? c.padEnd(24) : c.padStart(12))).join(""));
+  row(["", "1 tensor", "1000", "ratio", "fresh grads", "PyTorch 1", "1000", "ratio"]);
+  for (const bench of benches) {
+    for (const threads of [1, 2]) {
+      setNumThreads(threads);
+      const steps = [stepOf(bench, 1), stepOf(bench, 1000), stepOf(bench, 1000, true)];
+      const rounds = [0, 1, 2].map(() => steps.map((step) => time(step, seconds)));
+      const [one, many, fresh] = steps.map((_, k) => {
+        const sorted = rounds.map((r) => r[k] as number).sort((a, b) => a - b);
+        return sorted[1] as number;
+      }) as [number, number, number];
+      const [a, b] = [1, 1000].map((n) => theirs.get(workload(bench, n).name)?.get(threads));
+      row([
+        `${bench.name}, threads: ${threads}`,
+        ...[one, many].map((ms) => ms.toFixed(3)),
+        (many / one).toFixed(2),
+        fresh.toFixed(3),
+        ...(a === undefined || b === undefined ? [] : [a.toFixed(3), b.toFixed(3), (b / a).toFixed(2)]),
+      ]);
+    }
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const only = process.argv[2];
+  compare(
+    OPTIMIZERS.filter(({ name }) => only === undefined || name === only),
+    0.2,
+  );
+}
