@@ -330,6 +330,8 @@ export function logspace(
   const values = new Float64Array(steps);
   for (let i = 0; i < steps; i++)
     values[i] = base ** (i < steps / 2 ? start + i * step : end - (steps - 1 - i) * step);
+  const odd = isFloat(t.code) ? undefined : values.find((v) => !Number.isFinite(v));
+  if (odd !== undefined) checkFits("logspace", odd, t.code);
   writeNumbers(t, values);
   return withGrad(t, options);
 }

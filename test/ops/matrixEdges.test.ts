@@ -13,6 +13,7 @@ import {
   linalg,
   linspace,
   logdet,
+  logspace,
   matrixPower,
   range,
   ShapeError,
@@ -141,5 +142,6 @@ describe("sequences of integers", () => {
 
   test("bounds that do not fit the dtype are refused", () => {
     expect(() => linspace(0, 1000, 3, { dtype: "uint8" })).toThrow(/linspace.*does not fit uint8/);
+    expect(() => logspace(0, 1000, 3, { dtype: "int64" })).toThrow(/logspace.*does not fit int64/);
   });
 });
