@@ -33,8 +33,11 @@ export function repetitions(bytes: number): number {
 
 function timeAllReduce(sizes: readonly number[], batches: number): Times {
   const times: Record<string, number> = {};
-  const small = full([2], 0, { dtype: "float32" });
-  for (let i = 0; i < 20_000; i++) allReduce(small); // until the engine has compiled it
+  // Until the engine has compiled both ways, that of small tensors and that of large ones.
+  for (const numel of [2, 8192]) {
+    const x = full([numel], 0, { dtype: "float32" });
+    for (let i = 0; i < 20_000; i++) allReduce(x);
+  }
   for (const bytes of sizes) {
     const x = full([bytes / 4], 0, { dtype: "float32" });
     const count = repetitions(bytes);
