@@ -103,7 +103,7 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
    */
   protected abstract update(grad: Tensor, param: Tensor, state: S, group: O): void;
 
-  /** The same update of all parameters of a group by one kernel. Used unless the step is differentiated. */
+  /** @internal The same update of all parameters of a group by one kernel. Used unless the step is differentiated. */
   protected readonly fused?: FusedUpdate<O, S>;
 
   /** The same update by several kernels, where one is not enough; `grad` is as it is. Used as `fused` is. */
