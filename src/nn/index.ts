@@ -33,11 +33,6 @@ export {
   AdaptiveMaxPoolNd,
 } from "./adaptivePooling.js";
 export * as attention from "./attention/index.js";
-export {
-  MultiheadAttention,
-  type MultiheadAttentionCall,
-  type MultiheadAttentionOptions,
-} from "./attention.js";
 export type { AnyModule, ModuleBase } from "./base.js";
 export {
   BatchNorm1d,
@@ -147,6 +142,11 @@ export * from "./lossMargins.js";
 export { LPPool1d, LPPool2d, LPPool3d, LPPoolNd } from "./lpPooling.js";
 export type { ModuleMembers, WalkOptions } from "./members.js";
 export { Module } from "./module.js";
+export {
+  MultiheadAttention,
+  type MultiheadAttentionCall,
+  type MultiheadAttentionOptions,
+} from "./multiheadAttention.js";
 export {
   CrossMapLRN2d,
   GroupNorm,

@@ -7,13 +7,13 @@ import { full } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { MultiheadAttention } from "./attention.js";
 import { ModuleList } from "./containers.js";
 import { deepCopy } from "./copy.js";
 import { Dropout } from "./dropout.js";
 import { xavierUniform_ } from "./init.js";
 import { Linear } from "./linear.js";
 import { Module } from "./module.js";
+import { MultiheadAttention } from "./multiheadAttention.js";
 import { LayerNorm } from "./normalization.js";
 
 /** A function or module on one tensor. */
