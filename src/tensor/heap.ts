@@ -7,7 +7,7 @@
  * is not enough, the least recently used regions are evicted: their bytes move to a garbage-collected array that only
  * their storages hold, and come back (one storage at a time) when next used.
  */
-import { besideNextBatch, HEAP_BASE, mem } from "../kernels/index.js";
+import { HEAP_BASE, mem } from "../kernels/index.js";
 import { giveAddresses, MAX_ADDRESS, takeAddresses } from "./addresses.js";
 import { HeapError } from "./errors.js";
 import { Pace } from "./pace.js";
@@ -23,14 +23,6 @@ const EASY_LIMITS = [48 * 1024 * 1024, 128 * 1024 * 1024] as const;
 const MAX_LIMIT = 3 * 1024 ** 3;
 /** The share of the time that collections may take before the limit grows, up to EASY_LIMITS. */
 const MAX_SHARE = 0.1;
-/**
- * What a processor's outer cache holds, roughly. Where live data leaves room in it, garbage is collected before it
- * spills: writing to memory costs more than even this share of the time, half of which passes beside kernels.
- */
-const CACHED = 24 * 1024 * 1024;
-const MAX_SHARE_CACHED = 0.7;
-/** Ops with a result from this size on are long enough to collect beside their kernels. */
-const BESIDE = 1024 * 1024;
 /** Storages up to this size share slabs. */
 const SMALL = 32 * 1024;
 const SLAB = 256 * 1024;
@@ -48,8 +40,6 @@ let userLimit = false;
 let resident = 0;
 /** Bytes that were reachable in the heap after the last major collection. */
 let live = 0;
-/** Bytes in the heap after the last collection of either kind. */
-let kept = 0;
 let evicted = 0;
 let peak = 0;
 /** Bytes that came back since room was last made. */
@@ -126,7 +116,6 @@ function evictTo(goal: number): void {
 
 /** Collects garbage and frees the regions that nobody reaches; those of the current op stay. */
 function collect(kind: Collection): void {
-  besideNextBatch(null);
   const before = resident + evicted;
   const start = performance.now();
   for (const region of regions) region.lease = null;
@@ -138,10 +127,7 @@ function collect(kind: Collection): void {
   }
   const share = (kind === "minor" ? minor : major).note(start, before - resident - evicted);
   if (share > MAX_SHARE) raiseForSpeed(1.5 * limit);
-  kept = resident;
 }
-
-const collectBeside = () => collect("minor");
 
 function raiseLimit(to: number): void {
   if (!userLimit) limit = Math.max(limit, Math.min(to, MAX_LIMIT));
@@ -150,16 +136,6 @@ function raiseLimit(to: number): void {
 function raiseForSpeed(to: number): void {
   const [lower, upper] = EASY_LIMITS;
   raiseLimit(Math.min(to, Math.max(lower, Math.min(3 * live, upper))));
-}
-
-/** Whether garbage is about to take the place in the cache of what is alive, and collecting it does not take too long. */
-function leavesCache(): boolean {
-  return (
-    canSurvey &&
-    3 * kept <= 2 * CACHED &&
-    4 * minor.bytes >= CACHED - kept &&
-    minor.share() <= MAX_SHARE_CACHED
-  );
 }
 
 /** Makes room for `size` more bytes under the limit, or raises it when what is live needs more. */
@@ -186,7 +162,6 @@ function makeRoom(size: number): void {
 function newRegion(size: number, block: number): Region {
   minor.bytes += size;
   if (resident + size > limit) makeRoom(size);
-  else if (size >= BESIDE && resident + 2 * size > CACHED && leavesCache()) besideNextBatch(collectBeside);
   let ptr = takeAddresses(size);
   if (ptr < 0) {
     if (canSurvey) collect("major");
