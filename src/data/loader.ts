@@ -219,6 +219,11 @@ export class DataLoader<T = unknown, B = Collated<T>, D extends DataSource<T> = 
     return parts.length ?? [...parts].length;
   }
 
+  /** Without a batch size the samples are what is given: then B is T. */
+  private alone(sample: unknown): B {
+    return sample as B;
+  }
+
   private join(samples: T[]): B {
     return (this.collate === null ? defaultCollate(samples) : this.collate(samples as never[])) as B;
   }
@@ -235,7 +240,7 @@ export class DataLoader<T = unknown, B = Collated<T>, D extends DataSource<T> = 
     if (dataset instanceof IterableDataset) {
       yield* this.walk(dataset);
     } else if (this.batches === null) {
-      for (const i of this.order as Iterable<number>) yield dataset.get(i) as unknown as B;
+      for (const i of this.order as Iterable<number>) yield this.alone(dataset.get(i));
     } else {
       for (const batch of this.batches) yield this.load(dataset, batch);
     }
@@ -243,7 +248,7 @@ export class DataLoader<T = unknown, B = Collated<T>, D extends DataSource<T> = 
 
   private *walk(dataset: IterableDataset<T>): Iterable<B> {
     if (this.batchSize === null) {
-      yield* dataset as Iterable<unknown> as Iterable<B>;
+      for (const sample of dataset) yield this.alone(sample);
       return;
     }
     let samples: T[] = [];

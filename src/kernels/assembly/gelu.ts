@@ -74,80 +74,28 @@ function finish(slope: bool, x: v128, e: v128, p: v128): v128 {
   return f64x2.add(p, f64x2.mul(x, f64x2.mul(e, k(0.39894228040143267794))));
 }
 
-/**
- * Up to eight elements: gelu of those at x, or with `slope` its slope times those at g. The four pairs of doubles A, B, C, D go
- * side by side: one alone is a long chain of dependent steps, and each constant serves all. Phi has relative error 9e-9;
- * a = |x| is cut where the bell underflows.
- */
-// @ts-ignore: decorator
-@inline
-function eight(slope: bool, g: P, x: P, out: P, n: I): void {
-  const first = min(n, 4);
-  const x0 = loadSome<f32>(x, first);
-  const x1 = n > 4 ? loadSome<f32>(x + 16, n - 4) : x0;
-  const a0 = size(x0);
-  const a1 = size(x1);
-  const e0 = bell(a0);
-  const e1 = bell(a1);
-  const xA = low(x0), xB = high(x0), xC = low(x1), xD = high(x1);
-  const aA = low(a0), aB = high(a0), aC = low(a1), aD = high(a1);
-  const eA = low(e0), eB = high(e0), eC = low(e1), eD = high(e1);
-  const qA = f64x2.div(k(1.0), f64x2.add(aA, k(4.0)));
-  const qB = f64x2.div(k(1.0), f64x2.add(aB, k(4.0)));
-  const qC = f64x2.div(k(1.0), f64x2.add(aC, k(4.0)));
-  const qD = f64x2.div(k(1.0), f64x2.add(aD, k(4.0)));
-  const tA = f64x2.mul(f64x2.sub(aA, k(4.0)), qA);
-  const tB = f64x2.mul(f64x2.sub(aB, k(4.0)), qB);
-  const tC = f64x2.mul(f64x2.sub(aC, k(4.0)), qC);
-  const tD = f64x2.mul(f64x2.sub(aD, k(4.0)), qD);
-  const zA = f64x2.mul(tA, tA);
-  const zB = f64x2.mul(tB, tB);
-  const zC = f64x2.mul(tC, tC);
-  const zD = f64x2.mul(tD, tD);
-  let oddA = mad(k(-0.0001319718478245558), zA, 0.0015699234750295443);
-  let oddB = mad(k(-0.0001319718478245558), zB, 0.0015699234750295443);
-  let oddC = mad(k(-0.0001319718478245558), zC, 0.0015699234750295443);
-  let oddD = mad(k(-0.0001319718478245558), zD, 0.0015699234750295443);
-  let evenA = mad(k(0.00017935413537606415), zA, -0.0035125538869915096);
-  let evenB = mad(k(0.00017935413537606415), zB, -0.0035125538869915096);
-  let evenC = mad(k(0.00017935413537606415), zC, -0.0035125538869915096);
-  let evenD = mad(k(0.00017935413537606415), zD, -0.0035125538869915096);
-  oddA = mad(oddA, zA, -0.0075252713158991125);
-  oddB = mad(oddB, zB, -0.0075252713158991125);
-  oddC = mad(oddC, zC, -0.0075252713158991125);
-  oddD = mad(oddD, zD, -0.0075252713158991125);
-  evenA = mad(evenA, zA, 0.060403831066252245);
-  evenB = mad(evenB, zB, 0.060403831066252245);
-  evenC = mad(evenC, zC, 0.060403831066252245);
-  evenD = mad(evenD, zD, 0.060403831066252245);
-  oddA = mad(oddA, zA, -0.18652344147041472);
-  oddB = mad(oddB, zB, -0.18652344147041472);
-  oddC = mad(oddC, zC, -0.18652344147041472);
-  oddD = mad(oddD, zD, -0.18652344147041472);
-  evenA = mad(evenA, zA, 0.3871369011114404);
-  evenB = mad(evenB, zB, 0.3871369011114404);
-  evenC = mad(evenC, zC, 0.3871369011114404);
-  evenD = mad(evenD, zD, 0.3871369011114404);
-  oddA = mad(oddA, zA, -0.6078965882692448);
-  oddB = mad(oddB, zB, -0.6078965882692448);
-  oddC = mad(oddC, zC, -0.6078965882692448);
-  oddD = mad(oddD, zD, -0.6078965882692448);
-  evenA = mad(evenA, zA, 0.75528513538403);
-  evenB = mad(evenB, zB, 0.75528513538403);
-  evenC = mad(evenC, zC, 0.75528513538403);
-  evenD = mad(evenD, zD, 0.75528513538403);
-  const yA = f64x2.mul(f64x2.mul(eA, qA), f64x2.add(evenA, f64x2.mul(oddA, tA)));
-  const yB = f64x2.mul(f64x2.mul(eB, qB), f64x2.add(evenB, f64x2.mul(oddB, tB)));
-  const yC = f64x2.mul(f64x2.mul(eC, qC), f64x2.add(evenC, f64x2.mul(oddC, tC)));
-  const yD = f64x2.mul(f64x2.mul(eD, qD), f64x2.add(evenD, f64x2.mul(oddD, tD)));
-  const pA = v128.bitselect(yA, f64x2.sub(k(1.0), yA), f64x2.lt(xA, k(0.0)));
-  const pB = v128.bitselect(yB, f64x2.sub(k(1.0), yB), f64x2.lt(xB, k(0.0)));
-  const pC = v128.bitselect(yC, f64x2.sub(k(1.0), yC), f64x2.lt(xC, k(0.0)));
-  const pD = v128.bitselect(yD, f64x2.sub(k(1.0), yD), f64x2.lt(xD, k(0.0)));
-  const y0 = joined(finish(slope, xA, eA, pA), finish(slope, xB, eB, pB));
-  const y1 = joined(finish(slope, xC, eC, pC), finish(slope, xD, eD, pD));
-  storeSome<f32>(out, slope ? f32x4.mul(loadSome<f32>(g, first), y0) : y0, first);
-  if (n > 4) storeSome<f32>(out + 16, slope ? f32x4.mul(loadSome<f32>(g + 16, n - 4), y1) : y1, n - 4);
+/** The value or slope of two elements as doubles, from a = |x| and the bell. Phi has relative error 9e-9. */
+function two(slope: bool, x: v128, a: v128, e: v128): v128 {
+  const q = f64x2.div(k(1.0), f64x2.add(a, k(4.0)));
+  const t = f64x2.mul(f64x2.sub(a, k(4.0)), q);
+  const z = f64x2.mul(t, t);
+  let odd = mad(k(-0.0001319718478245558), z, 0.0015699234750295443);
+  let even = mad(k(0.00017935413537606415), z, -0.0035125538869915096);
+  odd = mad(odd, z, -0.0075252713158991125);
+  even = mad(even, z, 0.060403831066252245);
+  odd = mad(odd, z, -0.18652344147041472);
+  even = mad(even, z, 0.3871369011114404);
+  odd = mad(odd, z, -0.6078965882692448);
+  even = mad(even, z, 0.75528513538403);
+  const y = f64x2.mul(f64x2.mul(e, q), f64x2.add(even, f64x2.mul(odd, t)));
+  return finish(slope, x, e, v128.bitselect(y, f64x2.sub(k(1.0), y), f64x2.lt(x, k(0.0))));
+}
+
+/** The value or slope of four elements by doubles: what the table does not reach, far below 0. */
+function four(slope: bool, x: v128): v128 {
+  const a = size(x);
+  const e = bell(a);
+  return joined(two(slope, low(x), low(a), low(e)), two(slope, high(x), high(a), high(e)));
 }
 
 /** The value or slope at x, clamped to the table: exact to 3 roundings of its parts. */
@@ -189,50 +137,37 @@ function below(x: v128): v128 {
   return v128.not(f32x4.ge(x, c(-REACH)));
 }
 
-// Functions of their own, called rarely.
-function eightValues(x: P, out: P, n: I): void {
-  if (n < 0) eightValues(x, out, 0);
-  eight(false, x, x, out, n);
-}
-function eightSlopes(g: P, x: P, out: P, n: I): void {
-  if (n < 0) eightSlopes(g, x, out, 0);
-  eight(true, g, x, out, n);
-}
-
-/** Up to eight elements, each alike whatever its neighbours. */
+/** The value or slope of four elements, each alike whatever its neighbours. */
 // @ts-ignore: decorator
 @inline
-function some(slope: bool, g: P, x: P, out: P, n: I, table: P): void {
+function some(slope: bool, x: v128, table: P): v128 {
+  const y = near(slope, x, table);
+  const far = below(x);
+  return v128.any_true(far) ? v128.bitselect(four(slope, x), y, far) : y;
+}
+
+/** Up to eight elements: two vectors side by side, since each is a long chain of dependent steps. */
+// @ts-ignore: decorator
+@inline
+function eight(slope: bool, g: P, x: P, out: P, n: I, table: P): void {
   const first = min(n, 4);
   const x0 = loadSome<f32>(x, first);
   const x1 = n > 4 ? loadSome<f32>(x + 16, n - 4) : x0;
-  let y0 = near(slope, x0, table);
-  let y1 = near(slope, x1, table);
-  if (slope) {
-    y0 = f32x4.mul(loadSome<f32>(g, first), y0);
-    if (n > 4) y1 = f32x4.mul(loadSome<f32>(g + 16, n - 4), y1);
-  }
-  const far0 = below(x0);
-  const far1 = below(x1);
-  if (v128.any_true(v128.or(far0, far1))) {
-    if (slope) eightSlopes(g, x, out, n);
-    else eightValues(x, out, n);
-    y0 = v128.bitselect(loadSome<f32>(out, first), y0, far0);
-    if (n > 4) y1 = v128.bitselect(loadSome<f32>(out + 16, n - 4), y1, far1);
-  }
-  storeSome<f32>(out, y0, first);
-  if (n > 4) storeSome<f32>(out + 16, y1, n - 4);
+  const y0 = some(slope, x0, table);
+  const y1 = some(slope, x1, table);
+  storeSome<f32>(out, slope ? f32x4.mul(loadSome<f32>(g, first), y0) : y0, first);
+  if (n > 4) storeSome<f32>(out + 16, slope ? f32x4.mul(loadSome<f32>(g + 16, n - 4), y1) : y1, n - 4);
 }
 
 /** out = x Phi(x), elementwise. */
 export function gelu_f32(x: P, out: P, n: I, table: P): void {
-  for (; n >= 8; n -= 8, x += 32, out += 32) some(false, x, x, out, 8, table);
-  if (n > 0) some(false, x, x, out, n, table);
+  for (; n >= 8; n -= 8, x += 32, out += 32) eight(false, x, x, out, 8, table);
+  if (n > 0) eight(false, x, x, out, n, table);
 }
 
 /** out = g (Phi(x) + x phi(x)), elementwise. */
 export function geluBackward_f32(g: P, x: P, out: P, n: I, table: P): void {
   table += NODES << 3;
-  for (; n >= 8; n -= 8, g += 32, x += 32, out += 32) some(true, g, x, out, 8, table);
-  if (n > 0) some(true, g, x, out, n, table);
+  for (; n >= 8; n -= 8, g += 32, x += 32, out += 32) eight(true, g, x, out, 8, table);
+  if (n > 0) eight(true, g, x, out, n, table);
 }
