@@ -56,6 +56,38 @@ function overRows(
   release(scratch.storage);
 }
 
+/** What a kernel picks of each row, k values and their positions. `work` and `bytes` are a row's share of both. */
+function picked(
+  table: KernelTable,
+  data: Tensor,
+  [rows, n, k]: readonly [number, number, number],
+  work: number,
+  bytes: number,
+  ...rest: number[]
+): [Tensor, Tensor] {
+  const shape = [...data.shape.slice(0, -1), k];
+  const values = empty(shape, data.code);
+  const indices = empty(shape, INT64);
+  if (values.numel === 0) return [values, indices];
+  const size = SIZES[data.code] as number;
+  const [from, v, i] = [ptr(data), ptr(values), ptr(indices)];
+  overRows(table, data.code, rows, work, bytes, (start, count, scratch) => [
+    from + start * n * size,
+    v + start * k * size,
+    i + start * k * 8,
+    scratch,
+    count,
+    n,
+    ...rest,
+  ]);
+  return [values, indices];
+}
+
+/** Bytes that a radix sort of a row of n elements needs. */
+function sortScratch(data: Tensor, n: number): number {
+  return COUNTERS + n * (2 * (SIZES[data.code] as number) + 8);
+}
+
 /** Places [first, first + k) of each sorted row, with the positions they came from. @internal */
 export function sortedRows(
   data: Tensor,
@@ -65,24 +97,8 @@ export function sortedRows(
   k: number,
   descending: boolean,
 ): [Tensor, Tensor] {
-  const lead = data.shape.slice(0, -1);
-  const values = empty([...lead, k], data.code);
-  const indices = empty([...lead, k], INT64);
-  if (values.numel === 0) return [values, indices];
-  const size = SIZES[data.code] as number;
-  const [from, v, i] = [ptr(data), ptr(values), ptr(indices)];
-  overRows(SORT, data.code, rows, 8 * size * n, COUNTERS + n * (2 * size + 8), (start, count, scratch) => [
-    from + start * n * size,
-    v + start * k * size,
-    i + start * k * 8,
-    scratch,
-    count,
-    n,
-    first,
-    k,
-    descending ? 1 : 0,
-  ]);
-  return [values, indices];
+  const work = 8 * (SIZES[data.code] as number) * n;
+  return picked(SORT, data, [rows, n, k], work, sortScratch(data, n), first, k, descending ? 1 : 0);
 }
 
 /**
@@ -159,22 +175,6 @@ export function kthRows(data: Tensor, rows: number, n: number, k: number): [Tens
 }
 
 function orderedTop(data: Tensor, rows: number, n: number, k: number, largest: boolean): [Tensor, Tensor] {
-  const lead = data.shape.slice(0, -1);
-  const values = empty([...lead, k], data.code);
-  const indices = empty([...lead, k], INT64);
-  if (values.numel === 0) return [values, indices];
-  const size = SIZES[data.code] as number;
-  const [from, v, i] = [ptr(data), ptr(values), ptr(indices)];
-  const bytes = k > 64 ? COUNTERS + n * (2 * size + 8) : 16 * k;
-  overRows(TOPK, data.code, rows, 4 * n, bytes, (start, count, scratch) => [
-    from + start * n * size,
-    v + start * k * size,
-    i + start * k * 8,
-    scratch,
-    count,
-    n,
-    k,
-    largest ? 1 : 0,
-  ]);
-  return [values, indices];
+  const bytes = k > 64 ? sortScratch(data, n) : 16 * k;
+  return picked(TOPK, data, [rows, n, k], 4 * n, bytes, k, largest ? 1 : 0);
 }
