@@ -60,12 +60,15 @@ function work({ modules, memory, kernelNames, id, spinMicros }: WorkerStart): vo
     for (let i = 0; i < text.length; i++) bytes[ERROR_TEXT + 4 + i] = text.charCodeAt(i);
   };
 
-  // An engine tells other threads of a growth by an interrupt. Until it has come, this thread's bulk copies and
-  // fills still check against the old size and would trap: so wait for it before a call of a larger memory.
+  // An engine tells other threads of a growth by an interrupt. Until it has come, this thread's bulk copies and fills
+  // still check against the old size and would trap. V8 never tells a thread that was receiving the memory at that
+  // moment. Growing by nothing reads the size anew.
   let pages = 0;
   const catchUp = (): void => {
     const grown = Atomics.load(control, PAGES);
-    while (pages < grown) pages = memory.buffer.byteLength / 65536;
+    if (pages >= grown) return;
+    if (memory.buffer.byteLength / 65536 < grown) memory.grow(0);
+    pages = grown;
   };
 
   // A claim is one subtraction on REMAINING: a worker that comes late finds it at or below zero, and one
