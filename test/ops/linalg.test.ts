@@ -136,6 +136,58 @@ describe("decompositions give the matrix back", () => {
   });
 });
 
+describe("factorizations by halves", () => {
+  test.each([9, 16, 17, 40, 67])("of %i rows, in batches and in either dtype", (n) => {
+    const A = make([3, n, n], { seed: n, requiresGrad: false }).add(eye(n)); // condition below 1400
+    const { P, L, U } = linalg.lu(A);
+    expectClose(P.matmul(L).matmul(U), A);
+    expect(numbers(L.triu(1)).every((v) => v === 0)).toBe(true);
+    expectClose(linalg.inv(A).matmul(A), eye(n, [3]), 1e-9);
+    expectClose(linalg.solve(A, A.matmul(A)), A, 1e-9);
+    expectClose(
+      linalg.solve(A, A.select(0, 1).select(1, 0)).unsqueeze(-1),
+      linalg.inv(A).matmul(A.select(0, 1).narrow(1, 0, 1)),
+      1e-9,
+    );
+    expectClose(linalg.det(A).abs().log(), linalg.slogdet(A).logabsdet);
+    expectClose(
+      linalg.det(A.matmul(A)).div(linalg.det(A).square()),
+      tensor([1, 1, 1], { dtype: "float64" }),
+      1e-9,
+    );
+    const positive = A.matmul(A.mT).add(eye(n).mul(n));
+    const factor = linalg.cholesky(positive);
+    expectClose(factor.matmul(factor.mT), positive);
+    expectClose(choleskySolve(positive, factor), eye(n, [3]), 1e-9);
+    const single = linalg.inv(positive.to("float32")).to("float64");
+    expectClose(single, linalg.inv(positive.to("float32").to("float64")), 1e-7); // computed in float64, rounded once
+  });
+
+  test("wide and tall LU", () => {
+    for (const [m, n] of [
+      [50, 20],
+      [20, 50],
+      [33, 32],
+    ] as const) {
+      const A = make([2, m, n], { seed: m, requiresGrad: false });
+      const { P, L, U } = linalg.lu(A);
+      expectClose(P.matmul(L).matmul(U), A);
+      expect(L.abs().max().item()).toBeLessThanOrEqual(1);
+    }
+  });
+
+  test("the first zero pivot and the first minor that is not positive are told wherever they are", () => {
+    for (const at of [0, 7, 8, 20, 39]) {
+      const A = make([40, 40], { seed: 3, requiresGrad: false });
+      A.select(1, at).zero_();
+      expect(linalg.luFactorEx(A).info.item()).toBe(at + 1);
+      const D = eye(40).clone();
+      D.select(0, at).select(0, at).fill_(-1);
+      expect(linalg.choleskyEx(D).info.item()).toBe(at + 1);
+    }
+  });
+});
+
 describe("solvers", () => {
   test("solve, inv, luSolve and solveTriangular undo products, from both sides", () => {
     fc.assert(

@@ -1,8 +1,9 @@
 /** Cholesky factors of symmetric positive-definite matrices, and systems and inverses with them. */
 import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/node.js";
-import { INT32 } from "../../tensor/dtype.js";
+import { FLOAT64, INT32 } from "../../tensor/dtype.js";
 import { ShapeError, show } from "../../tensor/errors.js";
-import { fromTyped } from "../../tensor/raw.js";
+import { enqueue, kernelTable } from "../../tensor/launch.js";
+import { contiguous, full, ptr } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { add, mul, neg } from "../arithmetic.js";
 import { tril, triu } from "../diagonal.js";
@@ -14,43 +15,19 @@ import {
   checkMatrices,
   checkSameDtype,
   checkSquare,
-  eachMatrix,
   expandBatches,
+  flipped,
   identity,
-  read,
-  transposed,
-  write,
+  overBatch,
+  rounded,
+  working,
 } from "./core.js";
 import { checkInfo } from "./lu.js";
-import { solveLeft, solveRight, substitute } from "./triangular.js";
+import { solveInto, solveLeft, solveRight } from "./triangular.js";
 
 const mT = (x: Tensor): Tensor => transpose(x, -2, -1);
 
-/**
- * The lower triangle of a[n, n] becomes L with A = L L^T, the upper one 0; only the lower one is read. Returns 0, or the
- * order of the first leading minor that is not positive.
- */
-function factor(a: Float64Array, n: number): number {
-  let info = 0;
-  for (let j = 0; j < n; j++) {
-    a.fill(0, j * n + j + 1, (j + 1) * n);
-    if (info > 0) continue;
-    let d = a[j * n + j] as number;
-    for (let k = 0; k < j; k++) d -= (a[j * n + k] as number) ** 2;
-    if (!(d > 0)) {
-      info = j + 1;
-      continue;
-    }
-    const root = Math.sqrt(d);
-    a[j * n + j] = root;
-    for (let i = j + 1; i < n; i++) {
-      let sum = a[i * n + j] as number;
-      for (let k = 0; k < j; k++) sum -= (a[i * n + k] as number) * (a[j * n + k] as number);
-      a[i * n + j] = sum / root;
-    }
-  }
-  return info;
-}
+const FACTOR = kernelTable("cholesky");
 
 const choleskyOp = defineMultiOp<boolean>({
   name: "Cholesky",
@@ -58,15 +35,17 @@ const choleskyOp = defineMultiOp<boolean>({
   nonDifferentiable: [1],
   forward: ([x], upper) => {
     const t = x as Tensor;
-    const [n, count] = [t.shape.at(-1) as number, batchSize(t)];
-    const a = read(t);
-    const info = new Int32Array(count);
-    eachMatrix(a, n * n, count, (m, i) => {
-      if (upper) m.set(transposed(m, n, n));
-      info[i] = factor(m, n);
-      if (upper) m.set(transposed(m, n, n));
-    });
-    return [write(a, t.shape, t.code), fromTyped(info, batchShape(t), INT32)];
+    const n = t.shape.at(-1) as number;
+    const a = working(upper ? flipped(t) : t);
+    const info = full(batchShape(t), 0, INT32);
+    if (t.numel > 0) {
+      overBatch(batchSize(t), n ** 3 / 3, n, (first, count, slots) => {
+        const [from, infos] = [ptr(a) + 8 * first * n * n, ptr(info) + 4 * first];
+        enqueue(FACTOR, FLOAT64, from, infos, count, n, ...slots);
+      });
+    }
+    const L = rounded(a, t.code);
+    return [upper ? contiguous(flipped(L)) : L, info];
   },
   // gA = L^-T S L^-1 with S symmetric: half of tril(L^T gL) and its mirror image
   backward: ([g], n) => {
@@ -126,15 +105,11 @@ const choleskySolveOp = defineOp<boolean>({
   saves: [1],
   savesOutput: true,
   forward: ([b, l], upper) => {
-    const [n, k] = (b as Tensor).shape.slice(-2) as [number, number];
-    const [x, factors] = [read(b as Tensor), read(l as Tensor)];
-    eachMatrix(x, n * k, batchSize(b as Tensor), (m, i) => {
-      const f = factors.subarray(i * n * n, (i + 1) * n * n);
-      const t = transposed(f, n, n);
-      substitute(upper ? t : f, m, n, k, false, false);
-      substitute(upper ? f : t, m, n, k, true, false);
-    });
-    return write(x, (b as Tensor).shape, (b as Tensor).code);
+    const x = working(b as Tensor);
+    const triangle = { upper, unit: false };
+    solveInto(x, l as Tensor, triangle, upper);
+    solveInto(x, l as Tensor, triangle, !upper);
+    return rounded(x, (b as Tensor).code);
   },
   // gB = A^-1 g, gA = -gB X^T; gL = (gA + gA^T) L, of which PyTorch keeps the triangle that is not read, too
   backward: (g, n) => {

@@ -3,7 +3,9 @@ import { mem } from "../../kernels/index.js";
 import { type DTypeCode, FLOAT32, FLOAT64, isFloat, nameOf } from "../../tensor/dtype.js";
 import { DTypeError, LinAlgError, ShapeError, show } from "../../tensor/errors.js";
 import { release } from "../../tensor/heap.js";
-import { contiguous, empty, fillWith, full, ptr, toTyped, viewOf } from "../../tensor/raw.js";
+import { inPieces } from "../../tensor/launch.js";
+import { castTo, contiguous, copyOf, empty, fillWith, full, ptr, toTyped, viewOf } from "../../tensor/raw.js";
+import { freeSlots, takeSlots } from "../../tensor/scratch.js";
 import { broadcastShapes, numelOf, type Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { gemmInto } from "../gemm.js";
@@ -52,6 +54,12 @@ export function batchShape(x: Tensor): Shape {
   return x.shape.slice(0, -2);
 }
 
+/** The matrices transposed, a view unknown to autograd. */
+export function flipped(x: Tensor): Tensor {
+  const swap = <T>(list: readonly T[]): T[] => [...list.slice(0, -2), list.at(-1) as T, list.at(-2) as T];
+  return viewOf(x, swap(x.shape), swap(x.strides), x.storageOffset);
+}
+
 /** Both operands with their batch dimensions expanded to a common shape. */
 export function expandBatches(op: string, a: Tensor, b: Tensor): [Tensor, Tensor] {
   const batch = broadcastShapes(op, batchShape(a), batchShape(b));
@@ -77,6 +85,42 @@ export function write(values: Float64Array, shape: Shape, code: DTypeCode): Tens
   if (code === FLOAT64) mem.f64.set(values, at / 8);
   else mem.f32.set(values, at / 4);
   return out;
+}
+
+/** The elements as float64 numbers in the heap, in a tensor of their own that kernels may overwrite. */
+export function working(x: Tensor): Tensor {
+  return x.code === FLOAT64 ? copyOf(x) : castTo(x, FLOAT64);
+}
+
+/** What kernels made of a {@link working} tensor, rounded to the dtype; that one is gone then. */
+export function rounded(work: Tensor, code: DTypeCode): Tensor {
+  if (code === FLOAT64) return work;
+  const out = castTo(work, code);
+  release(work.storage);
+  return out;
+}
+
+/** Multiply-adds of factorizations that are worth a piece of their own. */
+const GRAIN_FACTOR = 65536;
+
+/**
+ * Cuts a batch of `count` matrices, of `flops` multiply-adds each, into pieces: `queue(first, count, slots)` enqueues a
+ * kernel whose last arguments are the slots, with scratch for products whose sums have `longest` terms and `more` bytes.
+ */
+export function overBatch(
+  count: number,
+  flops: number,
+  longest: number,
+  queue: (first: number, count: number, slots: readonly [at: number, count: number, bytes: number]) => void,
+  more = 0,
+): void {
+  if (count === 0) return;
+  const grain = Math.ceil(GRAIN_FACTOR / (flops + 1));
+  // gemm.ts asks for a tile, and in blocks of the sum for 80 packed rows and up to 256 packed columns.
+  const bytes = 256 + 8 * Math.min(longest, 384) * 336 + more;
+  const slots = takeSlots(bytes, Math.ceil(count / grain));
+  inPieces(count, grain, (first, n) => queue(first, n, [slots.at, slots.count, slots.bytes]));
+  freeSlots(slots);
 }
 
 /** Calls `visit(index of the matrix, its elements)` for each matrix of `size` elements. */

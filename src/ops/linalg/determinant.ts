@@ -1,6 +1,10 @@
 /** Determinants: det, slogdet, logdet. */
 import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/node.js";
+import { mem } from "../../kernels/index.js";
+import { FLOAT64 } from "../../tensor/dtype.js";
 import { LinAlgError } from "../../tensor/errors.js";
+import { release } from "../../tensor/heap.js";
+import { fillWith, full, ptr, toTyped, viewOf } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { mul, sub } from "../arithmetic.js";
 import { eq } from "../compare.js";
@@ -8,15 +12,41 @@ import { matmul } from "../matmul.js";
 import { sum } from "../sum.js";
 import { transpose, unsqueeze } from "../view.js";
 import { where } from "../where.js";
-import { batchShape, batchSize, checkSquare, eachMatrix, multiply, read, transposed, write } from "./core.js";
-import { factorLU } from "./lu.js";
+import {
+  batchShape,
+  batchSize,
+  checkSquare,
+  eachMatrix,
+  multiply,
+  read,
+  transposed,
+  working,
+  write,
+} from "./core.js";
+import { factorInto, solveInto } from "./lu.js";
 import { inv } from "./solve.js";
 import { decompose } from "./svd.js";
-import { substitute } from "./triangular.js";
 
-/** Sign of the row swaps. */
-function parity(pivots: Int32Array): number {
-  return pivots.reduce((sign, p, i) => (p === i + 1 ? sign : -sign), 1);
+/** Sign of n row swaps from `first` on. */
+function parity(pivots: Int32Array, first: number, n: number): number {
+  let sign = 1;
+  for (let i = 0; i < n; i++) if (pivots[first + i] !== i + 1) sign = -sign;
+  return sign;
+}
+
+/** Calls visit(diagonal of U, sign of the row swaps, i) for each matrix i of a batch; the diagonal is one array for all. */
+function eachFactored(x: Tensor, visit: (diagonal: Float64Array, sign: number, i: number) => void): void {
+  const [n, count] = matrices(x);
+  const lu = working(x);
+  const [pivots, info] = factorInto(lu);
+  const swaps = toTyped(pivots) as Int32Array;
+  const diagonal = new Float64Array(n);
+  for (let i = 0; i < count; i++) {
+    const first = ptr(lu) / 8 + i * n * n;
+    for (let k = 0; k < n; k++) diagonal[k] = mem.f64[first + k * (n + 1)] as number;
+    visit(diagonal, parity(swaps, i * n, n), i);
+  }
+  for (const t of [lu, pivots, info]) release(t.storage);
 }
 
 const matrices = (x: Tensor): [n: number, count: number] => [x.shape.at(-1) as number, batchSize(x)];
@@ -25,14 +55,10 @@ const detOp = defineOp({
   name: "Det",
   saves: true,
   forward: ([x]) => {
-    const [n, count] = matrices(x as Tensor);
+    const [, count] = matrices(x as Tensor);
     const out = new Float64Array(count);
-    eachMatrix(read(x as Tensor), n * n, count, (a, i) => {
-      const pivots = new Int32Array(n);
-      factorLU(a, n, n, pivots);
-      let d = parity(pivots);
-      for (let k = 0; k < n; k++) d *= a[k * n + k] as number;
-      out[i] = d;
+    eachFactored(x as Tensor, (diagonal, sign, i) => {
+      out[i] = diagonal.reduce((product, d) => product * d, sign);
     });
     return write(out, batchShape(x as Tensor), (x as Tensor).code);
   },
@@ -54,38 +80,30 @@ function productBut(s: Float64Array, i: number, j = i): number {
 
 /** det(Q) of an orthogonal matrix. */
 function signOf(q: Float64Array, n: number): number {
-  const pivots = new Int32Array(n);
-  const a = q.slice();
-  factorLU(a, n, n, pivots);
-  let sign = parity(pivots);
-  for (let k = 0; k < n; k++) sign *= Math.sign(a[k * n + k] as number);
-  return sign;
+  let found = 1;
+  eachFactored(write(q, [n, n], FLOAT64), (diagonal, sign) => {
+    found = diagonal.reduce((product, d) => product * Math.sign(d), sign);
+  });
+  return found;
 }
 
 /** Whether factors tell the inverse well; then `a` becomes det(A) A^-T. */
 function cofactorsByLU(a: Float64Array, n: number): Float64Array | null {
-  const lu = a.slice();
-  const pivots = new Int32Array(n);
-  factorLU(lu, n, n, pivots);
-  let [low, high, det] = [Number.POSITIVE_INFINITY, 0, parity(pivots)];
+  const lu = write(a, [n, n], FLOAT64);
+  const [pivots] = factorInto(lu);
+  const factors = toTyped(lu) as Float64Array;
+  let [low, high, det] = [Number.POSITIVE_INFINITY, 0, parity(toTyped(pivots) as Int32Array, 0, n)];
   for (let k = 0; k < n; k++) {
-    const d = lu[k * n + k] as number;
+    const d = factors[k * n + k] as number;
     det *= d;
     low = Math.min(low, Math.abs(d));
     high = Math.max(high, Math.abs(d));
   }
   if (!(low > SAFE_PIVOTS * high) || !Number.isFinite(1 / det)) return null;
-  const x = new Float64Array(n * n);
-  const order = Array.from({ length: n }, (_, i) => i);
-  pivots.forEach((p, i) => {
-    [order[i], order[p - 1]] = [order[p - 1] as number, order[i] as number];
-  });
-  order.forEach((row, i) => {
-    x[i * n + row] = det;
-  });
-  substitute(lu, x, n, n, false, true);
-  substitute(lu, x, n, n, true, false);
-  return transposed(x, n, n);
+  const x = full([n, n], 0, FLOAT64);
+  fillWith(viewOf(x, [n], [n + 1], 0), det);
+  solveInto(x, lu, pivots, true);
+  return toTyped(x) as Float64Array;
 }
 
 /** cof(A) = det(U) det(V) U diag(products of the other singular values) V^T, for A = U S V^T. */
@@ -181,14 +199,11 @@ const slogdetOp = defineMultiOp({
   saves: true,
   forward: ([x]) => {
     const t = x as Tensor;
-    const [n, count] = matrices(t);
+    const [, count] = matrices(t);
     const [signs, logs] = [new Float64Array(count), new Float64Array(count)];
-    eachMatrix(read(t), n * n, count, (a, i) => {
-      const pivots = new Int32Array(n);
-      factorLU(a, n, n, pivots);
-      let [sign, log] = [parity(pivots), 0];
-      for (let k = 0; k < n; k++) {
-        const d = a[k * n + k] as number;
+    eachFactored(t, (diagonal, parity, i) => {
+      let [sign, log] = [parity, 0];
+      for (const d of diagonal) {
         sign *= Math.sign(d);
         log += Math.log(Math.abs(d));
       }

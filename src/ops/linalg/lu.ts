@@ -1,8 +1,9 @@
 /** LU factorization with partial pivoting, and systems solved with it. */
 import { defineMultiOp, runMulti } from "../../autograd/node.js";
-import { type DTypeCode, INT32 } from "../../tensor/dtype.js";
+import { type DTypeCode, FLOAT64, INT32 } from "../../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../../tensor/errors.js";
-import { empty, fromTyped, toTyped } from "../../tensor/raw.js";
+import { enqueue, kernelTable } from "../../tensor/launch.js";
+import { castTo, contiguous, empty, full, ptr, toTyped } from "../../tensor/raw.js";
 import type { Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { add, sub } from "../arithmetic.js";
@@ -21,43 +22,43 @@ import {
   failure,
   identity,
   matrixSize,
-  read,
+  overBatch,
+  rounded,
+  working,
   write,
 } from "./core.js";
 import { solveLeft, solveRight } from "./triangular.js";
 
+const FACTOR = kernelTable("luFactor");
+const SOLVE = kernelTable("luSolve");
+
 /**
- * Factors a[m, n] in place: L below the diagonal (ones on it), U above. pivots[i] is the row, from 1, that was swapped
- * with row i. Returns 0, or the position from 1 of the first zero on the diagonal of U.
+ * Factors the working tensor a[*, m, n] in place: L below the diagonal (ones on it), U above. pivots[*, i] is the row,
+ * from 1, that was swapped with row i; info[*] is 0, or the position from 1 of the first zero on the diagonal of U.
  */
-export function factorLU(a: Float64Array, m: number, n: number, pivots: Int32Array, pivot = true): number {
-  let info = 0;
-  for (let j = 0; j < Math.min(m, n); j++) {
-    let p = j;
-    if (pivot)
-      for (let i = j + 1; i < m; i++)
-        if (Math.abs(a[i * n + j] as number) > Math.abs(a[p * n + j] as number)) p = i;
-    pivots[j] = p + 1;
-    if (p !== j) {
-      for (let c = 0; c < n; c++) {
-        const t = a[j * n + c] as number;
-        a[j * n + c] = a[p * n + c] as number;
-        a[p * n + c] = t;
-      }
-    }
-    const d = a[j * n + j] as number;
-    if (d === 0) {
-      if (info === 0) info = j + 1;
-      if (pivot) continue; // the whole column is 0
-    }
-    for (let i = j + 1; i < m; i++) {
-      const l = (a[i * n + j] as number) / d;
-      a[i * n + j] = l;
-      if (l === 0) continue;
-      for (let c = j + 1; c < n; c++) a[i * n + c] = (a[i * n + c] as number) - l * (a[j * n + c] as number);
-    }
-  }
-  return info;
+export function factorInto(a: Tensor, pivot = true): [pivots: Tensor, info: Tensor] {
+  const [m, n] = matrixSize(a);
+  const k = Math.min(m, n);
+  const lead = batchShape(a);
+  const [pivots, info] = [empty([...lead, k], INT32), full(lead, 0, INT32)];
+  if (a.numel === 0) return [pivots, info];
+  overBatch(batchSize(a), m * n * k, k, (first, count, slots) => {
+    const [swaps, infos] = [ptr(pivots) + 4 * first * k, ptr(info) + 4 * first];
+    enqueue(FACTOR, FLOAT64, ptr(a) + 8 * first * m * n, swaps, infos, count, m, n, Number(pivot), ...slots);
+  });
+  return [pivots, info];
+}
+
+/** The working tensor b[*, n, k] becomes A^-1 b (A^-T b with `adjoint`), from the packed factors of A and its swaps. */
+export function solveInto(b: Tensor, lu: Tensor, pivots: Tensor, adjoint: boolean): void {
+  const [n, k] = matrixSize(b);
+  if (b.numel === 0) return;
+  const [factors, swaps] = [contiguous(castTo(lu, FLOAT64)), contiguous(pivots)];
+  overBatch(batchSize(b), 2 * n * n * k, n, (first, count, slots) => {
+    const [from, rows] = [ptr(factors) + 8 * first * n * n, ptr(swaps) + 4 * first * n];
+    const to = ptr(b) + 8 * first * n * k;
+    enqueue(SOLVE, FLOAT64, from, rows, to, count, n, k, Number(adjoint), ...slots);
+  });
 }
 
 const luOp = defineMultiOp<boolean>({
@@ -66,16 +67,9 @@ const luOp = defineMultiOp<boolean>({
   nonDifferentiable: [1, 2],
   forward: ([x], pivot) => {
     const t = x as Tensor;
-    const [m, n] = matrixSize(t);
-    const [k, batch] = [Math.min(m, n), batchSize(t)];
-    const a = read(t);
-    const pivots = new Int32Array(batch * k);
-    const info = new Int32Array(batch);
-    eachMatrix(a, m * n, batch, (matrix, i) => {
-      info[i] = factorLU(matrix, m, n, pivots.subarray(i * k, (i + 1) * k), pivot);
-    });
-    const lead = batchShape(t);
-    return [write(a, t.shape, t.code), fromTyped(pivots, [...lead, k], INT32), fromTyped(info, lead, INT32)];
+    const a = working(t);
+    const [pivots, info] = factorInto(a, pivot);
+    return [rounded(a, t.code), pivots, info];
   },
   backward: ([g], n) => {
     if (g === null || g === undefined) return [null];

@@ -1,7 +1,6 @@
 /** Systems and inverses of square matrices, by LU factorization: solve, inv, tensorsolve, tensorinv. */
 import { defineOp, run } from "../../autograd/node.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
-import { toTyped } from "../../tensor/raw.js";
 import { numelOf, type Shape, sameShape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { neg } from "../arithmetic.js";
@@ -10,50 +9,15 @@ import { matmul } from "../matmul.js";
 import { expand, reshape, squeeze, transpose, unsqueeze } from "../view.js";
 import {
   batchShape,
-  batchSize,
   checkMatrices,
   checkSameDtype,
   checkSquare,
-  eachMatrix,
   expandBatches,
   identity,
-  matrixSize,
-  read,
-  transposed,
-  write,
+  rounded,
+  working,
 } from "./core.js";
-import { checkInfo, factored, singular } from "./lu.js";
-import { substitute } from "./triangular.js";
-
-function swapRows(b: Float64Array, k: number, i: number, j: number): void {
-  if (i === j) return;
-  for (let c = 0; c < k; c++) {
-    const t = b[i * k + c] as number;
-    b[i * k + c] = b[j * k + c] as number;
-    b[j * k + c] = t;
-  }
-}
-
-/** b[n, k] becomes A^-1 b, or A^-T b, from the packed factors of A and its row swaps. */
-function solvePacked(
-  lu: Float64Array,
-  swaps: Int32Array,
-  b: Float64Array,
-  n: number,
-  k: number,
-  adjoint: boolean,
-): void {
-  if (adjoint) {
-    const t = transposed(lu, n, n);
-    substitute(t, b, n, k, false, false);
-    substitute(t, b, n, k, true, true);
-    for (let i = n - 1; i >= 0; i--) swapRows(b, k, i, (swaps[i] as number) - 1);
-    return;
-  }
-  for (let i = 0; i < n; i++) swapRows(b, k, i, (swaps[i] as number) - 1);
-  substitute(lu, b, n, k, false, true);
-  substitute(lu, b, n, k, true, false);
-}
+import { checkInfo, factored, singular, solveInto } from "./lu.js";
 
 /** Inputs A, B, packed factors of A, row swaps; the factors are only for computing. The attribute: solve with A^T. */
 const solveOp = defineOp<boolean>({
@@ -61,21 +25,9 @@ const solveOp = defineOp<boolean>({
   saves: [0, 2, 3],
   savesOutput: true,
   forward: ([, b, lu, pivots], adjoint) => {
-    const [n, k] = matrixSize(b as Tensor);
-    const x = read(b as Tensor);
-    const factors = read(lu as Tensor);
-    const swaps = toTyped(pivots as Tensor) as Int32Array;
-    eachMatrix(x, n * k, batchSize(b as Tensor), (m, i) => {
-      solvePacked(
-        factors.subarray(i * n * n, (i + 1) * n * n),
-        swaps.subarray(i * n, (i + 1) * n),
-        m,
-        n,
-        k,
-        adjoint,
-      );
-    });
-    return write(x, (b as Tensor).shape, (b as Tensor).code);
+    const x = working(b as Tensor);
+    solveInto(x, lu as Tensor, pivots as Tensor, adjoint);
+    return rounded(x, (b as Tensor).code);
   },
   // A X = B: gB = A^-T g, gA = -gB X^T; A^T X = B: gB = A^-1 g, gA = -X gB^T
   backward: (g, n) => {

@@ -1,6 +1,9 @@
 /** Systems with triangular matrices: solveTriangular, on which the other solvers and derivatives rest. */
 import { defineOp, run } from "../../autograd/node.js";
+import { FLOAT64 } from "../../tensor/dtype.js";
 import { ShapeError, show } from "../../tensor/errors.js";
+import { enqueue, kernelTable } from "../../tensor/launch.js";
+import { castTo, contiguous, ptr } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { neg } from "../arithmetic.js";
 import { tril, triu } from "../diagonal.js";
@@ -11,11 +14,11 @@ import {
   checkMatrices,
   checkSameDtype,
   checkSquare,
-  eachMatrix,
   expandBatches,
   matrixSize,
-  read,
-  write,
+  overBatch,
+  rounded,
+  working,
 } from "./core.js";
 
 interface Triangular {
@@ -24,41 +27,28 @@ interface Triangular {
   readonly unit: boolean;
 }
 
-/** b[n, k] becomes t^-1 b, for a triangle of t[n, n]. */
-export function substitute(
-  t: Float64Array,
-  b: Float64Array,
-  n: number,
-  k: number,
-  upper: boolean,
-  unit: boolean,
-): void {
-  for (let step = 0; step < n; step++) {
-    const i = upper ? n - 1 - step : step;
-    const row = i * k;
-    for (let j = upper ? i + 1 : 0; j < (upper ? n : i); j++) {
-      const v = t[i * n + j] as number;
-      if (v === 0) continue;
-      for (let c = 0; c < k; c++) b[row + c] = (b[row + c] as number) - v * (b[j * k + c] as number);
-    }
-    if (unit) continue;
-    const d = t[i * n + i] as number;
-    for (let c = 0; c < k; c++) b[row + c] = (b[row + c] as number) / d;
-  }
+const SOLVE = kernelTable("solveTriangular");
+
+/** b[*, n, k], a working tensor, becomes t^-1 b (t^-T b with `transposed`), for the triangles of t[*, n, n]. */
+export function solveInto(b: Tensor, t: Tensor, { upper, unit }: Triangular, transposed = false): void {
+  const [n, k] = matrixSize(b);
+  if (b.numel === 0) return;
+  const triangles = contiguous(castTo(t, FLOAT64));
+  const flags = [Number(transposed), Number(upper), Number(unit)];
+  overBatch(batchSize(b), n * n * k, n, (first, count, slots) => {
+    const [from, to] = [ptr(triangles) + 8 * first * n * n, ptr(b) + 8 * first * n * k];
+    enqueue(SOLVE, FLOAT64, from, to, count, n, k, ...flags, ...slots);
+  });
 }
 
 const triangularOp = defineOp<Triangular>({
   name: "SolveTriangular",
   saves: [0],
   savesOutput: true,
-  forward: ([a, b], { upper, unit }) => {
-    const [n, k] = matrixSize(b as Tensor);
-    const t = read(a as Tensor);
-    const x = read(b as Tensor);
-    eachMatrix(x, n * k, batchSize(b as Tensor), (m, i) => {
-      substitute(t.subarray(i * n * n, (i + 1) * n * n), m, n, k, upper, unit);
-    });
-    return write(x, (b as Tensor).shape, (b as Tensor).code);
+  forward: ([a, b], triangle) => {
+    const x = working(b as Tensor);
+    solveInto(x, a as Tensor, triangle);
+    return rounded(x, (b as Tensor).code);
   },
   // T X = B: gB = T^-T g, gT = the triangle of -gB X^T
   backward: (g, n) => {
