@@ -18,17 +18,11 @@ const FLOAT32: Tolerance = { relative: 1.3e-6, absolute: 1e-5 };
 const FLOAT32_LONG: Tolerance = { relative: 1e-4, absolute: 1e-5 };
 const LONG_CHAINS = /conv|rnn|lstm|gru|transformer|attention/i;
 
-/** Where the recorded values themselves are further off than the tolerance of their dtype. */
-const INEXACT: Readonly<Record<string, Tolerance>> = {
-  // By quadrature PyTorch's J1 is off by up to 4e-7 for |x| > 5: J1(5.057761387400012) = -0.33348991277866.
-  "special.bessel_j1": { relative: 1e-7, absolute: 1e-6 },
-};
-
 /** The tolerance for a dtype in the cases of `name`; integers and booleans have none. */
 export function toleranceOf(dtype: string, name: string): Tolerance {
   switch (dtype) {
     case "float64":
-      return INEXACT[name] ?? FLOAT64;
+      return FLOAT64;
     case "float32":
       return LONG_CHAINS.test(name) ? FLOAT32_LONG : FLOAT32;
     default:

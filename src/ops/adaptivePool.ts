@@ -7,7 +7,7 @@ import { averageAdaptive } from "./avgPool.js";
 import { needTensor } from "./core.js";
 import { type MaxKernels, runMaxPool, type WithIndices } from "./maxPool.js";
 import type { PoolGeometry } from "./poolRaw.js";
-import { checkRank } from "./spatial.js";
+import { checkChannels, checkRank } from "./spatial.js";
 
 /** A size for all spatial dimensions or one for each; null keeps that of the input. */
 export type AdaptiveSize = number | null | readonly (number | null)[];
@@ -33,9 +33,10 @@ function geometry(op: string, x: Tensor, rank: number, outputSize: AdaptiveSize)
   if (output.some((n) => !Number.isInteger(n) || n < 0)) {
     throw new ValueError(`[${op}] outputSize must be whole numbers >= 0 or null, got [${asked.join(", ")}]`);
   }
-  if (x.shape.slice(-rank - 1).some((n) => n === 0)) {
-    throw new ShapeError(`[${op}] only the batch may be empty, got shape ${show(x.shape)}`);
-  }
+  // An image without channels stays one; where PyTorch refuses a batch of such images, so do we.
+  if (x.shape.length > rank + 1 && !(op.startsWith("adaptiveAvg") && rank < 3)) checkChannels(op, x, rank);
+  if (input.some((n) => n === 0))
+    throw new ShapeError(`[${op}] expected an image that is not empty, got shape ${show(x.shape)}`);
   const ones = input.map(() => 1);
   const kernel = input.map((n, d) => Math.ceil(n / Math.max(1, output[d] as number)));
   return {

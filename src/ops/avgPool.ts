@@ -17,7 +17,7 @@ import {
   type WindowOptions,
   withSizes,
 } from "./poolRaw.js";
-import { checkRank, type Sizes } from "./spatial.js";
+import { checkChannels, checkRank, type Sizes } from "./spatial.js";
 
 interface AvgAttrs {
   /** Forward and backward kernels. */
@@ -84,6 +84,7 @@ export interface AvgPoolOptions extends AvgPool1dOptions {
 
 function avgPoolNd(op: string, rank: number, x: Tensor, kernelSize: Sizes, o: AvgPoolOptions): Tensor {
   checkRank(op, x, rank);
+  checkChannels(op, x, rank);
   return averageWindows(x, poolGeometry(op, x.shape, rank, kernelSize, o));
 }
 

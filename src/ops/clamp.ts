@@ -7,7 +7,7 @@ import { kernelTable } from "../tensor/launch.js";
 import { Tensor } from "../tensor/tensor.js";
 import { cast, clone } from "./cast.js";
 import { ge, gt, isfinite, le, lt } from "./compare.js";
-import { mapBinary, mapFlat, mapUnary, type Operand, operand, promote } from "./core.js";
+import { mapBinary, mapFlat, mapUnary, needTensor, type Operand, operand, promote } from "./core.js";
 import { logicalAnd, logicalOr } from "./logical.js";
 import { where } from "./where.js";
 
@@ -100,6 +100,7 @@ function isOptions(v: Operand | ClampOptions | null | undefined): v is ClampOpti
  * clamp(tensor([-1, 0.5, 2]), { min: 0, max: 1 }).toArray(); // [0, 0.5, 1]
  */
 export function clamp(x: Tensor, min?: Operand | ClampOptions | null, max?: Operand | null): Tensor {
+  needTensor("clamp", x);
   const bounds = isOptions(min) ? min : { min, max };
   const lo = bounds.min ?? null;
   const hi = bounds.max ?? null;

@@ -8,7 +8,16 @@ import { kernelTable } from "../tensor/launch.js";
 import { castTo, contiguous, fromTyped, full, ptr, toTyped } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { type Binary, mapBinary, mapUnary, type Operand, operand, promote, type Unary } from "./core.js";
+import {
+  type Binary,
+  mapBinary,
+  mapUnary,
+  needTensor,
+  type Operand,
+  operand,
+  promote,
+  type Unary,
+} from "./core.js";
 
 function comparison(name: string): Binary {
   const table = kernelTable(name);
@@ -98,6 +107,8 @@ type Table = ReturnType<typeof kernelTable>;
  */
 export function isclose(x: Tensor, other: Tensor, options: CloseOptions = {}): Tensor {
   const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options;
+  needTensor("isclose", x);
+  needTensor("isclose", other, "other");
   checkSameType("isclose", x, other);
   if (!(rtol >= 0) || !(atol >= 0)) {
     throw new ValueError(`[isclose] tolerances must be >= 0: got rtol ${rtol}, atol ${atol}`);

@@ -178,6 +178,8 @@ export function gradient(x: Tensor, options: GradientOptions = {}): Tensor[] {
     dim === null
       ? wrapDims("gradient", null, x.shape.length)
       : [dim].flat().map((d) => wrapDim("gradient", d, x.shape.length));
+  const twice = dims.find((d, i) => dims.indexOf(d) !== i);
+  if (twice !== undefined) throw new ShapeError(`[gradient] dimension ${twice} is there more than once`);
   const steps: readonly (number | Tensor)[] = Array.isArray(spacing)
     ? (spacing as readonly (number | Tensor)[])
     : dims.map(() => (spacing as number | Tensor | null) ?? 1);

@@ -3,8 +3,8 @@ import { INT64, isFloat } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { broadcastShapes, inferShape, numelOf, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
-import { cast } from "./cast.js";
-import { sumTo } from "./sum.js";
+import { cast, contiguous } from "./cast.js";
+import { sum, sumTo } from "./sum.js";
 import { expand, flatten, permute, reshape, transpose, unsqueeze, view } from "./view.js";
 
 /** A number as a list of one. @internal */
@@ -96,9 +96,9 @@ export function atleast3d<T extends Tensor | readonly Tensor[]>(x: T): OneOrMore
   });
 }
 
-/** All elements in one dimension, a view where possible. Source: `torch.ravel`. */
+/** All elements in one dimension: a view of a contiguous tensor, a copy of any other. Source: `torch.ravel`. */
 export function ravel(x: Tensor): Tensor {
-  return flatten(x);
+  return flatten(contiguous(x));
 }
 
 /**
@@ -161,6 +161,7 @@ export function sumToSize(x: Tensor, size: Shape): Tensor {
       `[sumToSize] size ${show(size)} does not broadcast to the tensor's shape ${show(x.shape)}`,
     );
   }
+  if (size.length === 0) return sum(x);
   if (sameShape(size, x.shape)) return x;
   return sumTo(isFloat(x.code) ? x : cast(x, INT64), size); // whole numbers add up in int64, as in sum
 }

@@ -7,7 +7,7 @@ import { add, div, mul, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { clampMin } from "./clamp.js";
 import { lt } from "./compare.js";
-import { needTensor, promote } from "./core.js";
+import { floating, needTensor, promote } from "./core.js";
 import { sqrt, square } from "./powers.js";
 import { any } from "./reduce.js";
 import { vectorNorm } from "./statistics.js";
@@ -30,7 +30,7 @@ export function pairwiseDistance(x1: Tensor, x2: Tensor, options: PairwiseDistan
   needTensor("pairwiseDistance", x1, "x1");
   needTensor("pairwiseDistance", x2, "x2");
   const { p = 2, eps = 1e-6, keepdim = false } = options;
-  return vectorNorm(add(sub(x1, x2), eps), p, { dim: -1, keepdim });
+  return vectorNorm(add(floating(sub(x1, x2)), eps), p, { dim: -1, keepdim });
 }
 
 /** Options of {@link cosineSimilarity}. */

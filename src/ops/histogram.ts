@@ -4,7 +4,7 @@ import { BOOL, FLOAT32, FLOAT64, INT64, isFloat, nameOf } from "../tensor/dtype.
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { kernelFor, kernelTable } from "../tensor/launch.js";
-import { castTo, contiguous, fromTyped, full, ptr, toNumbers } from "../tensor/raw.js";
+import { castTo, contiguous, copyOf, fromTyped, full, ptr, toNumbers } from "../tensor/raw.js";
 import { numelOf, sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 
@@ -110,7 +110,7 @@ function edgesOf(
       throw new DTypeError(
         `[${op}] edges of dtype ${nameOf(bins.code)}: expected ${nameOf(like.code)}, as the input`,
       );
-    return bins.detach();
+    return copyOf(bins);
   }
   checkBins(op, bins);
   const of = range === null ? values() : [];

@@ -2,7 +2,7 @@
  * Ops in place. Most are their ordinary form, whose result the tensor takes over; those that training loops live on
  * write straight into the tensor when nothing is recorded.
  */
-import { assign, checkInPlace } from "../autograd/inplace.js";
+import { assign, checkInPlace, checkLeaf } from "../autograd/inplace.js";
 import { mode } from "../autograd/mode.js";
 import { defineOp, run } from "../autograd/node.js";
 import { zerosLike } from "../tensor/create.js";
@@ -135,7 +135,7 @@ export function fill_(x: Tensor, value: Operand): Tensor {
 function fillAs(name: string, x: Tensor, value: Operand): Tensor {
   checkValue(name, x, value);
   if (recorded(x, value)) return assign(name, x, fill(x, value));
-  checkInPlace(name, x);
+  checkLeaf(name, x); // an expanded tensor may be filled: its shared elements all become the same
   nextOp();
   if (value instanceof Tensor) copyInto(x, value);
   else fillWith(x, value);

@@ -1,7 +1,11 @@
 /** Normalisation by neighbouring channels, and by a norm. */
+import { noGrad } from "../autograd/mode.js";
+import { defineOp, run } from "../autograd/node.js";
+import { FLOAT64 } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { castTo, copyOf, fromTyped } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { add, div, mul } from "./arithmetic.js";
+import { add, div, mul, sub } from "./arithmetic.js";
 import { avgPool3d } from "./avgPool.js";
 import { checkInput } from "./batchNorm.js";
 import { clampMin } from "./clamp.js";
@@ -9,7 +13,7 @@ import { needTensor } from "./core.js";
 import { pad } from "./pad.js";
 import { pow, square } from "./powers.js";
 import { vectorNorm } from "./statistics.js";
-import { reshape } from "./view.js";
+import { narrow, reshape } from "./view.js";
 
 /** Options of {@link localResponseNorm}. */
 export interface LocalResponseNormOptions {
@@ -21,14 +25,14 @@ export interface LocalResponseNormOptions {
   k?: number;
 }
 
-/** Sums of x^2 over channels [c - before, c + after], divided by `size`. */
-function squaresAround(x: Tensor, before: number, after: number, size: number): Tensor {
-  const [N, C, ...rest] = x.shape as [number, number, ...number[]];
+/** Sums of t over channels [c - before, c + after], divided by `size`. */
+function sumsAround(t: Tensor, before: number, after: number, size: number): Tensor {
+  const [N, C, ...rest] = t.shape as [number, number, ...number[]];
   const S = rest.reduce((a, b) => a * b, 1);
   const width = before + after + 1;
-  const squares = pad(reshape(square(x), [N, 1, C, 1, S]), [0, 0, 0, 0, before, after]);
-  const means = avgPool3d(squares, [width, 1, 1], { stride: 1 });
-  return reshape(width === size ? means : mul(means, width / size), x.shape);
+  const padded = pad(reshape(t, [N, 1, C, 1, S]), [0, 0, 0, 0, before, after]);
+  const means = avgPool3d(padded, [width, 1, 1], { stride: 1 });
+  return reshape(width === size ? means : mul(means, width / size), t.shape);
 }
 
 /**
@@ -47,15 +51,50 @@ export function localResponseNorm(x: Tensor, size: number, options: LocalRespons
   }
   checkSize("localResponseNorm", size);
   if (x.numel === 0) return x;
-  const squares = squaresAround(x, size >> 1, (size - 1) >> 1, size);
+  const squares = sumsAround(square(x), size >> 1, (size - 1) >> 1, size);
   return div(x, pow(add(mul(squares, alpha), k), beta));
 }
 
+interface CrossMap {
+  readonly size: number;
+  readonly alpha: number;
+  readonly beta: number;
+  readonly k: number;
+}
+
+/** k + alpha / size * sum of x^2 over channels c - r to c + r, r = (size - 1) // 2, and over channel 0 for all c > r. */
+function crossMapScale(x: Tensor, { size, alpha, k }: CrossMap): Tensor {
+  const reach = (size - 1) >> 1;
+  const channels = x.shape[1] as number;
+  const squares = square(x);
+  const kept = Float64Array.from({ length: channels }, (_, c) => (c > reach ? 1 / size : 0));
+  const first = mul(narrow(squares, 1, 0, 1), castTo(fromTyped(kept, [1, channels, 1, 1], FLOAT64), x.code));
+  return add(mul(add(sumsAround(squares, reach, reach, size), first), alpha), k);
+}
+
+/** Carries the backward of PyTorch, which is not the derivative of its forward; the second input is the output. */
+const crossMapOp = defineOp<CrossMap>({
+  name: "CrossMapLRN2d",
+  saves: [0],
+  forward: ([, y]) => copyOf(y as Tensor),
+  // g s^-beta - 2 alpha beta / size x sum of g y / s over channels c - (size + 1) // 2 to c + (size - 3) // 2
+  backward: (g, n) => {
+    const { size, alpha, beta } = n.attrs;
+    const x = n.input(0);
+    const s = crossMapScale(x, n.attrs);
+    const factor = pow(s, -beta);
+    const before = (size + 1) >> 1;
+    const ratios = sumsAround(div(mul(g, mul(x, factor)), s), before, size - 1 - before, size);
+    return [sub(mul(g, factor), mul(mul(x, ratios), 2 * alpha * beta))];
+  },
+});
+
 /**
- * The form of Caffe and Torch7: the same as {@link localResponseNorm} for odd sizes; for even ones the window is
- * narrower by one and symmetric. Input (N, C, H, W). PyTorch's port of it never takes the square of channel 0 out of
- * the running sum, and its backward sums over channels c - size // 2 - 1 to c + size // 2 - 1: with more channels than
- * half a window its outputs differ, and its gradients are not the derivative. Source: `torch.nn.CrossMapLRN2d`.
+ * The form of Caffe and Torch7 as PyTorch ported it: y_c = x_c / s_c^beta, where s_c = k + alpha / size * the sum of
+ * x^2 over the channels c - r to c + r, r = (size - 1) // 2, and, for c > r, over channel 0 once more, which the
+ * running sum of the port never gives up. Its backward looks at channels c - (size + 1) // 2 to c + (size - 3) // 2
+ * and so is not the derivative; both are kept, so that models trained there go on here. {@link localResponseNorm} is
+ * the norm as published. Input (N, C, H, W). Source: `torch.nn.CrossMapLRN2d`.
  * @throws ShapeError unless the input has 4 dimensions.
  */
 export function crossMapLRN2d(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
@@ -69,8 +108,9 @@ export function crossMapLRN2d(x: Tensor, size: number, options: LocalResponseNor
   }
   checkSize("crossMapLRN2d", size);
   if (x.numel === 0) return x;
-  const reach = (size - 1) >> 1;
-  return mul(x, pow(add(mul(squaresAround(x, reach, reach, size), alpha), k), -beta));
+  const attrs = { size, alpha, beta, k };
+  const y = noGrad(() => mul(x, pow(crossMapScale(x, attrs), -beta)));
+  return run(crossMapOp, [x, y], attrs);
 }
 
 function checkSize(op: string, size: number): void {

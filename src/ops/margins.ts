@@ -8,7 +8,7 @@ import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { clampMin } from "./clamp.js";
 import { eq, gt, ne } from "./compare.js";
-import { needTensor } from "./core.js";
+import { floating, needTensor } from "./core.js";
 import { pairwiseDistance } from "./distance.js";
 import { minimum } from "./extrema.js";
 import { gather, indexSelect } from "./gather.js";
@@ -52,7 +52,7 @@ export function marginRankingLoss(
       `[${op}] got shapes ${show(a)}, ${show(b)} and ${show(c)}: expected as many dimensions in all`,
     );
   }
-  const losses = clampMin(add(mul(neg(target), sub(input1, input2)), options.margin ?? 0), 0);
+  const losses = clampMin(add(floating(mul(neg(target), sub(input1, input2))), options.margin ?? 0), 0);
   return reduceLoss(losses, reduction);
 }
 

@@ -17,7 +17,7 @@ import {
   type WindowOptions,
   withSizes,
 } from "./poolRaw.js";
-import { checkRank, type Sizes } from "./spatial.js";
+import { checkChannels, checkRank, type Sizes } from "./spatial.js";
 
 /** The kernels of a max pooling: without gradient or with int64 indices, and with int32 indices. */
 export interface MaxKernels {
@@ -140,6 +140,7 @@ function maxPoolNd(
   o: MaxPoolOptions,
 ): Tensor | [Tensor, Tensor] {
   checkRank(op, x, rank);
+  checkChannels(op, x, rank);
   const geometry = poolGeometry(op, x.shape, rank, kernelSize, o);
   return runMaxPool(op, x, { kernels: WINDOWS, geometry }, o.returnIndices);
 }

@@ -1,12 +1,18 @@
 /** Rearrangements of channels: pixelShuffle, pixelUnshuffle, channelShuffle. */
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { clone } from "./cast.js";
 import { needTensor } from "./core.js";
 import { permute, reshape, transpose } from "./view.js";
 
 function checkFactor(op: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 1)
     throw new ValueError(`[${op}] ${name} must be a whole number >= 1, got ${value}`);
+}
+
+/** The result, never a view of the input: with a factor of 1 nothing moves. */
+function ownCopy(input: Tensor, result: Tensor): Tensor {
+  return result.storage === input.storage ? clone(result) : result;
 }
 
 function checkImage(
@@ -39,7 +45,7 @@ export function pixelShuffle(input: Tensor, upscaleFactor: number): Tensor {
   const n = lead.length;
   const split = reshape(input, [...lead, channels / (r * r), r, r, h, w]);
   const order = [...lead.keys(), n, n + 3, n + 1, n + 4, n + 2];
-  return reshape(permute(split, order), [...lead, channels / (r * r), h * r, w * r]);
+  return ownCopy(input, reshape(permute(split, order), [...lead, channels / (r * r), h * r, w * r]));
 }
 
 /**
@@ -60,7 +66,7 @@ export function pixelUnshuffle(input: Tensor, downscaleFactor: number): Tensor {
   const n = lead.length;
   const split = reshape(input, [...lead, channels, h / r, r, w / r, r]);
   const order = [...lead.keys(), n, n + 2, n + 4, n + 1, n + 3];
-  return reshape(permute(split, order), [...lead, channels * r * r, h / r, w / r]);
+  return ownCopy(input, reshape(permute(split, order), [...lead, channels * r * r, h / r, w / r]));
 }
 
 /**

@@ -9,6 +9,7 @@ import { Tensor } from "../tensor/tensor.js";
 import { div, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { eq, isnan } from "./compare.js";
+import { needTensor } from "./core.js";
 import { maximum, minimum } from "./extrema.js";
 import { scatterAlong, split3 } from "./gather.js";
 import { type DimArg, type ReduceOptions, reduceArgs, reduceBlocks, sum } from "./sum.js";
@@ -197,6 +198,7 @@ export function max(x: Tensor): Tensor;
 export function max(x: Tensor, other: Tensor): Tensor;
 export function max(x: Tensor, dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
 export function max(x: Tensor, arg?: MaxArg, options?: DimOptions): Tensor | ValuesAndIndices {
+  needTensor("max", x);
   if (arg instanceof Tensor) return maximum(x, arg);
   const o = asDim(arg, options);
   return o.dim === undefined || o.dim === null
@@ -209,6 +211,7 @@ export function min(x: Tensor): Tensor;
 export function min(x: Tensor, other: Tensor): Tensor;
 export function min(x: Tensor, dim: number | DimOptions, options?: DimOptions): ValuesAndIndices;
 export function min(x: Tensor, arg?: MaxArg, options?: DimOptions): Tensor | ValuesAndIndices {
+  needTensor("min", x);
   if (arg instanceof Tensor) return minimum(x, arg);
   const o = asDim(arg, options);
   return o.dim === undefined || o.dim === null

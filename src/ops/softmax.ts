@@ -143,5 +143,6 @@ export function logSoftmax(x: Tensor, dim?: number | SoftmaxOptions, options?: S
 /** softmax of -x. Source: `torch.nn.functional.softmin`. */
 export function softmin(x: Tensor, dim?: number | SoftmaxOptions, options?: SoftmaxOptions): Tensor {
   const [input, d] = prepare("softmin", x, dim, options);
-  return run(softmaxOp, [neg(input)], d);
+  // Integers are negated before they are cast: those of uint8 wrap, as in PyTorch.
+  return run(softmaxOp, [isFloat(x.code) ? neg(input) : cast(neg(x), input.code)], d);
 }

@@ -40,6 +40,12 @@ export function batched(op: string, x: Tensor, rank: number, fn: (x: Tensor) => 
   return x.shape.length === rank + 2 ? fn(x) : squeeze(fn(unsqueeze(x, 0)), 0);
 }
 
+/** Throws for an input without channels; a batch may be empty. @internal */
+export function checkChannels(op: string, x: Tensor, rank: number): void {
+  if (x.shape[x.shape.length - rank - 1] === 0)
+    throw new ShapeError(`[${op}] only the batch may be empty, got shape ${show(x.shape)}`);
+}
+
 /** Throws unless the input has `rank` spatial dimensions, channels and perhaps a batch. @internal */
 export function checkRank(op: string, x: Tensor, rank: number): void {
   const dims = x.shape.length;

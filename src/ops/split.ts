@@ -163,6 +163,11 @@ export function tensorSplit(
     );
     return runViews(splitOp, x, { dim: d, lengths });
   }
+  if (!Array.isArray(given)) {
+    throw new DTypeError(
+      `[tensorSplit] expected a number of pieces, a list of indices or a tensor, got ${typeof given}`,
+    );
+  }
   const bounds = given.map((i) => Math.min(total, Math.max(0, i < 0 ? i + total : i)));
   const edges = [0, ...bounds, total];
   const lengths = edges.slice(1).map((end, i) => end - (edges[i] as number));

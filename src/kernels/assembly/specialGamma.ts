@@ -26,8 +26,8 @@ export function lgamma(x: f64): f64 {
     return -log(-x);
   }
   if (x < 0.5) return x * (x - 1) * lgammaNear1(2 * x) - log(x);
-  if (x < 1.5) return (x - 1) * (x - 2) * lgammaNear1(2 * (x - 1));
-  if (x <= 3) return (x - 1) * (x - 2) * lgammaNear2((x - 2.25) / 0.75);
+  if (x < 1.5) return (x - 1) * (x - 2) * lgammaNear1(2 * (x - 1)) + 0.0; // 0 at 1, not -0
+  if (x <= 3) return (x - 1) * (x - 2) * lgammaNear2((x - 2.25) / 0.75) + 0.0;
   if (x < 10) {
     let p: f64 = 1;
     while (x > 3) {

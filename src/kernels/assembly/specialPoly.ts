@@ -15,10 +15,11 @@ function chebyshev(x: f64, first: f64, n: i32): f64 {
   let p: f64 = 1;
   let q = first;
   const twice = x + x;
-  for (let k = 2; k <= n; k++) {
+  for (let k = 1; k < n; k++) {
     const r = twice * q - p;
     p = q;
     q = r;
+    if (q != q) break; // beyond the largest number: it stays NaN
   }
   return q;
 }
@@ -78,6 +79,7 @@ function hermiteH(x: f64, n: i32): f64 {
     const r = (x + x) * q - <f64>(2 * k) * p;
     p = q;
     q = r;
+    if (q != q) break; // beyond the largest number: it stays NaN
   }
   return q;
 }
@@ -91,6 +93,7 @@ function hermiteHe(x: f64, n: i32): f64 {
     const r = x * q - <f64>k * p;
     p = q;
     q = r;
+    if (q != q) break; // beyond the largest number: it stays NaN
   }
   return q;
 }
@@ -105,6 +108,7 @@ function laguerreL(x: f64, n: i32): f64 {
     const r = ((<f64>(k + k) + (1 - x)) * q - <f64>k * p) / <f64>(k + 1);
     p = q;
     q = r;
+    if (q != q) break; // beyond the largest number: it stays NaN
   }
   return q;
 }
@@ -120,6 +124,7 @@ function legendreP(x: f64, n: i32): f64 {
     const r = (<f64>(k + k + 1) * x * q - <f64>k * p) / <f64>(k + 1);
     p = q;
     q = r;
+    if (q != q) break; // beyond the largest number: it stays NaN
   }
   return q;
 }
@@ -140,7 +145,8 @@ const LEGENDRE_P: i32 = 11;
 // @ts-ignore: decorator
 @inline
 function value(op: i32, x: f64, degree: f64): f64 {
-  const n = degree > -1 ? <i32>degree : -1;
+  // Beyond 64 bits degrees count as negative, as they do once PyTorch has made them integers; so does NaN.
+  const n = degree > -1 && degree < 9223372036854775808.0 ? <i32>min(degree, 2147483647.0) : -1;
   if (op == CHEBYSHEV_T) return chebyshevT(x, n, 6);
   if (op == CHEBYSHEV_U) return chebyshevU(x, n, 8);
   if (op == CHEBYSHEV_V) return chebyshevV(x, n, 8);

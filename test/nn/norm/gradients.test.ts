@@ -181,7 +181,6 @@ describe("a layer's whole derivative", () => {
     "BatchNorm1d in eval mode": [new nn.BatchNorm1d(3, { dtype: "float64" }).eval(), [4, 3]],
     LocalResponseNorm: [new nn.LocalResponseNorm(3, { alpha: 0.5 }), [2, 5, 3]],
     "LocalResponseNorm of even size": [new nn.LocalResponseNorm(4, { alpha: 0.5 }), [2, 5, 2, 2]],
-    CrossMapLRN2d: [new nn.CrossMapLRN2d(4, { alpha: 0.5 }), [2, 5, 2, 2]],
   };
   test.each(Object.entries(layers))("%s", (name, [layer, shape]) => {
     const inputs = [f64(shape, 1), ...layer.parameters()];

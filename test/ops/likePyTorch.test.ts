@@ -1,0 +1,125 @@
+/** What ops accept, refuse and share with their inputs, as PyTorch does. */
+import { describe, expect, test } from "vitest";
+import {
+  arange,
+  cat,
+  clampMax,
+  clampMin,
+  DTypeError,
+  gradient,
+  histogram,
+  hsplit,
+  indexAdd,
+  isclose,
+  max,
+  min,
+  nn,
+  ones,
+  ravel,
+  ShapeError,
+  type Tensor,
+  tensor,
+  zeros,
+} from "../../src/index.js";
+
+const F = nn.functional;
+const shares = (a: Tensor, b: Tensor) => {
+  const before = a.clone();
+  b.add_(1);
+  return !a.equal(before);
+};
+
+describe("what shares memory with the input", () => {
+  test("ravel copies what is not contiguous, though it could be viewed", () => {
+    const x = arange(6, { dtype: "float32" });
+    expect(shares(x, ravel(x.at("::2")))).toBe(false);
+    expect(shares(x, ravel(x.reshape([2, 3])))).toBe(true);
+  });
+
+  test("pixelShuffle and pixelUnshuffle never, with a factor of 1 neither", () => {
+    const x = ones([1, 4, 2, 2]);
+    expect(shares(x, F.pixelShuffle(x, 1))).toBe(false);
+    expect(shares(x, F.pixelUnshuffle(x, 1))).toBe(false);
+    const tiny = ones([1, 4, 1, 1]);
+    expect(shares(tiny, F.pixelShuffle(tiny, 2))).toBe(false);
+  });
+
+  test("histogram gives a copy of its edges", () => {
+    const edges = tensor([0, 0.5, 2]);
+    expect(shares(edges, histogram(tensor([0.5, 1.5, 2]), edges).binEdges)).toBe(false);
+  });
+});
+
+describe("dtypes", () => {
+  test("a margin, or an eps, is a float beside integers", () => {
+    const [a, b, y] = [tensor([1, 5]), tensor([2, 3]), tensor([1, -1])];
+    expect(F.marginRankingLoss(a, b, y, { margin: 1 }).dtype).toBe("float32");
+    expect(F.marginRankingLoss(a, b, y, { margin: 1 }).item()).toBe(2.5);
+    expect(F.pairwiseDistance(a, b, { eps: 1 }).item()).toBe(3);
+  });
+
+  test("softmin negates uint8 before it casts", () => {
+    const x = tensor([0, 1, 255], { dtype: "uint8" });
+    const expected = F.softmax(tensor([0, 255, 1], { dtype: "float64" }), 0);
+    expect(F.softmin(x, { dim: 0, dtype: "float64" }).equal(expected)).toBe(true);
+  });
+
+  test("indexAdd of booleans takes a boolean alpha", () => {
+    const x = tensor([false, false]);
+    const index = tensor([1]);
+    expect(indexAdd(x, 0, index, tensor([true]), { alpha: true }).toArray()).toEqual([false, true]);
+    expect(indexAdd(x, 0, index, tensor([true]), { alpha: false }).toArray()).toEqual([false, false]);
+  });
+
+  test("sumToSize to no dimensions is a sum, int64 for integers", () => {
+    expect(tensor(3, { dtype: "int32" }).sumToSize([]).dtype).toBe("int64");
+    const x = tensor(3);
+    expect(shares(x, x.sumToSize([]))).toBe(false);
+  });
+});
+
+describe("refusals", () => {
+  test("pooling of images without channels", () => {
+    for (const shape of [
+      [0, 4, 4],
+      [2, 0, 4, 4],
+    ]) {
+      const x = zeros(shape);
+      expect(() => F.maxPool2d(x, 2)).toThrow(ShapeError);
+      expect(() => F.avgPool2d(x, 2)).toThrow(ShapeError);
+      expect(() => F.lpPool2d(x, 2, 2)).toThrow(ShapeError);
+      expect(F.adaptiveAvgPool2d(x, 2).shape).toEqual([...shape.slice(0, -2), 2, 2]);
+    }
+    expect(F.adaptiveMaxPool2d(zeros([0, 4, 4]), 2).shape).toEqual([0, 2, 2]);
+    expect(() => F.adaptiveMaxPool2d(zeros([2, 0, 4, 4]), 2)).toThrow(ShapeError);
+    expect(() => F.adaptiveAvgPool3d(zeros([2, 0, 4, 4, 4]), 2)).toThrow(ShapeError);
+    expect(F.maxPool2d(zeros([0, 2, 4, 4]), 2).shape).toEqual([0, 2, 2, 2]);
+  });
+
+  test("gradient along one dimension twice", () => {
+    expect(() => gradient(ones([3, 3]), { dim: [1, 1] })).toThrow(ShapeError);
+  });
+
+  test("what is no tensor, by name", () => {
+    const two = 2 as unknown as Tensor;
+    for (const call of [
+      () => clampMin(two, 3),
+      () => clampMax(two, 3),
+      () => max(two),
+      () => min(two),
+      () => isclose(two, two),
+      () => cat([ones([2]), null as unknown as Tensor]),
+      () => hsplit(ones([2, 2]), "abc" as unknown as number),
+    ]) {
+      expect(call).toThrow(DTypeError);
+    }
+  });
+});
+
+test("an expanded tensor may be filled", () => {
+  const base = zeros([1, 3]);
+  base.expand([2, 3]).fill_(4);
+  expect(base.toArray()).toEqual([[4, 4, 4]]);
+  base.expand([2, 3]).zero_();
+  expect(base.toArray()).toEqual([[0, 0, 0]]);
+});
