@@ -23,6 +23,7 @@ import {
   walkBackward,
   walkForward,
 } from "./recurrentWalk.js";
+import { repeatedRows, rowsAt, sumsOfRows } from "./repeatedRows.js";
 import { chunk } from "./split.js";
 import { reduceBlocks } from "./sum.js";
 import { narrow } from "./view.js";
@@ -115,8 +116,15 @@ const recurrentOp = defineMultiOp<RecurrentAttrs>({
     const bias = i.bIh === undefined ? null : gru ? contiguous(i.bIh) : vectorSum(i.bIh, i.bHh as Tensor);
     const wIh = contiguous(i.wIh);
     const wHh = contiguous(i.wHh);
-    const fused = takesInputs(a.batchSizes.at(-1) as number, wIh.nbytes + wHh.nbytes);
-    if (!fused) gemmInto(gates, x, transposed(wIh), false, bias, bias === null ? 0 : 1);
+    const repeated = repeatedRows(x, (x.shape[1] as number) * (i.wIh.shape[0] as number));
+    const sums = repeated === null ? null : empty([repeated.first.numel, i.wIh.shape[0] as number], code);
+    if (sums !== null) {
+      const distinct = rowsAt(x, repeated?.first as Tensor);
+      gemmInto(sums, distinct, transposed(wIh), false, bias, bias === null ? 0 : 1);
+      release(distinct.storage);
+    }
+    const fused = sums === null && takesInputs(a.batchSizes.at(-1) as number, wIh.nbytes + wHh.nbytes);
+    if (sums === null && !fused) gemmInto(gates, x, transposed(wIh), false, bias, bias === null ? 0 : 1);
     const y = empty([total, width], code);
     const raw = i.wHr === undefined ? y : empty([total, hidden], code);
     const h = copyOf(i.h0);
@@ -129,12 +137,13 @@ const recurrentOp = defineMultiOp<RecurrentAttrs>({
     const tanhC = lstm ? empty([total, hidden], code) : null;
     const steps = stepsOf(a);
     const { mode } = a;
-    const weights = { wHh, bHh, wHr, x: fused ? x : null, wIh, bias };
+    const weights = { wHh, bHh, wHr, x: fused ? x : null, wIh, bias, sums, ids: repeated?.ids ?? null };
     walkForward({ mode, hidden, steps, gates, inner, hPrev, cPrev, tanhC, raw, y, h, c, ...weights });
-    const scraps = [x, wIh, wHh, wHr, gru ? null : bias];
+    const scraps = [x, wIh, wHh, wHr, sums, gru ? null : bias];
     for (const t of scraps) if (t !== null && !list.some((u) => u.storage === t.storage)) release(t.storage);
     const kept = [gates, hPrev, inner ?? viewOf(gates, gates.shape, null, 0), cPrev, tanhC];
-    ctx.keep(...[...kept, raw === y ? null : raw].filter((t): t is Tensor => t !== null));
+    const rows = repeated === null ? [] : [repeated.ids, repeated.first];
+    ctx.keep(...[...kept, raw === y ? null : raw, ...rows].filter((t): t is Tensor => t !== null));
     return c === null ? [y, h] : [y, h, c];
   },
   backward: (grads, node) => {
@@ -169,18 +178,32 @@ function throughTime(grads: readonly (Tensor | null)[], node: Node<RecurrentAttr
   const dRaw = raw === null ? null : empty([batch, hidden], code);
   const wHh = contiguous(i.wHh);
   const wHr = i.wHr === undefined ? null : contiguous(i.wHr);
-  const none = { y: null, h: null, c: null, bHh: null, x: null, wIh: null, bias: null };
+  const none = {
+    y: null,
+    h: null,
+    c: null,
+    bHh: null,
+    x: null,
+    wIh: null,
+    bias: null,
+    sums: null,
+    ids: null,
+  };
   walkBackward(
     { ...none, mode: a.mode, hidden, steps: stepsOf(a), gates, inner, hPrev, cPrev, tanhC, raw, wHh, wHr },
-    { gy, dh, dc, dgates, dinner, dy, dRaw },
+    { gy, dh, dc, dgates, dinner, dy, dRaw, first: node.needs(1) },
   );
-  const sums = a.bias ? reduceBlocks(SUM, dgates, [0], false, code) : null;
+  const [ids, first] = node.extra.slice(3 + (lstm ? 2 : 0) + (a.projection ? 1 : 0));
+  // Of each distinct input: the gradients of its sums.
+  const parts = ids === undefined ? dgates : sumsOfRows(dgates, ids, (first as Tensor).numel);
+  const x = contiguous(i.x);
+  const sums = a.bias ? reduceBlocks(SUM, parts, [0], false, code) : null;
   const innerSums = !a.bias || dinner === dgates ? sums : reduceBlocks(SUM, dinner, [0], false, code);
   return [
     node.needs(0) ? product(dgates, i.wIh) : null,
-    dh,
+    node.needs(1) ? dh : null,
     ...(lstm ? [dc] : []),
-    product(transposed(dgates), contiguous(i.x)),
+    product(transposed(parts), first === undefined ? x : rowsAt(x, first)),
     product(transposed(dinner), hPrev),
     ...(a.bias ? [sums, innerSums] : []),
     ...(dy === null ? [] : [product(transposed(dy), raw as Tensor)]),

@@ -57,6 +57,9 @@ export interface Walk {
   readonly x: Tensor | null;
   readonly wIh: Tensor | null;
   readonly bias: Tensor | null;
+  /** The sums of each distinct input, and which of them each row has (int64), where inputs occur again and again. */
+  readonly sums: Tensor | null;
+  readonly ids: Tensor | null;
 }
 
 /** What the walk back takes beside: gradients of the outputs (or null), of the states, and room for the others. */
@@ -68,6 +71,8 @@ export interface WalkBack {
   readonly dinner: Tensor;
   readonly dy: Tensor | null;
   readonly dRaw: Tensor | null;
+  /** Whether dh of the first states is asked for. */
+  readonly first: boolean;
 }
 
 /**
@@ -90,7 +95,7 @@ function walk(table: typeof FORWARD, w: Walk, back: WalkBack | null): void {
     ...[w.gates, w.inner, w.hPrev, w.cPrev, w.tanhC, w.raw, w.y, w.h, w.c, w.wHh, w.bHh, w.wHr].map(at),
     ...[slots, bytes],
     ...[back?.gy, back?.dh, back?.dc, back?.dgates, back?.dinner, back?.dy, back?.dRaw, w.x].map(at),
-    ...[w.x?.shape[1] ?? 0, at(w.wIh), at(w.bias)],
+    ...[w.x?.shape[1] ?? 0, at(w.wIh), at(w.bias), at(w.sums), at(w.ids), Number(back?.first ?? false)],
   ];
   const scratch = code === FLOAT32 ? kernels.recurrentScratch_f32 : kernels.recurrentScratch_f64;
   const bytes = scratch(putInts(words(0, 0))) >>> 0;

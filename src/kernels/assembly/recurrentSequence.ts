@@ -44,6 +44,9 @@ const X: I = 26; // [rows, I]: the inputs, or 0 where their product is in the ga
 const INPUT: I = 27; // I
 const W_IH: I = 28; // [G H, I]
 const BIAS: I = 29; // [G H] or 0
+const SUMS: I = 30; // the sums of each distinct input, or 0 where they are in the gates already
+const IDS: I = 31; // [rows]: which of them, int64
+const D_FIRST: I = 32; // whether the gradient of the first hidden state is asked for
 
 // @ts-ignore: decorator
 @inline
@@ -121,6 +124,13 @@ function forward<T>(desc: P, slots: P, b0: I, b1: I): void {
       const x = at(desc, X) + (first + b0) * size * S;
       multiplyRows<T>(n, sums, size, x, inputWeights, 0, gates + <P>(b0 * sums) * S, tile, at(desc, BIAS));
     }
+    if (at(desc, SUMS)) {
+      const row = <P>sums * S;
+      for (let b = b0; b < rows; b++) {
+        const id = <P>load<i64>(at(desc, IDS) + ((first + b) << 3));
+        memory.copy(gates + <P>b * row, at(desc, SUMS) + id * row, row);
+      }
+    }
     const target = mode == GRU ? at(desc, INNER) + first * sums * S : gates;
     multiplyRows<T>(n, sums, width, h, weights, mode == GRU ? 0 : 1, target + <P>(b0 * sums) * S, tile, bias);
     if (mode == LSTM) {
@@ -196,6 +206,7 @@ function backward<T>(desc: P, slots: P, b0: I, b1: I): void {
       const inner = at(desc, INNER) + first * sums * S;
       gruBackward<T>(gates, inner, at(desc, H_PREV) + first * width * S, dh, dgates, from, hidden, b0, rows);
     } else plainBackward<T>(mode == RELU, gates, dh, dgates, hidden, b0, rows);
+    if (t + 1 == steps && !word(desc, D_FIRST)) break;
     multiplyRows<T>(n, width, sums, from + <P>(b0 * sums) * S, weights, mode == GRU ? 1 : 0, mine, tile, 0);
   }
   giveSlot(slots, slot);
