@@ -188,6 +188,46 @@ describe("factorizations by halves", () => {
   });
 });
 
+describe("orthogonal factors of larger matrices", () => {
+  test.each([8, 13, 40])("of %i rows", (n) => {
+    const A = make([2, n, n], { seed: n, requiresGrad: false });
+    const { Q, R } = linalg.qr(A);
+    orthonormal(Q);
+    expectClose(Q.matmul(R), A);
+    const { U, S, Vh } = linalg.svd(A);
+    orthonormal(U);
+    orthonormal(Vh.mT);
+    expectClose(U.mul(S.unsqueeze(-2)).matmul(Vh), A);
+    expectClose(linalg.svdvals(A), S);
+    expectClose(linalg.svdvals(A.clone().requiresGrad_()), S);
+    const symmetric = A.add(A.mT);
+    const { eigenvalues, eigenvectors } = linalg.eigh(symmetric);
+    orthonormal(eigenvectors);
+    expectClose(eigenvectors.mul(eigenvalues.unsqueeze(-2)).matmul(eigenvectors.mT), symmetric);
+    expectClose(linalg.eigvalsh(symmetric), eigenvalues);
+    expectClose(linalg.eigvalsh(symmetric, "U"), eigenvalues);
+    expectClose(eigenvalues.abs().sort(-1, { descending: true }).values, linalg.svdvals(symmetric));
+  });
+
+  test("of tall and wide ones", () => {
+    for (const [m, n] of [
+      [50, 20],
+      [20, 50],
+    ] as const) {
+      const A = make([2, m, n], { seed: m, requiresGrad: false });
+      for (const mode of ["reduced", "complete"] as const) {
+        const { Q, R } = linalg.qr(A, { mode });
+        orthonormal(Q);
+        expectClose(Q.matmul(R), A);
+      }
+      const { U, S, Vh } = linalg.svd(A, false);
+      orthonormal(U);
+      orthonormal(Vh.mT);
+      expectClose(U.mul(S.unsqueeze(-2)).matmul(Vh), A);
+    }
+  });
+});
+
 describe("solvers", () => {
   test("solve, inv, luSolve and solveTriangular undo products, from both sides", () => {
     fc.assert(

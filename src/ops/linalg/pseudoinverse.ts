@@ -1,6 +1,6 @@
 /** Matrices of any shape and rank: pinv, lstsq, matrixRank. */
 import { defineOp, run } from "../../autograd/node.js";
-import { type DTypeCode, FLOAT32, INT64 } from "../../tensor/dtype.js";
+import { type DTypeCode, FLOAT32, FLOAT64, INT64 } from "../../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
 import { empty, full, toNumbers } from "../../tensor/raw.js";
 import { broadcastShapes, type Shape } from "../../tensor/shape.js";
@@ -24,6 +24,7 @@ import {
   matrixSize,
   multiply,
   read,
+  transposed,
   write,
 } from "./core.js";
 import { eigvalsh, symmetricEigen } from "./eigh.js";
@@ -117,10 +118,9 @@ const pinvOp = defineOp<Pinv>({
 const mT = (x: Tensor): Tensor => transpose(x, -2, -1);
 
 function asDecomposition(a: Float64Array, n: number): { u: Float64Array; s: Float64Array; vt: Float64Array } {
-  const { values, vectors } = symmetricEigen(a, n, false);
-  const vt = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) vt[i * n + j] = vectors[j * n + i] as number;
-  return { u: vectors, s: values, vt };
+  const { values, vectors } = symmetricEigen(write(a, [n, n], FLOAT64), false);
+  const vt = read(vectors);
+  return { u: transposed(vt, n, n), s: read(values), vt };
 }
 
 /**

@@ -1,7 +1,9 @@
 /** QR decomposition by Householder reflections, as LAPACK does it, and products of reflections. */
 import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/node.js";
+import { FLOAT64, INT32 } from "../../tensor/dtype.js";
 import { AutogradError, ShapeError, show, ValueError } from "../../tensor/errors.js";
-import { copyOf, empty, expandTo, viewOf } from "../../tensor/raw.js";
+import { enqueue, inPieces, kernelFor, kernelTable } from "../../tensor/launch.js";
+import { copyOf, empty, expandTo, fromTyped, ptr, viewOf } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { add, mul, neg, sub } from "../arithmetic.js";
 import { tril, triu } from "../diagonal.js";
@@ -13,105 +15,101 @@ import {
   batchSize,
   checkMatrices,
   checkSameDtype,
-  eachMatrix,
+  flipped,
   identity,
   matrixSize,
   read,
-  transposed,
+  rounded,
+  working,
   write,
 } from "./core.js";
 import { solveRight } from "./triangular.js";
 
-// The loops run over columns, so matrices are held column by column: element (i, j) of an [m, n] one at j * m + i.
+// The kernels hold matrices column by column: element (i, j) of an [m, n] one at j * m + i.
 
-/** Columns `first` to n of b[m, n] become (I - tau v v^T) b, with v from column j of a: 1 in row j, a below it. */
-function reflect(
-  b: Float64Array,
-  first: number,
-  n: number,
-  a: Float64Array,
-  j: number,
-  m: number,
-  tau: number,
-): void {
-  if (tau === 0) return;
-  const v = j * m;
-  for (let c = first; c < n; c++) {
-    const at = c * m;
-    let dot = b[at + j] as number;
-    for (let i = j + 1; i < m; i++) dot += (a[v + i] as number) * (b[at + i] as number);
-    dot *= tau;
-    b[at + j] = (b[at + j] as number) - dot;
-    for (let i = j + 1; i < m; i++) b[at + i] = (b[at + i] as number) - dot * (a[v + i] as number);
-  }
+const FACTOR = kernelTable("qrFactor");
+const FORM = kernelTable("qrForm");
+const UPPER = kernelTable("qrUpper");
+
+/** What {@link factorInto} leaves. */
+interface Factored {
+  /** [*, n, m]: R on and above the diagonal of columns, reflections below it. */
+  readonly columns: Tensor;
+  /** [*, min(m, n)]: the factors of the reflections. */
+  readonly taus: Tensor;
 }
 
-/** Length of x[from, to), by a slower way where squares would leave the range. */
-function lengthOf(x: Float64Array, from: number, to: number): number {
-  let sum = 0;
-  for (let i = from; i < to; i++) sum += (x[i] as number) * (x[i] as number);
-  if (sum > 1e-280 && sum < 1e280) return Math.sqrt(sum);
-  let norm = 0;
-  for (let i = from; i < to; i++) norm = Math.hypot(norm, x[i] as number);
-  return norm;
+/** Factors of the working tensor columns[*, n, m], which they replace. */
+function factorInto(columns: Tensor, order: Tensor | null = null): Factored {
+  const [n, m] = matrixSize(columns);
+  const k = Math.min(m, n);
+  const taus = empty([...batchShape(columns), k], FLOAT64);
+  inPieces(batchSize(columns), Math.ceil(GRAIN_QR / (m * n * k + 1)), (first, count) => {
+    const places = order === null ? 0 : ptr(order) + 4 * first * n;
+    enqueue(
+      FACTOR,
+      FLOAT64,
+      ptr(columns) + 8 * first * m * n,
+      ptr(taus) + 8 * first * k,
+      places,
+      count,
+      m,
+      n,
+    );
+  });
+  return { columns, taus };
 }
 
-/** Brings the column of a[m, n] that is longest from row j on to place j; `order` follows. */
-function bringLongest(a: Float64Array, m: number, n: number, j: number, order: Int32Array): void {
-  let [longest, best] = [-1, j];
-  for (let c = j; c < n; c++) {
-    const norm = lengthOf(a, c * m + j, (c + 1) * m);
-    if (norm > longest) {
-      longest = norm;
-      best = c;
-    }
-  }
-  if (best === j) return;
-  const column = a.slice(j * m, (j + 1) * m);
-  a.copyWithin(j * m, best * m, (best + 1) * m);
-  a.set(column, best * m);
-  [order[j], order[best]] = [order[best] as number, order[j] as number];
+/** Multiply-adds that are worth a piece of their own. */
+const GRAIN_QR = 65536;
+
+/** The first columns of Q, in the rows of [*, cols, m]. */
+function formFrom({ columns, taus }: Factored, cols: number): Tensor {
+  const [n, m] = matrixSize(columns);
+  const k = taus.shape.at(-1) as number;
+  const q = empty([...batchShape(columns), cols, m], FLOAT64);
+  inPieces(batchSize(columns), Math.ceil(GRAIN_QR / (m * cols * k + 1)), (first, count) => {
+    const [from, factors] = [ptr(columns) + 8 * first * m * n, ptr(taus) + 8 * first * k];
+    enqueue(FORM, FLOAT64, from, factors, ptr(q) + 8 * first * m * cols, count, m, n, k, cols);
+  });
+  return q;
+}
+
+/** The first k rows of R, row by row; its columns are put back to where `order` says that they stood. */
+function upperFrom({ columns }: Factored, k: number, order: Tensor | null = null): Tensor {
+  const [n, m] = matrixSize(columns);
+  const r = empty([...batchShape(columns), k, n], FLOAT64);
+  if (r.numel === 0) return r;
+  const places = order === null ? 0 : ptr(order);
+  kernelFor(UPPER, FLOAT64)(ptr(columns), ptr(r), places, batchSize(columns), m, n, k);
+  return r;
+}
+
+/** Q[m, n] in columns (the rows of [n, m]) and R[n, n] of a[m, n], m >= n, found with exchanged columns. @internal */
+export function pivotedQR(a: Float64Array, m: number, n: number): { q: Float64Array; r: Float64Array } {
+  const order = fromTyped(
+    Int32Array.from({ length: n }, (_, i) => i),
+    [n],
+    INT32,
+  );
+  const factored = factorInto(copyOf(flipped(write(a, [m, n], FLOAT64))), order);
+  return { q: read(formFrom(factored, n)), r: read(upperFrom(factored, n, order)) };
 }
 
 /**
  * Factors a[m, n] (column by column) in place: R on and above the diagonal, reflections below it; returns their factors
- * tau. With `order` columns are swapped so that the diagonal falls, and it becomes the order in which they stand.
+ * tau.
  */
-export function factorQR(
-  a: Float64Array,
-  m: number,
-  n: number,
-  order: Int32Array | null = null,
-): Float64Array {
-  const k = Math.min(m, n);
-  const taus = new Float64Array(k);
-  for (let j = 0; j < k; j++) {
-    if (order !== null) bringLongest(a, m, n, j, order);
-    const v = j * m;
-    const norm = lengthOf(a, v + j + 1, v + m);
-    if (norm === 0) continue;
-    const alpha = a[v + j] as number;
-    const beta = alpha >= 0 ? -Math.hypot(alpha, norm) : Math.hypot(alpha, norm);
-    taus[j] = (beta - alpha) / beta;
-    for (let i = j + 1; i < m; i++) a[v + i] = (a[v + i] as number) / (alpha - beta);
-    a[v + j] = beta;
-    reflect(a, j + 1, n, a, j, m, taus[j] as number);
-  }
-  return taus;
-}
-
-/** The first `cols` columns of Q, column by column, from what {@link factorQR} left of a matrix of m rows. */
-export function formQ(a: Float64Array, taus: Float64Array, m: number, cols: number): Float64Array {
-  const q = new Float64Array(m * cols);
-  for (let i = 0; i < Math.min(m, cols); i++) q[i * m + i] = 1;
-  for (let j = taus.length - 1; j >= 0; j--) reflect(q, 0, cols, a, j, m, taus[j] as number);
-  return q;
+export function factorQR(a: Float64Array, m: number, n: number): Float64Array {
+  const { columns, taus } = factorInto(write(a, [n, m], FLOAT64));
+  a.set(read(columns));
+  return read(taus);
 }
 
 /** Fills the vectors of q[cols, m] from `from` on so that all are orthonormal, given that those before are. */
 export function completeBasis(q: Float64Array, m: number, cols: number, from: number): void {
-  const a = q.slice(0, from * m);
-  q.set(formQ(a, factorQR(a, m, from), m, cols).subarray(from * m), from * m);
+  const factored = factorInto(write(q.subarray(0, from * m), [from, m], FLOAT64));
+  q.set(read(formFrom(factored, cols)).subarray(from * m), from * m);
 }
 
 /** Which part of Q: its first min(m, n) columns, all m, or none. */
@@ -125,21 +123,11 @@ const qrOp = defineMultiOp<QrMode>({
   forward: ([x], mode) => {
     const t = x as Tensor;
     const [m, n] = matrixSize(t);
-    const count = batchSize(t);
     const k = mode === "complete" ? m : Math.min(m, n);
-    const q = new Float64Array(mode === "r" ? 0 : count * m * k);
-    const r = new Float64Array(count * k * n);
-    eachMatrix(read(t), m * n, count, (a, b) => {
-      const columns = transposed(a, m, n);
-      const taus = factorQR(columns, m, n);
-      if (mode !== "r") q.set(transposed(formQ(columns, taus, m, k), k, m), b * m * k);
-      for (let i = 0; i < Math.min(k, n); i++) {
-        for (let j = i; j < n; j++) r[(b * k + i) * n + j] = columns[j * m + i] as number;
-      }
-    });
-    const lead = batchShape(t);
-    const Q = mode === "r" ? empty([0], t.code) : write(q, [...lead, m, k], t.code);
-    return [Q, write(r, [...lead, k, n], t.code)];
+    const factored = factorInto(working(flipped(t)));
+    const R = rounded(upperFrom(factored, k), t.code);
+    const Q = mode === "r" ? empty([0], t.code) : rounded(copyOf(flipped(formFrom(factored, k))), t.code);
+    return [Q, R];
   },
   backward: ([gq, gr], n) => {
     const [rows, cols] = matrixSize(n.output(1));

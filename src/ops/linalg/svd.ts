@@ -1,6 +1,10 @@
 /** Singular values and vectors: svd, svdvals. By one-sided Jacobi rotations, which are accurate for small values too. */
 import { defineMultiOp, runMulti } from "../../autograd/node.js";
+import { kernels } from "../../kernels/index.js";
+import { FLOAT64 } from "../../tensor/dtype.js";
 import { LinAlgError } from "../../tensor/errors.js";
+import { release } from "../../tensor/heap.js";
+import { empty, ptr } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { add, div, mul, sub } from "../arithmetic.js";
 import { diagEmbed } from "../diagonal.js";
@@ -19,7 +23,7 @@ import {
   transposed,
   write,
 } from "./core.js";
-import { completeBasis, factorQR, formQ } from "./qr.js";
+import { completeBasis, pivotedQR } from "./qr.js";
 
 /** A = u diag(s) vt with k = min(m, n): u[m, k], s[k] from large to small, vt[k, n]. */
 export interface Decomposition {
@@ -28,100 +32,83 @@ export interface Decomposition {
   readonly vt: Float64Array;
 }
 
-const MAX_SWEEPS = 60;
 /** Beside a largest element of 1, columns shorter than this count as 0. */
 const NOTHING = 1e-140;
 
-/**
- * Rotates the rows of w[k, n] until they are orthogonal, and the rows of v[k, k] alike. Returns whether it came to an
- * end.
- */
-function orthogonalize(w: Float64Array, v: Float64Array, k: number, n: number): boolean {
-  const squares = new Float64Array(k);
-  for (let sweep = 0; sweep < MAX_SWEEPS; sweep++) {
-    for (let p = 0; p < k; p++) squares[p] = dot(w, p * n, p * n, n);
-    let rotated = false;
-    for (let p = 0; p < k - 1; p++) {
-      for (let q = p + 1; q < k; q++) {
-        const alpha = squares[p] as number;
-        const beta = squares[q] as number;
-        if (Math.min(alpha, beta) < NOTHING * NOTHING) continue;
-        const gamma = dot(w, p * n, q * n, n);
-        if (Math.abs(gamma) <= Number.EPSILON * Math.sqrt(alpha) * Math.sqrt(beta)) continue;
-        rotated = true;
-        const zeta = (beta - alpha) / (2 * gamma);
-        const t = (zeta >= 0 ? 1 : -1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
-        const c = 1 / Math.sqrt(1 + t * t);
-        rotate(w, p * n, q * n, n, c, c * t);
-        rotate(v, p * k, q * k, k, c, c * t);
-        squares[p] = Math.max(0, alpha - t * gamma);
-        squares[q] = beta + t * gamma;
-      }
-    }
-    if (!rotated) return true;
-  }
-  return false;
+/** Rotates the rows of w[k, n + more] until their first n elements are orthogonal. */
+function orthogonalize(w: Float64Array, k: number, n: number, more: number): void {
+  const rows = write(w, [k, n + more], FLOAT64);
+  const squares = empty([k], FLOAT64);
+  const done = k === 0 || kernels.orthogonalize_f64(ptr(rows), ptr(squares), k, n, more) === 1;
+  w.set(read(rows));
+  for (const t of [rows, squares]) release(t.storage);
+  if (!done) throw new LinAlgError("[linalg.svd] the rotations did not converge");
 }
 
-function dot(a: Float64Array, p: number, q: number, n: number): number {
+function lengthOf(a: Float64Array, from: number, n: number): number {
   let sum = 0;
-  for (let i = 0; i < n; i++) sum += (a[p + i] as number) * (a[q + i] as number);
-  return sum;
+  for (let i = from; i < from + n; i++) sum += (a[i] as number) ** 2;
+  return Math.sqrt(sum);
 }
 
-function rotate(a: Float64Array, p: number, q: number, n: number, c: number, s: number): void {
-  for (let i = 0; i < n; i++) {
-    const x = a[p + i] as number;
-    const y = a[q + i] as number;
-    a[p + i] = c * x - s * y;
-    a[q + i] = s * x + c * y;
-  }
-}
-
-/** A = u diag(s) vt, of a[m, n]. Throws when it holds NaN or infinities. */
-export function decompose(a: Float64Array, m: number, n: number): Decomposition {
+/** A = u diag(s) vt, of a[m, n]; without `vectors` u and vt mean nothing. Throws when it holds NaN or infinities. */
+export function decompose(a: Float64Array, m: number, n: number, vectors = true): Decomposition {
   if (m < n) {
-    const { u, s, vt } = decompose(transposed(a, m, n), n, m);
-    return { u: transposed(vt, m, m), s, vt: transposed(u, n, m) };
+    const { u, s, vt } = decompose(transposed(a, m, n), n, m, vectors);
+    return vectors ? { u: transposed(vt, m, m), s, vt: transposed(u, n, m) } : { u, s, vt };
   }
   let scale = 0;
   for (const x of a) scale = Math.abs(x) > scale || Number.isNaN(x) ? Math.abs(x) : scale;
   if (!Number.isFinite(scale)) throw new LinAlgError("[linalg.svd] the matrix holds NaN or infinities");
   // A P = Q R with a falling diagonal; R = J D with orthogonal rows in D, for which few rotations are left to do.
-  const columns = transposed(scale === 0 ? a : a.map((x) => x / scale), m, n);
-  const order = Int32Array.from({ length: n }, (_, i) => i);
-  const taus = factorQR(columns, m, n, order);
-  const w = new Float64Array(n * n);
-  for (let i = 0; i < n; i++)
-    for (let j = i; j < n; j++) w[i * n + (order[j] as number)] = columns[j * m + i] as number;
-  const rotations = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) rotations[i * n + i] = 1;
-  if (!orthogonalize(w, rotations, n, n))
-    throw new LinAlgError("[linalg.svd] the rotations did not converge");
-  const norms = Array.from({ length: n }, (_, i) => Math.sqrt(dot(w, i * n, i * n, n)));
+  const { q, r } = pivotedQR(scale === 0 ? a : a.map((x) => x / scale), m, n);
+  // Each row of R P^T has a row of the rotations behind it, which begin as the identity.
+  const more = vectors ? n : 0;
+  const width = n + more;
+  const w = new Float64Array(n * width);
+  for (let i = 0; i < n; i++) {
+    w.set(r.subarray(i * n, (i + 1) * n), i * width);
+    if (vectors) w[i * width + n + i] = 1;
+  }
+  orthogonalize(w, n, n, more);
+  const norms = Array.from({ length: n }, (_, i) => lengthOf(w, i * width, n));
   const falling = norms.map((_, i) => i).sort((i, j) => (norms[j] as number) - (norms[i] as number));
-  const [s, vt, jt] = [new Float64Array(n), new Float64Array(n * n), new Float64Array(n * n)];
+  const s = Float64Array.from(falling, (i) => (norms[i] as number) * scale);
+  if (!vectors) return { u: w, s, vt: w };
+  const [vt, jt] = [new Float64Array(n * n), new Float64Array(n * n)];
   let rank = 0;
   falling.forEach((from, i) => {
     const norm = norms[from] as number;
-    s[i] = norm * scale;
-    jt.set(rotations.subarray(from * n, (from + 1) * n), i * n);
+    const row = from * width;
+    jt.set(w.subarray(row + n, row + width), i * n);
     if (norm < NOTHING) return;
     rank++;
-    for (let j = 0; j < n; j++) vt[i * n + j] = (w[from * n + j] as number) / norm;
+    for (let j = 0; j < n; j++) vt[i * n + j] = (w[row + j] as number) / norm;
   });
   if (rank < n) completeBasis(vt, n, n, rank);
-  return { u: multiply(transposed(formQ(columns, taus, m, n), n, m), transposed(jt, n, n), m, n, n), s, vt };
+  return { u: multiply(transposed(q, n, m), transposed(jt, n, n), m, n, n), s, vt };
 }
 
-const svdOp = defineMultiOp<boolean>({
+interface Svd {
+  readonly full: boolean;
+  /** Whether the vectors are asked for; the gradient needs them in any case. */
+  readonly vectors: boolean;
+}
+
+const svdOp = defineMultiOp<Svd>({
   name: "Svd",
   savesOutput: true,
-  forward: ([x], full) => {
+  forward: ([x], { full, vectors }, ctx) => {
     const t = x as Tensor;
     const [m, n] = matrixSize(t);
     const k = Math.min(m, n);
     const count = batchSize(t);
+    if (!vectors && !ctx.recording) {
+      const values = new Float64Array(count * k);
+      eachMatrix(read(t), m * n, count, (a, b) => values.set(decompose(a, m, n, false).s, b * k));
+      const none = empty([0], t.code);
+      return [none, write(values, [...batchShape(t), k], t.code), none];
+    }
     const [mu, nv] = full ? [m, n] : [k, k];
     const [us, ss, vs] = [
       new Float64Array(count * m * mu),
@@ -221,12 +208,12 @@ export function svd(
 } {
   checkMatrices("linalg.svd", A);
   const full = typeof options === "boolean" ? options : (options.fullMatrices ?? true);
-  const [U, S, Vh] = runMulti(svdOp, [A], full);
+  const [U, S, Vh] = runMulti(svdOp, [A], { full, vectors: true });
   return { U: U as Tensor, S: S as Tensor, Vh: Vh as Tensor };
 }
 
 /** Singular values, from large to small. Source: `torch.linalg.svdvals`. */
 export function svdvals(A: Tensor, _options: { driver?: string | null } = {}): Tensor {
   checkMatrices("linalg.svdvals", A);
-  return svd(A, false).S;
+  return runMulti(svdOp, [A], { full: false, vectors: false })[1] as Tensor;
 }
