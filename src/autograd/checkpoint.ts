@@ -133,10 +133,12 @@ export function checkpoint<A extends readonly unknown[], O>(
   args: readonly [...A],
   options: CheckpointOptions = {},
 ): O {
-  const call = () => fn(...args);
+  // The list may grow afterwards, as the one that a DenseNet gathers its features in does.
+  const own = [...args] as readonly unknown[] as readonly [...A];
+  const call = () => fn(...own);
   if (!mode.grad) return call();
   const { preserveRngState = true, determinismCheck = "default" } = options;
-  const given = tensorsIn(args);
+  const given = tensorsIn(own);
   const segment: Segment = {
     call,
     given,

@@ -4,6 +4,7 @@ import { toArray, toTypedArray } from "../ops/read.js";
 import { empty, tensor } from "../tensor/create.js";
 import { ValueError } from "../tensor/errors.js";
 import { Generator, randint, random_, randperm } from "../tensor/random.js";
+import { Tensor } from "../tensor/tensor.js";
 
 /** Anything with a length. */
 export interface Sized {
@@ -132,7 +133,7 @@ export class WeightedRandomSampler extends Sampler {
   private readonly generator: Generator | undefined;
 
   constructor(
-    weights: readonly number[],
+    weights: readonly number[] | Tensor,
     numSamples: number,
     options: { replacement?: boolean; generator?: Generator } = {},
   ) {
@@ -142,7 +143,7 @@ export class WeightedRandomSampler extends Sampler {
         `[WeightedRandomSampler] numSamples must be a whole number > 0, got ${numSamples}`,
       );
     }
-    this.weights = weights;
+    this.weights = weights instanceof Tensor ? (toArray(weights) as number[]) : weights;
     this.numSamples = numSamples;
     this.replacement = options.replacement ?? true;
     this.generator = options.generator;

@@ -125,7 +125,7 @@ export abstract class ModuleBase extends ModuleTree {
    * Source: `torch.nn.Module.register_forward_pre_hook`.
    */
   // Generic so that a hook may name the types that it expects of a module whose own are not known.
-  registerForwardPreHook<A extends unknown[] = unknown[]>(
+  registerForwardPreHook<A extends unknown[] | [] = unknown[]>(
     hook: ForwardPreHook<this, A>,
     options?: HookOptions & { withKwargs?: false },
   ): HookHandle;

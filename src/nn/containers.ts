@@ -25,26 +25,52 @@ function checkModule(op: string, value: unknown): void {
   }
 }
 
+/** A list from its last to its first member. */
+type Reversed<L extends readonly unknown[], R extends readonly unknown[] = []> = L extends readonly [
+  infer First,
+  ...infer Rest,
+]
+  ? Reversed<Rest, [First, ...R]>
+  : R;
+
+/** The members of a list of known length by their positions. */
+type FromFront<L extends readonly unknown[]> = {
+  [K in keyof L as K extends `${infer N extends number}` ? N : never]: L[K];
+};
+
+/** The same with positions counted from the end, for a reversed list that starts with a place for 0. */
+type FromBack<L extends readonly unknown[]> = {
+  [K in keyof L as K extends "0"
+    ? never
+    : `-${K & string}` extends `${infer N extends number}`
+      ? N
+      : never]: L[K];
+};
+
+/** The members of a list of known length by their positions, negative ones from the end. */
+export type Positions<L extends readonly unknown[]> = FromFront<L> & FromBack<[unknown, ...Reversed<L>]>;
+
 /**
  * Calls modules one after the other, each with the output of the one before. Takes the modules, or one object whose
  * keys are their names. Source: `torch.nn.Sequential`.
  * @example
  * const model = new Sequential(new Linear(2, 8), new ReLU(), new Linear(8, 1));
  * model(ones([5, 2])).shape; // [5, 1]
+ * model.get(0).weight.shape; // [8, 2]
  */
-export class Sequential<Args extends unknown[] = [Tensor], Out = Tensor> extends ListContainer<
-  Module,
-  AnyModule,
-  Args,
-  Out
-> {
-  constructor(...layers: AnyModule[] | [Readonly<Record<string, AnyModule>>]) {
+export class Sequential<
+  Args extends unknown[] = [Tensor],
+  Out = Tensor,
+  Layers extends readonly AnyModule[] = readonly AnyModule[],
+> extends ListContainer<Module, AnyModule, Args, Out> {
+  constructor(...layers: Layers);
+  constructor(layers: Readonly<Record<string, AnyModule>> | ReadonlyMap<string, AnyModule>);
+  constructor(...layers: readonly unknown[]) {
     super();
     const first = layers[0];
     if (layers.length === 1 && typeof first === "object" && first !== null) {
-      const entries =
-        first instanceof Map ? first : Object.entries(first as Readonly<Record<string, AnyModule>>);
-      for (const [name, layer] of entries) this.put(name, layer);
+      const entries = first instanceof Map ? first : Object.entries(first as Record<string, AnyModule>);
+      for (const [name, layer] of entries) this.put(name, layer as AnyModule);
     } else for (const layer of layers) this.append(layer as AnyModule);
   }
 
@@ -53,9 +79,12 @@ export class Sequential<Args extends unknown[] = [Tensor], Out = Tensor> extends
     return value as Module;
   }
 
-  /** The member at an index; negative ones count from the end. Its type may be given: `get<Linear>(0)`. */
-  override get<M extends AnyModule = Module>(index: number): M {
-    return super.get(index) as AnyModule as M;
+  /** The member at an index, of the class that the constructor got; negative indices count from the end. */
+  override get<I extends number & keyof Positions<Layers>>(index: I): Positions<Layers>[I];
+  /** The member at an index that is not known beforehand. Its class may be given: `get<Linear>(i)`. */
+  override get<M extends AnyModule = Module>(index: number): M;
+  override get(index: number): unknown {
+    return super.get(index);
   }
 
   forward(...args: Args): Out {
@@ -173,16 +202,33 @@ export class ParameterList extends ListContainer<Parameter, Tensor> {
   }
 }
 
+/** A record of known keys; of one with any keys, nothing. */
+type Literal<T> = string extends keyof T ? unknown : T;
+
 /**
  * Modules by key that are part of the model; used as a Map is. Source: `torch.nn.ModuleDict`.
  * @example
  * const heads = new ModuleDict({ a: new Linear(4, 2), b: new Linear(4, 3) });
  * [...heads.keys()]; // ["a", "b"]
+ * heads.get("b").outFeatures; // 3
  */
-export class ModuleDict<M extends AnyModule = Module> extends DictContainer<M, M> {
+export class ModuleDict<
+  M extends AnyModule = Module,
+  Known extends Readonly<Record<string, M>> = Readonly<Record<string, M>>,
+> extends DictContainer<M, M> {
+  constructor(modules: Iterable<readonly [string, M]>);
+  constructor(modules?: Known & Readonly<Record<string, M>>);
   constructor(modules: Members<M> = {}) {
     super();
     this.update(modules);
+  }
+
+  /** The member of a key that the constructor got. */
+  override get<K extends keyof Literal<Known>>(key: K): Literal<Known>[K];
+  /** The member of that key, or undefined. */
+  override get(key: string): M | undefined;
+  override get(key: string): M | undefined {
+    return super.get(key);
   }
 
   protected admit(value: M): M {
@@ -192,10 +238,20 @@ export class ModuleDict<M extends AnyModule = Module> extends DictContainer<M, M
 }
 
 /** Parameters by key; plain tensors become parameters. Used as a Map is. Source: `torch.nn.ParameterDict`. */
-export class ParameterDict extends DictContainer<Parameter, Tensor> {
+export class ParameterDict<Known extends string = never> extends DictContainer<Parameter, Tensor> {
+  constructor(parameters: Iterable<readonly [string, Tensor]>);
+  constructor(parameters?: Readonly<Record<Known, Tensor>>);
   constructor(parameters: Members<Tensor> = {}) {
     super();
     this.update(parameters);
+  }
+
+  /** The parameter of a key that the constructor got. */
+  override get(key: string extends Known ? never : Known): Parameter;
+  /** The parameter of that key, or undefined. */
+  override get(key: string): Parameter | undefined;
+  override get(key: string): Parameter | undefined {
+    return super.get(key);
   }
 
   protected admit(value: Tensor): Parameter {

@@ -1,6 +1,6 @@
 /** Deep copies of modules, as `copy.deepcopy` makes them. */
 
-import { AutogradError } from "../tensor/errors.js";
+import { AutogradError, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { copyOf } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -89,8 +89,23 @@ class Copier {
 
 /**
  * A copy of a module with its own parameters, buffers and submodules; what is shared inside stays shared. Functions
- * and objects of other classes in its fields are not copied, and hooks are taken over. Source: `copy.deepcopy`.
+ * and objects of other classes in its fields are not copied, and hooks are taken over. State dicts, tensors that no op
+ * made, and arrays, maps, sets and plain objects of them are copied alike. Source: `copy.deepcopy`.
+ * @example
+ * const model = new nn.Linear(2, 1);
+ * const best = nn.deepCopy(model.stateDict());
+ * noGrad(() => model.weight.add_(1));
+ * model.loadStateDict(best);
+ * @throws ValueError for an object of another class, such as an optimizer.
  */
-export function deepCopy<M extends AnyModule>(module: M): M {
-  return new Copier().copy(module);
+export function deepCopy<T>(value: T): T {
+  const copied = new Copier().copy(value);
+  if (copied === value && typeof value === "object" && value !== null) {
+    const name = value.constructor.name;
+    throw new ValueError(
+      `[deepCopy] expected a module, a tensor, or a list or plain object of them, got ${name}; ` +
+        `try a new ${name} and, where it has them, its stateDict() and loadStateDict()`,
+    );
+  }
+  return copied;
 }

@@ -50,6 +50,7 @@ export {
   ModuleList,
   ParameterDict,
   ParameterList,
+  type Positions,
   Sequential,
 } from "./containers.js";
 export {

@@ -41,7 +41,7 @@ export abstract class Module<Args extends unknown[] = [Tensor], Out = Tensor> ex
    * Source: `torch.nn.Module.register_forward_pre_hook`.
    */
   // Generic in the arguments only so that a layer with more optional ones stays assignable to a plain Module.
-  override registerForwardPreHook<A extends unknown[] = Args>(
+  override registerForwardPreHook<A extends unknown[] | [] = Args>(
     hook: ForwardPreHook<this, A>,
     options?: HookOptions & { withKwargs?: false },
   ): HookHandle;

@@ -107,7 +107,7 @@ export class StateReader<O extends RateOptions> {
   }
 
   /** Takes the options of all groups; `check` throws for one out of range. */
-  readGroups(check: (options: O) => void): void {
+  readGroups(check: (options: O) => void, defaults: O): void {
     this.dict.param_groups.forEach((saved, i) => {
       const own = this.groups[i] as ParamGroup<O> & Record<string, unknown>;
       const read: Record<string, unknown> = {};
@@ -121,7 +121,11 @@ export class StateReader<O extends RateOptions> {
           this.problem(`group ${i}: ${key} is a ${kindOf(taken)}, expected a ${kindOf(had)}`);
         } else read[field] = taken;
       }
+      // What a scheduler noted in a group since, such as the rate before it, goes with what is replaced.
       const merged = { ...own, ...read } as ParamGroup<O>;
+      for (const key of Object.keys(own)) {
+        if (!(key in defaults || key in read || NOT_OPTIONS.has(key))) Reflect.deleteProperty(merged, key);
+      }
       try {
         if (this.problems.length === 0) check(merged);
       } catch (error) {

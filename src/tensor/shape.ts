@@ -97,7 +97,12 @@ export function wrapDims(
     const wrapped = wrapDim(op, dim, rank);
     return rank === 0 ? [] : [wrapped];
   }
-  const dims = dim.map((d) => wrapDim(op, d, rank)).sort((a, b) => a - b);
+  if (!Array.isArray(dim)) {
+    throw new IndexError(
+      `[${op}] dim must be a number or a list of numbers, got ${typeof dim}; try the dimension itself in its place`,
+    );
+  }
+  const dims = dim.map((d: number) => wrapDim(op, d, rank)).sort((a, b) => a - b);
   for (let i = 1; i < dims.length; i++) {
     if (dims[i] === dims[i - 1])
       throw new IndexError(
@@ -197,7 +202,7 @@ export function viewStrides(shape: Shape, strides: Shape, to: Shape): number[] |
 export function checkList(op: string, sizes: Shape): void {
   if (Array.isArray(sizes)) return;
   throw new ShapeError(
-    `[${op}] expected a list of sizes, got ${String(sizes)}; try ${op}([${String(sizes)}])`,
+    `[${op}] expected a list of sizes, got ${String(sizes)}; try ${op}([${String(sizes)}]), all sizes in one list`,
   );
 }
 

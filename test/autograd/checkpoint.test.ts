@@ -33,6 +33,26 @@ describe("checkpoint", () => {
     expect(run(true)).toEqual(run(false));
   });
 
+  test("the arguments are those of the call, though their list grows afterwards", () => {
+    const x = leaf([0.3, 0.5]);
+    const features: Tensor[] = [x];
+    for (let i = 0; i < 3; i++) {
+      features.push(checkpoint((...xs: Tensor[]) => xs.reduce((a, b) => a.add(b)).sin(), features));
+    }
+    const sin = (v: number[]) => v.map(Math.sin);
+    (features.at(-1) as Tensor).sum().backward();
+    const a = sin([0.3, 0.5]);
+    const b = sin([0.3, 0.5].map((v, i) => v + (a[i] as number)));
+    const slope = [0.3, 0.5].map((v, i) => {
+      const d1 = Math.cos(v);
+      const d2 = Math.cos(v + (a[i] as number)) * (1 + d1);
+      return Math.cos(v + (a[i] as number) + (b[i] as number)) * (1 + d1 + d2);
+    });
+    ((x.grad as Tensor).toArray() as number[]).forEach((g, i) => {
+      expect(g).toBeCloseTo(slope[i] as number, 14);
+    });
+  });
+
   test("derivatives of all orders", () => {
     const f = (x: Tensor, w: Tensor) => checkpoint((t: Tensor) => t.mul(w).tanh().mul(t), [x]);
     gradcheck(f, [leaf([0.3, -0.7]), leaf([1.5, 0.5])]);

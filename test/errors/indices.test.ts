@@ -1,7 +1,7 @@
 /** Dimensions, indices and labels out of range; reductions over nothing. */
 
 import { expect, test } from "vitest";
-import { cumsum, multinomial, nn, randn, tensor, zeros } from "../../src/index.js";
+import { cumsum, logsumexp, multinomial, nn, randn, tensor, zeros } from "../../src/index.js";
 import { errorOf, index } from "./errorOf.js";
 
 test("a reduction over a missing dimension", () => {
@@ -19,6 +19,12 @@ test("softmax over a missing dimension", () => {
 test("a dimension named twice", () => {
   expect(errorOf(() => randn([2, 3]).sum([0, 0]))).toMatchInlineSnapshot(
     `"IndexError: [sum] dimension 0 appears twice in [0, 0]: expected each once"`,
+  );
+});
+
+test("an option where the dimension stands", () => {
+  expect(errorOf(() => logsumexp(randn([2, 3]), { dim: 1 } as never))).toMatchInlineSnapshot(
+    `"IndexError: [logsumexp] dim must be a number or a list of numbers, got object; try the dimension itself in its place"`,
   );
 });
 

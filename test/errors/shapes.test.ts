@@ -62,13 +62,13 @@ test("reshape with two -1", () => {
 
 test("reshape with sizes one by one", () => {
   expect(errorOf(() => randn([2, 3]).reshape(6 as never))).toMatchInlineSnapshot(
-    `"ShapeError: [reshape] expected a list of sizes, got 6; try reshape([6])"`,
+    `"ShapeError: [reshape] expected a list of sizes, got 6; try reshape([6]), all sizes in one list"`,
   );
 });
 
 test("zeros with a bare size", () => {
   expect(errorOf(() => zeros(3 as never))).toMatchInlineSnapshot(
-    `"ShapeError: [zeros] expected a list of sizes, got 3; try zeros([3])"`,
+    `"ShapeError: [zeros] expected a list of sizes, got 3; try zeros([3]), all sizes in one list"`,
   );
 });
 

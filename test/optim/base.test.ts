@@ -1,5 +1,17 @@
 /** The base of the optimizers: groups, hooks, state dicts, closures, steps that are differentiated. */
-import { autograd, manualSeed, nn, noGrad, optim, randn, scope, type Tensor, tensor, zeros } from "kindling";
+import {
+  autograd,
+  manualSeed,
+  nn,
+  noGrad,
+  ones,
+  optim,
+  randn,
+  scope,
+  type Tensor,
+  tensor,
+  zeros,
+} from "kindling";
 import { gradcheck } from "kindling/testing";
 import { describe, expect, test } from "vitest";
 import { make, problem, train, values } from "./problem.js";
@@ -205,6 +217,19 @@ describe("step", () => {
     expect(() => {
       model.weight.grad = zeros([3], { dtype: "float64" });
     }).toThrow("[grad] got a gradient float64[3], expected float64[2, 2] as the tensor has");
+  });
+
+  test("loading takes away what a scheduler noted in the groups since", () => {
+    const optimizer = new optim.SGD([ones([1], { requiresGrad: true })], { lr: 0.1, momentum: 0.9 });
+    const fresh = nn.deepCopy(optimizer.stateDict());
+    new optim.lrScheduler.LambdaLR(optimizer, () => 0.5);
+    expect(optimizer.paramGroups[0]?.initialLr).toBe(0.1);
+    optimizer.loadStateDict(fresh);
+    expect(optimizer.paramGroups[0]?.initialLr).toBeUndefined();
+    expect(optimizer.paramGroups[0]).toMatchObject({ lr: 0.1, momentum: 0.9 });
+    // PyTorch 1.13 walks this way: the rate that the next scheduler starts from is its own.
+    new optim.lrScheduler.CyclicLR(optimizer, 0.01, 0.1);
+    expect(optimizer.paramGroups[0]?.lr).toBe(0.01);
   });
 
   test("a subclass writes init and update only", () => {

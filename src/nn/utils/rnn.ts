@@ -1,6 +1,6 @@
 /** Padding and packing of sequences of different lengths. Source: `torch.nn.utils.rnn`. */
 import { indexSelect } from "../../ops/gather.js";
-import { cat } from "../../ops/join.js";
+import { cat, stack } from "../../ops/join.js";
 import { toArray } from "../../ops/read.js";
 import { narrow, reshape, select, transpose } from "../../ops/view.js";
 import { full, tensor } from "../../tensor/create.js";
@@ -175,9 +175,8 @@ export function padSequence(sequences: readonly Tensor[], options: PadOptions = 
     const padding = full([missing, ...s.shape.slice(1)], options.paddingValue ?? 0, { dtype: s.dtype });
     return cat(options.paddingSide === "left" ? [padding, s] : [s, padding], 0);
   });
-  const rest = (columns[0] as Tensor).shape.slice(1);
-  const batchFirst = reshape(cat(columns, 0), [columns.length, longest, ...rest]);
-  return options.batchFirst === true ? batchFirst : transpose(batchFirst, 0, 1);
+  // The result is contiguous either way, so that view takes it as PyTorch's does.
+  return stack(columns, options.batchFirst === true ? 0 : 1);
 }
 
 /** Cuts a padded batch back into its sequences. Source: `torch.nn.utils.rnn.unpad_sequence`. */
