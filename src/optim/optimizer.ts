@@ -266,11 +266,13 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
     let dict = stateDict;
     for (const hook of this.loadPre.list) dict = hook(this, dict) ?? dict;
     const reader = new StateReader(this.constructor.name, this.paramGroups, dict);
-    reader.readGroups((options) => this.checkOptions(options));
+    reader.readGroups((options) => this.checkOptions(options), this.defaults);
     reader.readStates((param, group, saved) => this.readState(param, group, saved, reader));
     const { groups, states } = reader.finish();
     groups.forEach((options, i) => {
-      Object.assign(this.paramGroups[i] as object, options);
+      const group = this.paramGroups[i] as object;
+      for (const key of Object.keys(group)) if (!(key in options)) Reflect.deleteProperty(group, key);
+      Object.assign(group, options);
     });
     this.state.clear();
     for (const [param, state] of states) {
