@@ -32,9 +32,9 @@ export function foldRepeats(children: readonly (readonly [string, string])[]): [
   return out;
 }
 
-/** A number as JavaScript writes it, but small ones as 1e-5. */
+/** A number as JavaScript writes it, but those below 1e-4 as 1e-5, as Python does. */
 function showNumber(value: number): string {
-  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
+  return value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential() : String(value);
 }
 
 /** A value in extraRepr: tuples as `(1, 2)`, strings quoted, numbers by {@link showNumber}. */

@@ -375,7 +375,7 @@ describe("printing", () => {
     [new nn.GroupNorm(2, 4), "GroupNorm(2, 4, eps=1e-5, affine=true)"],
     [new nn.LayerNorm([3, 4]), "LayerNorm((3, 4), eps=1e-5, elementwiseAffine=true)"],
     [new nn.RMSNorm(4), "RMSNorm((4), eps=null, elementwiseAffine=true)"],
-    [new nn.LocalResponseNorm(5), "LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1)"],
+    [new nn.LocalResponseNorm(5), "LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=1)"],
   ] as const)("%s", (layer, text) => {
     expect(String(layer)).toBe(text);
   });
