@@ -38,7 +38,11 @@ const DEFAULTS: AdadeltaOptions = {
 };
 
 const KERNEL = new FusedKernel<AdadeltaOptions, AdadeltaState>("adadelta", {
-  arrays: { squareAvg: (state) => state.squareAvg, accDelta: (state) => state.accDelta },
+  names: ["squareAvg", "accDelta"],
+  arrays(state, arrays) {
+    arrays.first = state.squareAvg;
+    arrays.second = state.accDelta;
+  },
   advance(state, o, scalars) {
     state.step++;
     if (scalars.depend(0)) scalars.set(o.lr, o.rho, o.eps, o.weightDecay, o.maximize ? 1 : 0);
@@ -51,7 +55,7 @@ const KERNEL = new FusedKernel<AdadeltaOptions, AdadeltaState>("adadelta", {
  * @throws ValueError for options out of range.
  */
 export class Adadelta extends Optimizer<AdadeltaOptions, AdadeltaState> {
-  protected override readonly fused = KERNEL;
+  protected override readonly fused = this.update === Adadelta.prototype.update ? KERNEL : undefined;
 
   constructor(params: ParamsInput<AdadeltaOptions>, options?: OptionsInput<AdadeltaOptions> | number) {
     super(params, DEFAULTS, options);

@@ -39,7 +39,10 @@ const DEFAULTS: AdagradOptions = {
 };
 
 const KERNEL = new FusedKernel<AdagradOptions, AdagradState>("adagrad", {
-  arrays: { sum: (state) => state.sum },
+  names: ["sum"],
+  arrays(state, arrays) {
+    arrays.first = state.sum;
+  },
   advance(state, o, scalars) {
     const t = ++state.step;
     if (!scalars.depend(t)) return;
@@ -53,7 +56,7 @@ const KERNEL = new FusedKernel<AdagradOptions, AdagradState>("adagrad", {
  * @throws ValueError for options out of range.
  */
 export class Adagrad extends Optimizer<AdagradOptions, AdagradState> {
-  protected override readonly fused = KERNEL;
+  protected override readonly fused = this.update === Adagrad.prototype.update ? KERNEL : undefined;
 
   constructor(params: ParamsInput<AdagradOptions>, options?: OptionsInput<AdagradOptions> | number) {
     super(params, DEFAULTS, options);

@@ -52,13 +52,12 @@ const DEFAULTS: AdamOptions = {
 };
 
 const KERNEL = new FusedKernel<AdamOptions, AdamState>("adam", {
-  arrays: {
-    expAvg: (state) => state.expAvg,
-    expAvgSq: (state) => state.expAvgSq,
-    maxExpAvgSq(state, o, param) {
-      if (o.amsgrad) state.maxExpAvgSq ??= zerosFor(param);
-      return o.amsgrad ? state.maxExpAvgSq : null;
-    },
+  names: ["expAvg", "expAvgSq", "maxExpAvgSq"],
+  arrays(state, arrays, o, param) {
+    arrays.first = state.expAvg;
+    arrays.second = state.expAvgSq;
+    if (o.amsgrad) state.maxExpAvgSq ??= zerosFor(param);
+    arrays.third = o.amsgrad ? state.maxExpAvgSq : null;
   },
   advance(state, o, scalars) {
     const t = ++state.step;
@@ -83,7 +82,7 @@ const KERNEL = new FusedKernel<AdamOptions, AdamState>("adam", {
  * @throws ValueError for options out of range.
  */
 export class Adam extends Optimizer<AdamOptions, AdamState> {
-  protected override readonly fused = KERNEL;
+  protected override readonly fused = this.update === Adam.prototype.update ? KERNEL : undefined;
 
   constructor(params: ParamsInput<AdamOptions>, options?: OptionsInput<AdamOptions> | number) {
     super(params, DEFAULTS, options);

@@ -45,7 +45,11 @@ const DEFAULTS: AdamaxOptions = {
 };
 
 const KERNEL = new FusedKernel<AdamaxOptions, AdamaxState>("adamax", {
-  arrays: { expAvg: (state) => state.expAvg, expInf: (state) => state.expInf },
+  names: ["expAvg", "expInf"],
+  arrays(state, arrays) {
+    arrays.first = state.expAvg;
+    arrays.second = state.expInf;
+  },
   advance(state, o, scalars) {
     const t = ++state.step;
     if (!scalars.depend(t)) return;
@@ -60,7 +64,7 @@ const KERNEL = new FusedKernel<AdamaxOptions, AdamaxState>("adamax", {
  * @throws ValueError for options out of range.
  */
 export class Adamax extends Optimizer<AdamaxOptions, AdamaxState> {
-  protected override readonly fused = KERNEL;
+  protected override readonly fused = this.update === Adamax.prototype.update ? KERNEL : undefined;
 
   constructor(params: ParamsInput<AdamaxOptions>, options?: OptionsInput<AdamaxOptions> | number) {
     super(params, DEFAULTS, options);

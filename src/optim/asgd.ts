@@ -5,7 +5,6 @@ import { FusedKernel } from "./fused.js";
 import { type CommonOptions, checkRange, type OptionsInput, type ParamsInput } from "./groups.js";
 import { rounded } from "./nadam.js";
 import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
-import { Power } from "./power.js";
 
 /** Options of {@link ASGD}. */
 export interface ASGDOptions extends CommonOptions {
@@ -44,20 +43,28 @@ const DEFAULTS: ASGDOptions = {
   differentiable: false,
 };
 
-const DECAY = new Power();
-/** Counts the step, and sets rate and weight for the next one. */
-function advance(state: ASGDState, o: ASGDOptions): void {
-  const t = ++state.step;
-  state.eta = rounded(o.lr / DECAY.of(1 + o.lambd * o.lr * t, o.alpha));
-  state.mu = rounded(1 / Math.max(1, t - o.t0));
+/** Rate and weight for the step after step t. */
+function next(t: number, o: ASGDOptions): Pick<ASGDState, "eta" | "mu"> {
+  const eta = rounded(o.lr / (1 + o.lambd * o.lr * t) ** o.alpha);
+  return { eta, mu: rounded(1 / Math.max(1, t - o.t0)) };
 }
 
+/** What parameters that are at the same step share. */
+let shared = next(1, DEFAULTS);
+
 const KERNEL = new FusedKernel<ASGDOptions, ASGDState>("asgd", {
-  arrays: { ax: (state) => state.ax },
+  names: ["ax"],
+  arrays(state, arrays) {
+    arrays.first = state.ax;
+  },
   advance(state, o, scalars) {
-    const { eta, mu } = state;
-    if (scalars.depend(eta, mu)) scalars.set(o.lambd, eta, mu, o.weightDecay, o.maximize ? 1 : 0);
-    advance(state, o);
+    const t = ++state.step;
+    if (scalars.depend(t, state.eta, state.mu)) {
+      scalars.set(o.lambd, state.eta, state.mu, o.weightDecay, o.maximize ? 1 : 0);
+      shared = next(t, o);
+    }
+    state.eta = shared.eta;
+    state.mu = shared.mu;
   },
 });
 
@@ -67,7 +74,7 @@ const KERNEL = new FusedKernel<ASGDOptions, ASGDState>("asgd", {
  * @throws ValueError for options out of range.
  */
 export class ASGD extends Optimizer<ASGDOptions, ASGDState> {
-  protected override readonly fused = KERNEL;
+  protected override readonly fused = this.update === ASGD.prototype.update ? KERNEL : undefined;
 
   constructor(params: ParamsInput<ASGDOptions>, options?: OptionsInput<ASGDOptions> | number) {
     super(params, DEFAULTS, options);
@@ -87,6 +94,6 @@ export class ASGD extends Optimizer<ASGDOptions, ASGDState> {
     const g = decayed(grad, param, o);
     param.mul_(1 - o.lambd * eta).sub_(g.mul(eta));
     state.ax = mu === 1 ? param.clone() : state.ax.add(param.sub(state.ax).mul(mu));
-    advance(state, o);
+    Object.assign(state, next(++state.step, o));
   }
 }

@@ -13,8 +13,6 @@ import type { Tensor } from "../tensor/tensor.js";
 const PIECE = GRAIN / 4;
 /** Pieces are whole multiples of this, so that those of a large parameter start where vectors do. */
 const ALIGNED = 1024;
-/** Parameters that are queued together: few enough for their objects to stay in the cache meanwhile. */
-const BLOCK = 128;
 /** Bytes of parameters that are updated together: all of them stay in the heap meanwhile. */
 const TOGETHER = 16 * 1024 * 1024;
 
@@ -22,7 +20,6 @@ const TOGETHER = 16 * 1024 * 1024;
 const ROW = 6;
 const GRAD = 1;
 const STATE = 2;
-const ARRAYS = 3;
 const SIZE = 5;
 
 /** The scalars of a kernel call. Parameters that follow each other share them while what they depend on agrees. */
@@ -31,12 +28,14 @@ export class Scalars {
   values: readonly number[] = [];
   private x = Number.NaN;
   private y = Number.NaN;
+  private z = Number.NaN;
 
-  /** Whether `x` and `y`, on which the scalars depend beside the options, are others than for the parameter before. */
-  depend(x: number, y = 0): boolean {
-    if (x === this.x && y === this.y) return false;
+  /** Whether what the scalars depend on beside the options is not what it was for the parameter before. */
+  depend(x: number, y = 0, z = 0): boolean {
+    if (x === this.x && y === this.y && z === this.z) return false;
     this.x = x;
     this.y = y;
+    this.z = z;
     return true;
   }
 
@@ -46,13 +45,19 @@ export class Scalars {
   }
 }
 
-/** A state array of a parameter, of its dtype and size; null where the options need none. */
-type StateArray<O, S> = (state: S, options: O, param: Tensor) => Tensor | null;
+/** The state arrays of a parameter in the kernel's order, of its dtype and size; null where the options need none. */
+export class StateArrays {
+  first: Tensor | null = null;
+  second: Tensor | null = null;
+  third: Tensor | null = null;
+}
 
 /** What a kernel takes of the state of a parameter. */
 export interface KernelState<O, S> {
-  /** State arrays by name, at most three. */
-  readonly arrays: Readonly<Record<string, StateArray<O, S>>>;
+  /** Names of the state arrays in the kernel's order. */
+  readonly names: readonly string[];
+  /** Sets the state arrays of a parameter: one call for all of them, as it costs about what an update of 20 elements does. */
+  readonly arrays: (state: S, arrays: StateArrays, options: O, param: Tensor) => void;
   /** Counts the step in `state`, and sets the scalars where `scalars.depend(...)` says that they change. */
   readonly advance: (state: S, options: O, scalars: Scalars) => void;
 }
@@ -84,15 +89,12 @@ export interface FusedUpdate<O, S> {
 /** An update of many parameters by a kernel `(rows, skip, left, ...scalars)`, one element after the other. */
 export class FusedKernel<O, S> implements FusedUpdate<O, S> {
   private readonly table: KernelTable;
-  private readonly names: readonly string[];
-  private readonly arrays: readonly StateArray<O, S>[];
-  private readonly advance: KernelState<O, S>["advance"];
+  private readonly state: KernelState<O, S>;
+  private readonly arrays = new StateArrays();
 
-  constructor(op: string, { arrays, advance }: KernelState<O, S>) {
+  constructor(op: string, state: KernelState<O, S>) {
     this.table = kernelTable(op, ["none", "none", "none", "none", "f32", "f64"]);
-    this.names = Object.keys(arrays);
-    this.arrays = Object.values(arrays);
-    this.advance = advance;
+    this.state = state;
   }
 
   step(params: readonly Tensor[], states: readonly S[], options: O): void {
@@ -107,16 +109,13 @@ export class FusedKernel<O, S> implements FusedUpdate<O, S> {
     const table = allocate(4 * ROW * params.length);
     const copies: Tensor[] = [];
     try {
-      let bytes = 0;
       for (let from = 0, to = 0; from < params.length; from = to) {
-        for (; to < params.length && to < from + BLOCK && bytes < TOGETHER; to++) {
+        for (let bytes = 0; to < params.length && bytes < TOGETHER; to++) {
           bytes += (params[to] as Tensor).nbytes;
         }
-        this.update(address(table), { params, states, options, from, to }, piece, copies);
-        if (bytes < TOGETHER && to < params.length) continue;
+        if (from > 0) nextOp();
+        this.queue(address(table), { params, states, options, from, to }, piece, copies);
         finish(copies);
-        nextOp();
-        bytes = 0;
       }
     } finally {
       finish(copies);
@@ -124,68 +123,69 @@ export class FusedKernel<O, S> implements FusedUpdate<O, S> {
     }
   }
 
-  /**
-   * Queues the updates of a block. Short loops one after the other hide the time that objects take to come from memory;
-   * none of the block is changed before all of it was checked.
-   */
-  private update(at: number, block: Block<O, S>, piece: number, copies: Tensor[]): void {
+  /** Queues the updates of a block. Nothing of it is changed before all of it was checked. */
+  private queue(at: number, block: Block<O, S>, piece: number, copies: Tensor[]): void {
     this.writeParams(at, block, copies);
-    this.writeGrads(at, block);
-    for (let k = 0; k < this.arrays.length; k++) this.writeState(at, block, k);
-    for (const run of this.runs(block)) this.queue(at, run, piece);
+    this.writeStates(at, block, copies);
+    for (const run of this.runs(block)) this.queueRun(at, run, piece);
   }
 
-  /** Writes addresses and sizes of parameters; to `copies` goes each that is not contiguous, before its copy. */
+  /** Writes addresses of parameters and gradients, and sizes. */
   private writeParams(at: number, { params, from, to }: Block<O, S>, copies: Tensor[]): void {
-    for (let i = from; i < to; i++) {
-      const param = params[i] as Tensor;
-      const target = contiguous(param);
-      if (target !== param) copies.push(param, target);
-      const address = ptr(target);
-      const row = (at >>> 2) + ROW * i;
-      const { i32 } = mem;
-      i32[row] = address;
-      for (let k = 0; k < ARRAYS; k++) i32[row + STATE + k] = 0;
-      i32[row + SIZE] = param.numel;
-    }
-  }
-
-  /** Writes addresses of gradients. */
-  private writeGrads(at: number, { params, from, to }: Block<O, S>): void {
     for (let i = from; i < to; i++) {
       const param = params[i] as Tensor;
       const grad = param.ownGrad as Tensor;
       if (grad.code !== param.code || grad.numel !== param.numel)
         throw this.mismatch(param, grad, "gradient");
-      const address = ptr(contiguous(grad));
-      mem.i32[(at >>> 2) + ROW * i + GRAD] = address;
+      const toParam = ptr(param.contig ? param : copied(param, copies));
+      const toGrad = ptr(contiguous(grad));
+      const row = (at >>> 2) + ROW * i;
+      const { i32 } = mem;
+      i32[row] = toParam;
+      i32[row + GRAD] = toGrad;
+      i32[row + SIZE] = param.numel;
     }
   }
 
-  /** Writes addresses of the state arrays `k`. */
-  private writeState(at: number, { params, states, options, from, to }: Block<O, S>, k: number): void {
-    const array = this.arrays[k] as StateArray<O, S>;
+  /** Writes addresses of state arrays. */
+  private writeStates(
+    at: number,
+    { params, states, options, from, to }: Block<O, S>,
+    copies: Tensor[],
+  ): void {
+    const { arrays, state } = this;
     for (let i = from; i < to; i++) {
       const param = params[i] as Tensor;
-      const t = array(states[i] as S, options, param);
-      if (t === null) continue;
-      if (t.code !== param.code || t.numel !== param.numel) {
-        throw this.mismatch(param, t, this.names[k] as string);
-      }
-      const address = ptr(t);
-      mem.i32[(at >>> 2) + ROW * i + STATE + k] = address;
+      state.arrays(states[i] as S, arrays, options, param);
+      const { first, second, third } = arrays;
+      const toFirst = first === null ? 0 : this.place(first, param, 0, copies);
+      const toSecond = second === null ? 0 : this.place(second, param, 1, copies);
+      const toThird = third === null ? 0 : this.place(third, param, 2, copies);
+      const row = (at >>> 2) + ROW * i + STATE;
+      const { i32 } = mem;
+      i32[row] = toFirst;
+      i32[row + 1] = toSecond;
+      i32[row + 2] = toThird;
     }
+  }
+
+  /** Address of state array `k`, or of a copy of it. */
+  private place(t: Tensor, param: Tensor, k: number, copies: Tensor[]): number {
+    if (t.code !== param.code || t.numel !== param.numel)
+      throw this.mismatch(param, t, this.state.names[k] as string);
+    return ptr(t.contig ? t : copied(t, copies));
   }
 
   /** Counts the step in all states; the runs of parameters that share a kernel and its scalars. */
   private runs({ params, states, options, from, to }: Block<O, S>): readonly Run[] {
     const scalars = new Scalars();
+    const { advance } = this.state;
     const runs: Run[] = [];
     let run: Run | null = null;
     for (let i = from; i < to; i++) {
       const { code, numel, storage } = params[i] as Tensor;
       storage.version++;
-      this.advance(states[i] as S, options, scalars);
+      advance(states[i] as S, options, scalars);
       if (run === null || run.scalars !== scalars.values || run.code !== code) {
         run = { row: i, size: 0, code, scalars: scalars.values };
         runs.push(run);
@@ -196,7 +196,7 @@ export class FusedKernel<O, S> implements FusedUpdate<O, S> {
   }
 
   /** Queues the kernel for a run, cut as the concatenation of its parameters would be. */
-  private queue(at: number, run: Run, piece: number): void {
+  private queueRun(at: number, run: Run, piece: number): void {
     const { code, scalars } = run;
     const fn = kernelFor(this.table, code);
     let { row, size: left } = run;
@@ -226,6 +226,13 @@ export class FusedKernel<O, S> implements FusedUpdate<O, S> {
       `${what}; try to convert the model before the optimizer is made, or load its state again`,
     );
   }
+}
+
+/** A contiguous copy; both go to `copies`, since what the kernel does to the copy is to reach `t`. */
+function copied(t: Tensor, copies: Tensor[]): Tensor {
+  const copy = contiguous(t);
+  copies.push(t, copy);
+  return copy;
 }
 
 /** Runs what is queued, and copies back what was not contiguous. */

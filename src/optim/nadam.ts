@@ -5,7 +5,6 @@ import { type AdamOptions, decayed } from "./adam.js";
 import { FusedKernel } from "./fused.js";
 import { checkBetas, checkRange, type OptionsInput, type ParamsInput, rateOf } from "./groups.js";
 import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
-import { Power } from "./power.js";
 
 /** Options of {@link NAdam}. */
 export interface NAdamOptions extends Omit<AdamOptions, "amsgrad"> {
@@ -39,10 +38,9 @@ const DEFAULTS: NAdamOptions = {
   differentiable: false,
 };
 
-const DECAY = new Power();
 /** mu_t. */
 function momentum(t: number, o: NAdamOptions): number {
-  return o.betas[0] * (1 - 0.5 * DECAY.of(0.96, t * o.momentumDecay));
+  return o.betas[0] * (1 - 0.5 * 0.96 ** (t * o.momentumDecay));
 }
 
 /** Rounds as PyTorch's counters do, which are 0-d tensors of the default dtype whatever the parameter's is. */
@@ -50,9 +48,9 @@ export function rounded(value: number): number {
   return defaultFloatCode() === FLOAT32 ? Math.fround(value) : value;
 }
 
-/** Moves the momentum's schedule on. */
-function advance(state: NAdamState, o: NAdamOptions): void {
-  state.muProduct = rounded(state.muProduct * rounded(momentum(++state.step, o)));
+/** The product of the momenta up to step t, from that up to the step before. */
+function productAt(t: number, before: number, o: NAdamOptions): number {
+  return rounded(before * rounded(momentum(t, o)));
 }
 
 /** The factors of g and m, without the rate. */
@@ -62,15 +60,25 @@ function weights({ step: t, muProduct }: NAdamState, o: NAdamOptions): readonly 
   return [(1 - mu) / (1 - muProduct), next / (1 - muProduct * next)];
 }
 
+/** The product of parameters that are at the same step. */
+let shared = 1;
+
 const KERNEL = new FusedKernel<NAdamOptions, NAdamState>("nadam", {
-  arrays: { expAvg: (state) => state.expAvg, expAvgSq: (state) => state.expAvgSq },
+  names: ["expAvg", "expAvgSq"],
+  arrays(state, arrays) {
+    arrays.first = state.expAvg;
+    arrays.second = state.expAvgSq;
+  },
   advance(state, o, scalars) {
-    advance(state, o);
-    if (!scalars.depend(state.step, state.muProduct)) return;
+    const t = ++state.step;
+    const changed = scalars.depend(t, state.muProduct);
+    if (changed) shared = productAt(t, state.muProduct, o);
+    state.muProduct = shared;
+    if (!changed) return;
     const [ofGrad, ofAvg] = weights(state, o);
     const { lr, eps, weightDecay } = o;
     const [b1, b2] = o.betas;
-    const correction2 = 1 - b2 ** state.step;
+    const correction2 = 1 - b2 ** t;
     const flags = (o.maximize ? 1 : 0) | (o.decoupledWeightDecay ? 2 : 0);
     scalars.set(lr, b1, b2, eps, weightDecay, correction2, -lr * ofGrad, -lr * ofAvg, flags);
   },
@@ -83,7 +91,7 @@ const KERNEL = new FusedKernel<NAdamOptions, NAdamState>("nadam", {
  * @throws ValueError for options out of range.
  */
 export class NAdam extends Optimizer<NAdamOptions, NAdamState> {
-  protected override readonly fused = KERNEL;
+  protected override readonly fused = this.update === NAdam.prototype.update ? KERNEL : undefined;
 
   constructor(params: ParamsInput<NAdamOptions>, options?: OptionsInput<NAdamOptions> | number) {
     super(params, DEFAULTS, options);
@@ -102,7 +110,8 @@ export class NAdam extends Optimizer<NAdamOptions, NAdamState> {
   }
 
   protected update(grad: Tensor, param: Tensor, state: NAdamState, o: NAdamOptions): void {
-    advance(state, o);
+    state.step++;
+    state.muProduct = productAt(state.step, state.muProduct, o);
     const [ofGrad, ofAvg] = weights(state, o);
     const [b1, b2] = o.betas;
     const g = decayed(grad, param, o);

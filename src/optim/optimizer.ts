@@ -35,6 +35,7 @@ import {
   type StepPreHook,
 } from "./hooks.js";
 import { type OptimizerStateDict, packState, type SavedState, StateReader } from "./state.js";
+import { States, Stepped } from "./stepped.js";
 
 export type { OptimizerStateDict, SavedState } from "./state.js";
 
@@ -62,8 +63,11 @@ export type StateValue = Tensor | number | null | (Tensor | number | null)[];
 export abstract class Optimizer<O extends RateOptions = RateOptions, S extends ParamState = ParamState> {
   /** Groups of parameters with their options; change `group.lr` at any time. */
   readonly paramGroups: ParamGroup<O>[] = [];
+  private readonly states = new States<S>();
   /** State by parameter object: never by position. */
-  readonly state: Map<Tensor, S> = new Map();
+  readonly state: Map<Tensor, S> = this.states;
+  /** Of groups that a kernel updates. */
+  private readonly stepped = new WeakMap<ParamGroup<O>, Stepped<S>>();
   /** Options that groups take unless they say otherwise. */
   readonly defaults: O;
   /** @internal Steps since a scheduler was attached. */
@@ -103,8 +107,11 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
    */
   protected abstract update(grad: Tensor, param: Tensor, state: S, group: O): void;
 
-  /** @internal The same update of all parameters of a group by one kernel. Used unless the step is differentiated. */
-  protected readonly fused?: FusedUpdate<O, S>;
+  /**
+   * @internal The same update of all parameters of a group by one kernel. Used unless the step is differentiated; a
+   * subclass with another `update` has none.
+   */
+  protected readonly fused?: FusedUpdate<O, S> | undefined;
 
   /** The same update by several kernels, where one is not enough; `grad` is as it is. Used as `fused` is. */
   protected passes?(grad: Tensor, param: Tensor, state: S, group: O): void;
@@ -170,18 +177,13 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
   }
 
   private stepFused(group: ParamGroup<O>, kernel: FusedUpdate<O, S>): void {
-    const { params } = group;
-    const stepped = new Array<Tensor>(params.length);
-    const states = new Array<S>(params.length);
-    let count = 0;
-    for (let i = 0; i < params.length; i++) {
-      const param = params[i] as Tensor;
-      if (param.ownGrad === null) continue;
-      stepped[count] = param;
-      states[count++] = this.state.get(param) ?? this.stateOf(param, group);
+    let stepped = this.stepped.get(group);
+    if (stepped === undefined) {
+      stepped = new Stepped();
+      this.stepped.set(group, stepped);
     }
-    if (count < params.length) stepped.length = count;
-    kernel.step(stepped, states, group);
+    stepped.update(group.params, this.states, (param) => this.stateOf(param, group));
+    kernel.step(stepped.params, stepped.states, group);
   }
 
   private stepPasses(group: ParamGroup<O>): void {
@@ -270,9 +272,9 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
     reader.readStates((param, group, saved) => this.readState(param, group, saved, reader));
     const { groups, states } = reader.finish();
     groups.forEach((options, i) => {
-      const group = this.paramGroups[i] as object;
-      for (const key of Object.keys(group)) if (!(key in options)) Reflect.deleteProperty(group, key);
-      Object.assign(group, options);
+      const own = this.paramGroups[i] as object;
+      for (const key of Object.keys(own)) if (!(key in options)) Reflect.deleteProperty(own, key);
+      Object.assign(own, options);
     });
     this.state.clear();
     for (const [param, state] of states) {

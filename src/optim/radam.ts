@@ -30,7 +30,11 @@ const DEFAULTS: RAdamOptions = {
 };
 
 const KERNEL = new FusedKernel<RAdamOptions, RAdamState>("radam", {
-  arrays: { expAvg: (state) => state.expAvg, expAvgSq: (state) => state.expAvgSq },
+  names: ["expAvg", "expAvgSq"],
+  arrays(state, arrays) {
+    arrays.first = state.expAvg;
+    arrays.second = state.expAvgSq;
+  },
   advance(state, o, scalars) {
     const t = ++state.step;
     if (!scalars.depend(t)) return;
@@ -57,7 +61,7 @@ function rectification(b2: number, t: number): number {
  * @throws ValueError for options out of range.
  */
 export class RAdam extends Optimizer<RAdamOptions, RAdamState> {
-  protected override readonly fused = KERNEL;
+  protected override readonly fused = this.update === RAdam.prototype.update ? KERNEL : undefined;
 
   constructor(params: ParamsInput<RAdamOptions>, options?: OptionsInput<RAdamOptions> | number) {
     super(params, DEFAULTS, options);

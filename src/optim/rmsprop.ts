@@ -46,16 +46,13 @@ const DEFAULTS: RMSpropOptions = {
 };
 
 const KERNEL = new FusedKernel<RMSpropOptions, RMSpropState>("rmsprop", {
-  arrays: {
-    squareAvg: (state) => state.squareAvg,
-    gradAvg(state, o, param) {
-      if (o.centered) state.gradAvg ??= zerosFor(param);
-      return o.centered ? state.gradAvg : null;
-    },
-    momentumBuffer(state, o, param) {
-      if (o.momentum > 0) state.momentumBuffer ??= zerosFor(param);
-      return o.momentum > 0 ? state.momentumBuffer : null;
-    },
+  names: ["squareAvg", "gradAvg", "momentumBuffer"],
+  arrays(state, arrays, o, param) {
+    if (o.centered) state.gradAvg ??= zerosFor(param);
+    if (o.momentum > 0) state.momentumBuffer ??= zerosFor(param);
+    arrays.first = state.squareAvg;
+    arrays.second = o.centered ? state.gradAvg : null;
+    arrays.third = o.momentum > 0 ? state.momentumBuffer : null;
   },
   advance(state, o, scalars) {
     state.step++;
@@ -71,7 +68,7 @@ const KERNEL = new FusedKernel<RMSpropOptions, RMSpropState>("rmsprop", {
  * @throws ValueError for options out of range.
  */
 export class RMSprop extends Optimizer<RMSpropOptions, RMSpropState> {
-  protected override readonly fused = KERNEL;
+  protected override readonly fused = this.update === RMSprop.prototype.update ? KERNEL : undefined;
 
   constructor(params: ParamsInput<RMSpropOptions>, options?: OptionsInput<RMSpropOptions> | number) {
     super(params, DEFAULTS, options);

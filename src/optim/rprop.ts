@@ -35,7 +35,11 @@ const DEFAULTS: RpropOptions = {
 };
 
 const KERNEL = new FusedKernel<RpropOptions, RpropState>("rprop", {
-  arrays: { prev: (state) => state.prev, stepSize: (state) => state.stepSize },
+  names: ["prev", "stepSize"],
+  arrays(state, arrays) {
+    arrays.first = state.prev;
+    arrays.second = state.stepSize;
+  },
   advance(state, o, scalars) {
     state.step++;
     if (scalars.depend(0)) scalars.set(...o.etas, ...o.stepSizes, o.maximize ? 1 : 0);
@@ -49,7 +53,7 @@ const KERNEL = new FusedKernel<RpropOptions, RpropState>("rprop", {
  * @throws ValueError for options out of range.
  */
 export class Rprop extends Optimizer<RpropOptions, RpropState> {
-  protected override readonly fused = KERNEL;
+  protected override readonly fused = this.update === Rprop.prototype.update ? KERNEL : undefined;
 
   constructor(params: ParamsInput<RpropOptions>, options?: OptionsInput<RpropOptions> | number) {
     super(params, DEFAULTS, options);

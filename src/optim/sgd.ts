@@ -40,15 +40,13 @@ const DEFAULTS: SGDOptions = {
 const STARTING = new Set<SGDState>();
 
 const KERNEL = new FusedKernel<SGDOptions, SGDState>("sgd", {
-  arrays: {
-    momentumBuffer(state, o, param) {
-      if (o.momentum === 0) return null;
-      if (state.momentumBuffer === null) {
-        state.momentumBuffer = zerosFor(param);
-        STARTING.add(state);
-      }
-      return state.momentumBuffer;
-    },
+  names: ["momentumBuffer"],
+  arrays(state, arrays, o, param) {
+    if (o.momentum !== 0 && state.momentumBuffer === null) {
+      state.momentumBuffer = zerosFor(param);
+      STARTING.add(state);
+    }
+    arrays.first = o.momentum === 0 ? null : state.momentumBuffer;
   },
   advance(state, o, scalars) {
     const first = STARTING.size > 0 && STARTING.delete(state) ? 4 : 0;
@@ -71,7 +69,7 @@ const KERNEL = new FusedKernel<SGDOptions, SGDState>("sgd", {
  * group may have momentum 0.
  */
 export class SGD extends Optimizer<SGDOptions, SGDState> {
-  protected override readonly fused = KERNEL;
+  protected override readonly fused = this.update === SGD.prototype.update ? KERNEL : undefined;
 
   constructor(params: ParamsInput<SGDOptions>, options?: OptionsInput<SGDOptions> | number) {
     super(params, DEFAULTS, options);

@@ -261,6 +261,25 @@ describe("step", () => {
   });
 });
 
+test("a subclass of a built-in optimizer may write an update of its own", () => {
+  class SignAdam extends optim.Adam {
+    protected override update(
+      grad: Tensor,
+      param: Tensor,
+      state: optim.AdamState,
+      { lr }: optim.AdamOptions,
+    ) {
+      state.step++;
+      param.sub_(grad.sign().mul(lr));
+    }
+  }
+  const p = withGrad([1, 1], [3, -4]);
+  const optimizer = new SignAdam([p], { lr: 0.5 });
+  optimizer.step();
+  expect(p.toArray()).toEqual([0.5, 1.5]);
+  expect(optimizer.state.get(p)?.step).toBe(1);
+});
+
 describe("hooks", () => {
   test("run before and after a step, global ones outside, and can be removed", () => {
     const optimizer = new optim.SGD([withGrad([1], [1])], { lr: 0.5 });

@@ -113,6 +113,22 @@ test("parameters and state that the heap has moved out come back, also within a 
   }
 });
 
+test("a state array that is not contiguous is changed where it lies", () => {
+  const run = (turned: boolean): unknown[] => {
+    manualSeed(2);
+    const p = randn([4, 6], { requiresGrad: true });
+    const optimizer = new optim.Adam([p], { lr: 0.1 });
+    for (let step = 0; step < 3; step++) {
+      p.grad = randn([4, 6]);
+      optimizer.step();
+      const state = optimizer.state.get(p) as optim.AdamState;
+      if (turned && step === 0) state.expAvg = state.expAvg.t().contiguous().t();
+    }
+    return [p.toArray(), optimizer.state.get(p)?.expAvg.toArray()];
+  };
+  expect(run(true)).toEqual(run(false));
+});
+
 test("nothing is changed when the state of one parameter does not fit", () => {
   const params = Array.from({ length: 3 }, () => ones([2], { requiresGrad: true }));
   for (const p of params) p.grad = ones([2]);
