@@ -82,8 +82,10 @@ export function scatterView(g: Tensor, into: Shape, where: Geometry): Tensor {
 
 const gatherOp = defineOp<Geometry>({
   name: "AsStrided",
-  forward: ([x], { shape, strides, offset }) =>
-    copyOf(viewOf(contiguous(x as Tensor), shape, strides, offset)),
+  forward: ([x], { shape, strides, offset }) => {
+    const src = contiguous(x as Tensor); // perhaps a view that begins further on
+    return copyOf(viewOf(src, shape, strides, src.storageOffset + offset));
+  },
   backward: (g, n) => [scatterView(g, n.shape(0), n.attrs)],
 });
 

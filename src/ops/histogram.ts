@@ -110,7 +110,7 @@ function edgesOf(
       throw new DTypeError(
         `[${op}] edges of dtype ${nameOf(bins.code)}: expected ${nameOf(like.code)}, as the input`,
       );
-    return copyOf(bins);
+    return bins.detach();
   }
   checkBins(op, bins);
   const of = range === null ? values() : [];
@@ -202,7 +202,8 @@ export function histogram(x: Tensor, bins: number | Tensor, options: HistogramOp
     () => values,
     x,
   );
-  return { hist: countPoints(op, values, [binEdges], x, options), binEdges };
+  const hist = countPoints(op, values, [binEdges], x, options);
+  return { hist, binEdges: binEdges.storage === (bins as Tensor).storage ? copyOf(binEdges) : binEdges };
 }
 
 /**

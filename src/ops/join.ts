@@ -27,6 +27,9 @@ function sizeAlong(shape: Shape, dim: number): number {
   return shape[dim] as number;
 }
 
+/** The shape [0], which fits every list. */
+const isNothing = (shape: Shape): boolean => shape.length === 1 && shape[0] === 0;
+
 const catOp = defineOp<Join>({
   name: "Cat",
   forward: (pieces, { dim, shape, code }) => {
@@ -34,6 +37,7 @@ const catOp = defineOp<Join>({
     const step = out.strides[dim] as number;
     let at = 0;
     for (const piece of pieces) {
+      if (isNothing(piece.shape)) continue;
       copyInto(viewOf(out, piece.shape, out.strides, at * step), piece);
       at += sizeAlong(piece.shape, dim);
     }
@@ -43,6 +47,7 @@ const catOp = defineOp<Join>({
     const { dim } = n.attrs;
     let at = 0;
     return n.shapes.map((shape, i) => {
+      if (isNothing(shape)) return n.needs(i) ? full(shape, 0, g.code) : null;
       const length = sizeAlong(shape, dim);
       at += length;
       return n.needs(i) ? narrow(g, dim, at - length, length) : null;
@@ -89,8 +94,8 @@ export function cat(tensors: readonly Tensor[], dim?: JoinDim): Tensor {
   checkSome("cat", tensors);
   const scalar = tensors.findIndex((t) => t.shape.length === 0);
   if (scalar >= 0) throw new ShapeError(`[cat] tensor ${scalar} has no dimension to join along; try stack`);
-  const isNothing = (t: Tensor) => t.shape.length === 1 && t.shape[0] === 0;
-  const pieces = tensors.some((t) => !isNothing(t)) ? tensors.filter((t) => !isNothing(t)) : tensors;
+  const some = tensors.filter((t) => !isNothing(t.shape));
+  const pieces = some.length > 0 ? some : tensors;
   const first = (pieces[0] as Tensor).shape;
   const d = wrapDim("cat", dimOf(dim), first.length);
   let total = 0;
@@ -103,7 +108,7 @@ export function cat(tensors: readonly Tensor[], dim?: JoinDim): Tensor {
     total += sizeAlong(shape, d);
   }
   const shape = first.map((n, k) => (k === d ? total : n));
-  return run(catOp, pieces, { dim: d, shape, code: commonCode(tensors) });
+  return run(catOp, tensors, { dim: d, shape, code: commonCode(tensors) });
 }
 
 /** Same as {@link cat}. Source: `torch.concat`. */

@@ -72,7 +72,10 @@ const padOp = defineOp<Shape>({
 
 const frontOp = defineOp<number>({
   name: "Front",
-  forward: ([x], length) => copyOf(viewOf(contiguous(x as Tensor), [length], [1], 0)),
+  forward: ([x], length) => {
+    const src = contiguous(x as Tensor); // perhaps a view that begins further on
+    return copyOf(viewOf(src, [length], [1], src.storageOffset));
+  },
   backward: (g, n) => [run(padOp, [g], n.shape(0))],
 });
 

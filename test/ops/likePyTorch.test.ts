@@ -6,17 +6,21 @@ import {
   clampMax,
   clampMin,
   DTypeError,
+  diagEmbed,
+  grad,
   gradient,
   histogram,
   hsplit,
   indexAdd,
   isclose,
+  maskedScatter,
   max,
   min,
   nn,
   ones,
   ravel,
   ShapeError,
+  selectScatter,
   type Tensor,
   tensor,
   zeros,
@@ -122,4 +126,54 @@ test("an expanded tensor may be filled", () => {
   expect(base.toArray()).toEqual([[4, 4, 4]]);
   base.expand([2, 3]).zero_();
   expect(base.toArray()).toEqual([[0, 0, 0]]);
+});
+
+describe("gradients that arrive as views which begin further on", () => {
+  const leaf = (data: number[]) => tensor(data, { dtype: "float64", requiresGrad: true });
+  const rows = tensor(
+    [
+      [1, 2, 3],
+      [4, 5, 6],
+    ],
+    { dtype: "float64" },
+  );
+
+  test("of a part that was written in place", () => {
+    const x = leaf([1, 2, 3]);
+    const y = x.clone();
+    y.at(0).mul_(10);
+    // the gradient of y is the second half of this one
+    const [g] = grad([cat([zeros([3], { dtype: "float64" }), y])], [x], { gradOutputs: [rows.flatten()] });
+    expect((g as Tensor).toArray()).toEqual([40, 5, 6]);
+  });
+
+  test("of what was written into a copy", () => {
+    const src = leaf([7, 8, 9]);
+    const out = selectScatter(zeros([1, 3], { dtype: "float64" }), src, 0, 0);
+    const [g] = grad([out], [src], { gradOutputs: [rows.narrow(0, 1, 1)] });
+    expect((g as Tensor).toArray()).toEqual([4, 5, 6]);
+  });
+
+  test("of a diagonal, and of what a mask scattered", () => {
+    const cotangent = arange(8, { dtype: "float64" }).reshape([2, 2, 2]).at(1);
+    const v = leaf([1, 2]);
+    const [g] = grad([diagEmbed(v)], [v], { gradOutputs: [cotangent] });
+    expect((g as Tensor).toArray()).toEqual([4, 7]);
+    const source = leaf([1, 2, 3]);
+    const scattered = maskedScatter(zeros([3], { dtype: "float64" }), tensor([true, false, true]), source);
+    const [s] = grad([scattered], [source], { gradOutputs: [rows.at(1)] });
+    expect((s as Tensor).toArray()).toEqual([4, 6, 0]);
+  });
+});
+
+test("cat gives an empty piece of another rank an empty gradient", () => {
+  const [empty, x] = [
+    zeros([0], { dtype: "float64", requiresGrad: true }),
+    ones([2, 1], { dtype: "float64", requiresGrad: true }),
+  ];
+  const out = cat([empty, x, x], 1);
+  expect(out.shape).toEqual([2, 2]);
+  const [ge, gx] = grad([out.sum()], [empty, x]);
+  expect((ge as Tensor).shape).toEqual([0]);
+  expect((gx as Tensor).toArray()).toEqual([[2], [2]]);
 });

@@ -1,4 +1,4 @@
-/** Special functions beside PyTorch 1.13: Bessel functions near 5, polynomials of very high degree, zeros of lgamma. */
+/** Special functions beside PyTorch 1.13: Bessel and Airy functions, polynomials of very high degree, zeros of lgamma. */
 import { describe, expect, test } from "vitest";
 import { lgamma, special, tensor } from "../../src/index.js";
 
@@ -34,6 +34,17 @@ describe("Bessel functions have PyTorch's numbers", () => {
     got.forEach((v, i) => {
       expect(v).toBeCloseTo(values[i] as number, 13); // 4e-14 between the two ways to the same numbers
     });
+  });
+});
+
+test("Airy's function has PyTorch's numbers left of -2.09 too", () => {
+  const at = f64([-7, -4, -2.5, -2.2, -2.0901, -2.08, 0.5, 3]);
+  const recorded = [
+    0.18428083525050618, -0.07026553297551054, -0.11232483666261353, 0.09614693775765294, 0.16998805230549835,
+    0.17658105160983947, 0.23169360648083345, 0.00659113935746072,
+  ];
+  (special.airyAi(at).toArray() as number[]).forEach((v, i) => {
+    expect(v).toBeCloseTo(recorded[i] as number, 14);
   });
 });
 

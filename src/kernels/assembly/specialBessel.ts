@@ -236,10 +236,45 @@ export function sphericalJ0(x: f64): f64 {
 
 // ---- Airy ----
 
-/** Ai(x), with z = 2/3 |x|^(3/2) outside [-2.125, 2.125]. */
+const INV_SQRT_PI: f64 = 0.5641895835477563;
+
+// Of airy.c the denominators of f - 1, of degree 9, and of g, of degree 10: the same without their leading 1.
+// @ts-ignore: decorator
+@inline
+function farAiryF(u: f64): f64 {
+  let d: f64 = 13.356042070655325;
+  d = d * u + 32.682503279522464;
+  d = d * u + 26.736704094149954;
+  d = d * u + 9.187074029072596;
+  d = d * u + 1.4752914677166642;
+  d = d * u + 0.11568717379518804;
+  d = d * u + 0.0044029164161521123;
+  d = d * u + 7.547203482874143e-5;
+  d = d * u + 4.518500929705804e-7;
+  const u3 = u * u * u;
+  return (d + u3 * u3 * u3) / d;
+}
+// @ts-ignore: decorator
+@inline
+function farAiryG(u: f64): f64 {
+  let d: f64 = 9.30892908077442;
+  d = d * u + 19.835292871831214;
+  d = d * u + 15.564662893286461;
+  d = d * u + 5.476860694229755;
+  d = d * u + 0.954293611618962;
+  d = d * u + 0.08645808263523922;
+  d = d * u + 0.004126565238242226;
+  d = d * u + 1.0125908511650914e-4;
+  d = d * u + 1.1716673321441352e-6;
+  d = d * u + 4.9183457006293e-9;
+  const u5 = u * u * u * u * u;
+  return (d + u5 * u5) / d;
+}
+
+/** Ai(x), with z = 2/3 |x|^(3/2) outside [-2.09, 2.125]. */
 export function airyAi(x: f64): f64 {
   const a = abs(x);
-  if (a <= 2.125) return airyNear(x / 2.125);
+  if (x >= -2.09 && x <= 2.125) return airyNear(x / 2.125);
   const z = (2 * a * sqrt(a)) / 3;
   const r = 1 / z;
   const root = sqrt(sqrt(a));
@@ -249,8 +284,9 @@ export function airyAi(x: f64): f64 {
   }
   const u = r * r;
   const t = z < 6 ? 9 * u - 1.25 : 72 * u - 1;
-  const f = z < 6 ? airyFMid(t) : airyFFar(t);
-  const g = (z < 6 ? airyGMid(t) : airyGFar(t)) * r;
+  // Both carry 1/sqrt(pi), which is what f has for u = 0.
+  const f = INV_SQRT_PI + ((z < 6 ? airyFMid(t) : airyFFar(t)) - INV_SQRT_PI) * farAiryF(u);
+  const g = (z < 6 ? airyGMid(t) : airyGFar(t)) * r * farAiryG(u);
   const s = sin(z);
   const c = cos(z);
   return ((f * (s + c) - g * (c - s)) * 0.7071067811865476) / root;
