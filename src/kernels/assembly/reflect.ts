@@ -84,15 +84,13 @@ export function qrForm_f64(a: usize, taus: usize, q: usize, count: i32, m: i32, 
   }
 }
 
-/** r[count, k, n], row by row: R, its columns put back where `order` (unless it is 0) says that they stood. */
-export function qrUpper_f64(a: usize, r: usize, order: usize, count: i32, m: i32, n: i32, k: i32): void {
+/** r[count, k, n], row by row: what is on and above the diagonal. */
+export function qrUpper_f64(a: usize, r: usize, count: i32, m: i32, n: i32, k: i32): void {
   for (let b: i32 = 0; b < count; b++) {
-    for (let j: i32 = 0; j < n; j++) {
-      const to = order ? load<i32>(order + (<usize>j << 2)) : j;
-      for (let i: i32 = 0; i < k; i++) store<f64>(at(r, i * n + to), i <= j ? value(a, j * m + i) : 0);
+    for (let i: i32 = 0; i < k; i++) {
+      for (let j: i32 = 0; j < n; j++) store<f64>(at(r, i * n + j), i <= j ? value(a, j * m + i) : 0);
     }
     a = at(a, m * n);
     r = at(r, k * n);
-    if (order) order += <usize>n << 2;
   }
 }

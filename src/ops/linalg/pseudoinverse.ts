@@ -1,9 +1,9 @@
 /** Matrices of any shape and rank: pinv, lstsq, matrixRank. */
-import { defineOp, run } from "../../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/node.js";
 import { type DTypeCode, FLOAT32, FLOAT64, INT64 } from "../../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
-import { empty, full, toNumbers } from "../../tensor/raw.js";
-import { broadcastShapes, type Shape } from "../../tensor/shape.js";
+import { empty, fromTyped, full, toNumbers } from "../../tensor/raw.js";
+import { broadcastShapes, type Shape, sameShape } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { add, mul, neg, sub } from "../arithmetic.js";
 import { gt } from "../compare.js";
@@ -21,6 +21,7 @@ import {
   checkSameDtype,
   checkSquare,
   eachMatrix,
+  expandBatches,
   matrixSize,
   multiply,
   read,
@@ -28,8 +29,10 @@ import {
   write,
 } from "./core.js";
 import { eigvalsh, symmetricEigen } from "./eigh.js";
+import { pivotedQR } from "./qr.js";
 import { isVector } from "./solve.js";
 import { decompose, svdvals } from "./svd.js";
+import { solveInto } from "./triangular.js";
 
 /** A tolerance: one number, or one for each matrix. */
 export type Tolerance = number | Tensor | null;
@@ -83,37 +86,50 @@ const pinvOp = defineOp<Pinv>({
   forward: ([x], { atol, rtol, hermitian }) => {
     const t = x as Tensor;
     const [m, n] = matrixSize(t);
-    const k = Math.min(m, n);
     const out = new Float64Array(t.numel);
     eachMatrix(read(t), m * n, batchSize(t), (a, b) => {
-      const { u, s, vt } = hermitian ? asDecomposition(a, n) : decompose(a, m, n);
-      const largest = s.reduce((top, v) => Math.max(top, Math.abs(v)), 0);
-      const bound = Math.max(atol[b] as number, (rtol[b] as number) * largest);
-      // V S^+ U^T
-      const scaled = new Float64Array(n * k);
-      for (let i = 0; i < k; i++) {
-        const v = s[i] as number;
-        if (Math.abs(v) > bound)
-          for (let j = 0; j < n; j++) scaled[j * k + i] = (vt[i * n + j] as number) / v;
-      }
-      const ut = new Float64Array(k * m);
-      for (let i = 0; i < k; i++) for (let j = 0; j < m; j++) ut[i * m + j] = u[j * k + i] as number;
-      out.set(multiply(scaled, ut, n, k, m), b * m * n);
+      const { inverse } = invert(a, m, n, atol[b] as number, rtol[b] as number, hermitian);
+      out.set(inverse, b * m * n);
     });
     return write(out, [...batchShape(t), n, m], t.code);
   },
-  // dP = -P dA P + P P^T dA^T (I - A P) + (I - P A) dA^T P^T P
-  backward: (g, n) => {
-    const [A, P] = [n.input(0), n.output()];
-    const [Pt, gt_] = [mT(P), mT(g)];
-    const first = matmul(matmul(Pt, g), Pt);
-    const left = matmul(matmul(gt_, P), Pt);
-    const right = matmul(matmul(Pt, P), gt_);
-    const second = sub(left, matmul(A, matmul(P, left)));
-    const third = sub(right, matmul(matmul(right, P), A));
-    return [add(neg(first), add(second, third))];
-  },
+  backward: (g, n) => [slope(n.input(0), n.output(), g)],
 });
+
+/** dP = -P dA P + P P^T dA^T (I - A P) + (I - P A) dA^T P^T P */
+function slope(A: Tensor, P: Tensor, g: Tensor): Tensor {
+  const [Pt, gt_] = [mT(P), mT(g)];
+  const first = matmul(matmul(Pt, g), Pt);
+  const left = matmul(matmul(gt_, P), Pt);
+  const right = matmul(matmul(Pt, P), gt_);
+  const second = sub(left, matmul(A, matmul(P, left)));
+  const third = sub(right, matmul(matmul(right, P), A));
+  return add(neg(first), add(second, third));
+}
+
+/** V S^+ U^T of a[m, n] = U S V^T, and how many singular values are above the bound. */
+function invert(
+  a: Float64Array,
+  m: number,
+  n: number,
+  atol: number,
+  rtol: number,
+  hermitian = false,
+): { inverse: Float64Array; rank: number } {
+  const k = Math.min(m, n);
+  const { u, s, vt } = hermitian ? asDecomposition(a, n) : decompose(a, m, n);
+  const largest = s.reduce((top, v) => Math.max(top, Math.abs(v)), 0);
+  const bound = Math.max(atol, rtol * largest);
+  const scaled = new Float64Array(n * k);
+  let rank = 0;
+  for (let i = 0; i < k; i++) {
+    const v = s[i] as number;
+    if (!(Math.abs(v) > bound)) continue;
+    rank++;
+    for (let j = 0; j < n; j++) scaled[j * k + i] = (vt[i * n + j] as number) / v;
+  }
+  return { inverse: multiply(scaled, transposed(u, m, k), n, k, m), rank };
+}
 
 const mT = (x: Tensor): Tensor => transpose(x, -2, -1);
 
@@ -165,6 +181,62 @@ export function matrixRank(A: Tensor, options: number | (RankOptions & { tol?: T
   return sum(gt(S, bound), -1);
 }
 
+/** The diagonal of R shows the rank where it falls by less than 1 / (rtol * n * this). */
+const MARGIN = 1000;
+
+/** X[n, k] of least |a X - b| by a pivoted QR decomposition; null where columns of a[m, n] may depend on each other. */
+function solveByQR(
+  a: Float64Array,
+  b: Float64Array,
+  m: number,
+  n: number,
+  k: number,
+  rtol: number,
+): Float64Array | null {
+  if (m < n || n === 0) return null;
+  const { q, r, order } = pivotedQR(a, m, n);
+  const smallest = Math.abs(r[n * n - 1] as number);
+  if (!(smallest > MARGIN * n * rtol * Math.abs(r[0] as number))) return null;
+  const y = write(multiply(q, b, n, m, k), [n, k], FLOAT64);
+  solveInto(y, write(r, [n, n], FLOAT64), { upper: true, unit: false });
+  const rows = read(y);
+  const x = new Float64Array(n * k);
+  order.forEach((to, i) => {
+    x.set(rows.subarray(i * k, (i + 1) * k), to * k);
+  });
+  return x;
+}
+
+/** Inputs A and B of one batch; outputs X and the rank of A. The attribute: rtol. */
+const lstsqOp = defineMultiOp<number>({
+  name: "Lstsq",
+  saves: true,
+  nonDifferentiable: [1],
+  forward: ([x, y], rtol) => {
+    const [A, B] = [x as Tensor, y as Tensor];
+    const [[m, n], [, k]] = [matrixSize(A), matrixSize(B)];
+    const count = batchSize(A);
+    const right = read(B);
+    const out = new Float64Array(count * n * k);
+    const ranks = new BigInt64Array(count);
+    eachMatrix(read(A), m * n, count, (a, i) => {
+      const b = right.subarray(i * m * k, (i + 1) * m * k);
+      const direct = solveByQR(a, b, m, n, k, rtol);
+      const { inverse, rank } = direct === null ? invert(a, m, n, 0, rtol) : { inverse: a, rank: n };
+      ranks[i] = BigInt(rank);
+      out.set(direct ?? multiply(inverse, b, n, m, k), i * n * k);
+    });
+    const lead = batchShape(A);
+    return [write(out, [...lead, n, k], A.code), fromTyped(ranks, lead, INT64)];
+  },
+  // X = pinv(A) B
+  backward: ([g], n) => {
+    if (g === null || g === undefined) return [null, null];
+    const P = pinv(n.input(0), { atol: 0, rtol: n.attrs });
+    return [n.needs(0) ? slope(n.input(0), P, matmul(g, mT(n.input(1)))) : null, matmul(mT(P), g)];
+  },
+});
+
 /** Options of {@link lstsq}. */
 export interface LstsqOptions {
   /** Singular values up to this times the largest count as 0 (default: the spacing of floats at 1 times max(m, n)). */
@@ -208,9 +280,9 @@ export function lstsq(A: Tensor, B: Tensor, options: number | LstsqOptions = {})
       `[${op}] A of shape ${show(A.shape)} does not fit B of shape ${show(B.shape)}: expected as many rows`,
     );
   const rtol = o.rcond ?? epsilon(A.code) * Math.max(m, n);
-  const x = matmul(pinv(A, { atol: 0, rtol }), b);
+  const [x, ranks] = runMulti(lstsqOp, expandBatches(op, A, b), rtol) as [Tensor, Tensor];
   const none: Shape = [0];
-  const rank = matrixRank(A, { atol: 0, rtol });
+  const rank = sameShape(ranks.shape, batchShape(A)) ? ranks : matrixRank(A, { atol: 0, rtol });
   const fits = driver === "gels" || (driver !== "gelsy" && toNumbers(rank).every((r) => r === n));
   const whole = m > n && fits;
   const left = whole ? sum(square(sub(matmul(A, x), b)), -2) : empty(none, A.code);

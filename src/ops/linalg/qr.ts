@@ -2,8 +2,9 @@
 import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/node.js";
 import { FLOAT64, INT32 } from "../../tensor/dtype.js";
 import { AutogradError, ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { release } from "../../tensor/heap.js";
 import { enqueue, inPieces, kernelFor, kernelTable } from "../../tensor/launch.js";
-import { copyOf, empty, expandTo, fromTyped, ptr, viewOf } from "../../tensor/raw.js";
+import { copyOf, empty, expandTo, fromTyped, ptr, toTyped, viewOf } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { add, mul, neg, sub } from "../arithmetic.js";
 import { tril, triu } from "../diagonal.js";
@@ -20,6 +21,7 @@ import {
   matrixSize,
   read,
   rounded,
+  transposed,
   working,
   write,
 } from "./core.js";
@@ -75,25 +77,34 @@ function formFrom({ columns, taus }: Factored, cols: number): Tensor {
   return q;
 }
 
-/** The first k rows of R, row by row; its columns are put back to where `order` says that they stood. */
-function upperFrom({ columns }: Factored, k: number, order: Tensor | null = null): Tensor {
+/** The first k rows of R, row by row. */
+function upperFrom({ columns }: Factored, k: number): Tensor {
   const [n, m] = matrixSize(columns);
   const r = empty([...batchShape(columns), k, n], FLOAT64);
-  if (r.numel === 0) return r;
-  const places = order === null ? 0 : ptr(order);
-  kernelFor(UPPER, FLOAT64)(ptr(columns), ptr(r), places, batchSize(columns), m, n, k);
+  if (r.numel > 0) kernelFor(UPPER, FLOAT64)(ptr(columns), ptr(r), batchSize(columns), m, n, k);
   return r;
 }
 
-/** Q[m, n] in columns (the rows of [n, m]) and R[n, n] of a[m, n], m >= n, found with exchanged columns. @internal */
-export function pivotedQR(a: Float64Array, m: number, n: number): { q: Float64Array; r: Float64Array } {
+/**
+ * Q (in the rows of q[n, m]) and r[n, n] of a[m, n], m >= n, whose columns are taken in the order that makes the diagonal
+ * of r fall. @internal
+ */
+export function pivotedQR(
+  a: Float64Array,
+  m: number,
+  n: number,
+): { q: Float64Array; r: Float64Array; order: Int32Array } {
   const order = fromTyped(
     Int32Array.from({ length: n }, (_, i) => i),
     [n],
     INT32,
   );
-  const factored = factorInto(copyOf(flipped(write(a, [m, n], FLOAT64))), order);
-  return { q: read(formFrom(factored, n)), r: read(upperFrom(factored, n, order)) };
+  const columns = write(transposed(a, m, n), [n, m], FLOAT64);
+  const factored = factorInto(columns, order);
+  const [q, r] = [formFrom(factored, n), upperFrom(factored, n)];
+  const found = { q: read(q), r: read(r), order: toTyped(order) as Int32Array };
+  for (const t of [columns, factored.taus, order, q, r]) release(t.storage);
+  return found;
 }
 
 /**

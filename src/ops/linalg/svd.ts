@@ -61,13 +61,13 @@ export function decompose(a: Float64Array, m: number, n: number, vectors = true)
   for (const x of a) scale = Math.abs(x) > scale || Number.isNaN(x) ? Math.abs(x) : scale;
   if (!Number.isFinite(scale)) throw new LinAlgError("[linalg.svd] the matrix holds NaN or infinities");
   // A P = Q R with a falling diagonal; R = J D with orthogonal rows in D, for which few rotations are left to do.
-  const { q, r } = pivotedQR(scale === 0 ? a : a.map((x) => x / scale), m, n);
+  const { q, r, order } = pivotedQR(scale === 0 ? a : a.map((x) => x / scale), m, n);
   // Each row of R P^T has a row of the rotations behind it, which begin as the identity.
   const more = vectors ? n : 0;
   const width = n + more;
   const w = new Float64Array(n * width);
   for (let i = 0; i < n; i++) {
-    w.set(r.subarray(i * n, (i + 1) * n), i * width);
+    for (let j = i; j < n; j++) w[i * width + (order[j] as number)] = r[i * n + j] as number;
     if (vectors) w[i * width + n + i] = 1;
   }
   orthogonalize(w, n, n, more);
