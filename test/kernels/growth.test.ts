@@ -19,6 +19,7 @@ import {
   STATE_STARTING,
 } from "../../src/kernels/layout.js";
 import { kernelIndex, kernelModules } from "../../src/kernels/load.js";
+import { wasm } from "../../src/kernels/platform.js";
 
 test("copies right after each growth", () => {
   setNumThreads(2);
@@ -31,7 +32,7 @@ test("copies right after each growth", () => {
 test("a worker that receives the memory while it grows catches up", async () => {
   // V8 reads the memory's size when a message begins to arrive, and lists the memory as the worker's when it comes to
   // it: what grows in between is never told to the worker. The padding makes the time in between long.
-  const memory = new WebAssembly.Memory({ initial: 16, maximum: 4096, shared: true });
+  const memory = new wasm.Memory({ initial: 16, maximum: 4096, shared: true });
   const control = new Int32Array(memory.buffer);
   control[SLOTS] = STATE_STARTING;
   const padding = new Map(Array.from({ length: 1_000_000 }, (_, i) => [i, i]));
