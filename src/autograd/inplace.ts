@@ -7,6 +7,7 @@ import { AutogradError, DTypeError, ShapeError, show, ValueError } from "../tens
 import { drop } from "../tensor/heap.js";
 import { copyInto, copyOf } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
+import { INFERENCE } from "../tensor/storage.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { mode } from "./mode.js";
 import { engineOps, Node, placeOf, recordedSoFar, relink } from "./node.js";
@@ -22,8 +23,18 @@ export function checkInPlace(op: string, x: Tensor): void {
   checkLeaf(op, x);
 }
 
+/** Throws when inference mode made `x` and is over: nothing counts its changes, and no graph may save it. */
+export function checkInference(op: string, x: Tensor, what = "be changed in place"): void {
+  if ((x.storage.flags & INFERENCE) === 0 || mode.inference) return;
+  throw new AutogradError(
+    `[${op}] a tensor of shape ${show(x.shape)} that inferenceMode made cannot ${what} outside of it; ` +
+      "try clone() of it first, or noGrad in place of inferenceMode",
+  );
+}
+
 /** Throws when `x` is a leaf, or a view of one, that collects a gradient: what it was would be lost. */
 export function checkLeaf(op: string, x: Tensor): void {
+  checkInference(op, x);
   if (!mode.grad) return;
   const root = x.base ?? x;
   if ((root.leafRequiresGrad && root.node === null) || (x.leafRequiresGrad && x.node === null)) {

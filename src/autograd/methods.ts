@@ -4,6 +4,7 @@ import { AutogradError, DTypeError } from "../tensor/errors.js";
 import { KEPT } from "../tensor/heap.js";
 import { Tensor, type TensorHook } from "../tensor/tensor.js";
 import { type BackwardOptions, backward } from "./engine.js";
+import { checkInference } from "./inplace.js";
 import type { Node } from "./node.js";
 import { leafHooks } from "./pass.js";
 
@@ -72,6 +73,7 @@ const methods: AutogradMethods & ThisType<Tensor> = {
         `[requiresGrad_] only floating tensors can require gradients: got ${nameOf(this.code)}; try x.to("float32")`,
       );
     }
+    if (requiresGrad) checkInference("requiresGrad_", this, "require a gradient");
     this.leafRequiresGrad = requiresGrad;
     return this;
   },

@@ -111,8 +111,9 @@ export function enableGrad<T>(fn?: () => T): T | ModeScope {
 }
 
 /**
- * Runs `fn` in inference mode: nothing is recorded, and what is made inside cannot be saved for a backward pass later:
- * an op that would save it throws an AutogradError. Without an argument, for a `using` block.
+ * Runs `fn` in inference mode: nothing is recorded, and what is made inside cannot be saved for a backward pass later,
+ * changed in place or require a gradient: that throws an AutogradError; its `clone()` may. Without an argument, for a
+ * `using` block.
  * Source: `torch.inference_mode`.
  */
 export function inferenceMode(): ModeScope;

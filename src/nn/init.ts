@@ -1,5 +1,6 @@
 /** Initial values of parameters (`torch.nn.init`): drawn as PyTorch draws them, written outside of any graph. */
 
+import { checkInference } from "../autograd/inplace.js";
 import { mapUnary } from "../ops/core.js";
 import { FLOAT64 } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
@@ -35,6 +36,7 @@ export function withoutInit<T>(fn: () => T): T {
 /** Writes into a tensor from outside of the graph. */
 function write<T extends Tensor>(t: T, fill: (t: T) => void): T {
   if (skipping) return t;
+  checkInference("init", t);
   nextOp();
   fill(t);
   t.storage.version++;

@@ -1,5 +1,6 @@
 /** Parameter and Buffer: tensors that a module owns; changing their data and clearing their gradients. */
 
+import { checkInference } from "../autograd/inplace.js";
 import { empty } from "../tensor/create.js";
 import { isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
@@ -20,6 +21,7 @@ export interface ParameterOptions {
  * const p = new Parameter(tensor([1.5, 2.5]));
  * p.requiresGrad; // true
  * @throws DTypeError when a gradient is wanted of a tensor that is not floating.
+ * @throws AutogradError when one is wanted of a tensor that `inferenceMode` made, outside of it.
  */
 export class Parameter extends Tensor {
   constructor(data: Tensor = empty([0]), options: ParameterOptions | boolean = true) {
@@ -31,6 +33,7 @@ export class Parameter extends Tensor {
           "try { requiresGrad: false }, or a Buffer",
       );
     }
+    if (requiresGrad) checkInference("Parameter", data, "require a gradient");
     this.leafRequiresGrad = requiresGrad;
     data.storage.flags |= KEPT;
   }

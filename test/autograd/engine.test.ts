@@ -1,6 +1,16 @@
 /** The tape and its engine: order, accumulation, hooks, versions, views, errors. */
 import { describe, expect, test } from "vitest";
-import { autograd, grad, noGrad, ones, setGradEnabled, type Tensor, tensor, zeros } from "../../src/index.js";
+import {
+  autograd,
+  grad,
+  nn,
+  noGrad,
+  ones,
+  setGradEnabled,
+  type Tensor,
+  tensor,
+  zeros,
+} from "../../src/index.js";
 import { gradcheck, gradgradcheck } from "../../src/testing/index.js";
 
 const leaf = (values: number | number[] | number[][]) =>
@@ -132,6 +142,39 @@ describe("modes", () => {
     );
     expect(w.add(made).requiresGrad).toBe(true); // saves nothing
     expect(grad(w.mul(made.clone()).mul(view).sum(), [w])[0]?.toArray()).toEqual([32, 50]);
+  });
+
+  test("what inference mode makes cannot be changed in place or require a gradient after it; a clone can", () => {
+    const [made, view, learned] = autograd.inferenceMode(() => {
+      const made = tensor([4, 5], { dtype: "float64" });
+      made.add_(1); // inside it may
+      return [made, made.narrow(0, 0, 1), tensor([1, 2], { dtype: "float64" }).requiresGrad_()] as const;
+    });
+    const message =
+      /^\[\w+\] a tensor of shape \[[12]\] that inferenceMode made cannot be changed in place outside of it/;
+    for (const change of [
+      () => made.add_(1),
+      () => view.mul_(2),
+      () => made.setAt_([0], 7),
+      () => made.copy_(zeros([2])),
+      () => made.zero_(),
+      () => made.normal_(),
+      () => made.unsqueeze_(0),
+      () => noGrad(() => made.add_(1)),
+      () => nn.init.ones_(made),
+    ]) {
+      expect(change).toThrow(message);
+    }
+    expect(() => made.requiresGrad_()).toThrow(
+      "[requiresGrad_] a tensor of shape [2] that inferenceMode made cannot",
+    );
+    expect(() => new nn.Parameter(made)).toThrow(
+      "[Parameter] a tensor of shape [2] that inferenceMode made cannot",
+    );
+    expect(made.requiresGrad_(false).toArray()).toEqual([5, 6]);
+    expect(made.clone().add_(1).requiresGrad_().toArray()).toEqual([6, 7]);
+    expect(autograd.inferenceMode(() => made.add_(1)).toArray()).toEqual([6, 7]);
+    expect(learned.requiresGrad).toBe(true);
   });
 
   test("anomaly detection shows where the forward was called", () => {
