@@ -127,7 +127,8 @@ export class StateReader<O extends RateOptions> {
         if (!(key in defaults || key in read || NOT_OPTIONS.has(key))) Reflect.deleteProperty(merged, key);
       }
       try {
-        if (this.problems.length === 0) check(merged);
+        // A schedule that ends at 0 may leave a rate a rounding error below.
+        if (this.problems.length === 0) check({ ...merged, lr: Math.max(0, merged.lr) });
       } catch (error) {
         if (!(error instanceof KindlingError)) throw error;
         this.problem(`group ${i}: ${error.message}`);

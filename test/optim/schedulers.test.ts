@@ -307,6 +307,31 @@ describe("schedulers refuse", () => {
     );
   });
 
+  test.each<[string, (o: optim.Optimizer) => void, string]>([
+    [
+      "dividing a factor of 0 out",
+      (o) => new L.ConstantLR(o, { factor: 0, totalIters: 1 }).step(),
+      "[ConstantLR] step: a factor of 0 cannot be divided out after 1 steps",
+    ],
+    [
+      "an epoch of a line of no length",
+      (o) => new L.LinearLR(o, { totalIters: 0 }).step(3),
+      "[LinearLR] step: totalIters is 0, expected >= 1",
+    ],
+    [
+      "an epoch of a polynomial of no length",
+      (o) => new L.PolynomialLR(o, { totalIters: 0 }).step(3),
+      "[PolynomialLR] step: totalIters is 0, expected >= 1",
+    ],
+    [
+      "a phase of one step",
+      (o) => void new L.OneCycleLR(o, 1, { totalSteps: 10, pctStart: 0.1, cycleMomentum: false }),
+      "[OneCycleLR] step 1 of 10 falls into a phase of no length",
+    ],
+  ])("%s, which PyTorch divides by zero for", (_what, act, message) => {
+    expect(() => act(sgd())).toThrow(message);
+  });
+
   test("a state dict of another scheduler, whole", () => {
     const scheduler = new L.StepLR(sgd(), 3);
     const other = new L.ExponentialLR(sgd(), 0.5);
@@ -323,6 +348,22 @@ describe("schedulers refuse", () => {
       "base_lrs has 2 values, expected 1",
     );
   });
+});
+
+test("what a schedule to 0 leaves of the rate is saved and loaded", () => {
+  const params = () => [zeros([1], { requiresGrad: true })];
+  const optimizer = new optim.SGD(params(), { lr: 0.1 });
+  const scheduler = new L.LinearLR(optimizer, { startFactor: 0.357, endFactor: 0, totalIters: 7 });
+  for (let i = 0; i < 7; i++) {
+    optimizer.step();
+    scheduler.step();
+  }
+  const rate = optimizer.paramGroups[0]?.lr as number;
+  expect(rate).toBeLessThan(0); // a rounding error
+  expect(rate).toBeGreaterThan(-1e-16);
+  const other = new optim.SGD(params(), { lr: 1 });
+  other.loadStateDict(optimizer.stateDict());
+  expect(other.paramGroups[0]?.lr).toBe(rate);
 });
 
 describe("stepping", () => {

@@ -215,7 +215,7 @@ function lengthOf(label: string, options: OneCycleOptions): number {
 /**
  * lr goes up from maxLr / divFactor to maxLr and down to that / finalDivFactor, once; the momentum the other way. To be
  * stepped after every batch. Source: Smith and Topin 2017; `torch.optim.lr_scheduler.OneCycleLR`.
- * @throws ValueError for options out of range, and for a step beyond the last.
+ * @throws ValueError for options out of range, for a step beyond the last, and for phases of no length.
  */
 export class OneCycleLR extends WithMomentum {
   /** Steps of the cycle; one more raises. */
@@ -272,6 +272,11 @@ export class OneCycleLR extends WithMomentum {
     if (at < 0) at = list.length - 1;
     const now = list[at] as Phase;
     const start = at === 0 ? 0 : (list[at - 1] as Phase).endStep;
+    if (now.endStep === start) {
+      throw new ValueError(
+        `[${this.label}] step ${t + 1} of ${totalSteps} falls into a phase of no length; try more steps, or another pctStart`,
+      );
+    }
     const part = (t - start) / (now.endStep - start);
     return this.groups.map((group) => {
       const between = (from: Rate | Momentum, to: Rate | Momentum) => {

@@ -130,6 +130,12 @@ export class MultiStepLR extends LRScheduler {
   }
 }
 
+/** Throws where a schedule of no steps is asked for the rate at an epoch, which is relative to its length. */
+function checkIters(label: string, totalIters: number): void {
+  if (totalIters === 0)
+    throw new ValueError(`[${label}] step: totalIters is 0, expected >= 1 for a step to a given epoch`);
+}
+
 /** Options of {@link ConstantLR}. */
 export interface ConstantOptions extends SchedulerOptions {
   /** Factor until `totalIters` (default 1/3). */
@@ -138,7 +144,10 @@ export interface ConstantOptions extends SchedulerOptions {
   totalIters?: number;
 }
 
-/** lr = factor * base until `totalIters`, then base. Source: `torch.optim.lr_scheduler.ConstantLR`. */
+/**
+ * lr = factor * base until `totalIters`, then base. Source: `torch.optim.lr_scheduler.ConstantLR`.
+ * @throws ValueError at `totalIters` where the factor is 0, since it is divided out again.
+ */
 export class ConstantLR extends LRScheduler {
   /** Factor of the first steps (default 1/3). */
   declare readonly factor: number;
@@ -154,6 +163,11 @@ export class ConstantLR extends LRScheduler {
   getLr(): number[] {
     const { lastEpoch, factor, totalIters } = this;
     if (lastEpoch === 0) return this.groups.map((g) => g.lr * factor);
+    if (lastEpoch === totalIters && factor === 0) {
+      throw new ValueError(
+        `[${this.label}] step: a factor of 0 cannot be divided out after ${totalIters} steps; try a small factor above 0`,
+      );
+    }
     return this.groups.map((g) => (lastEpoch === totalIters ? g.lr * (1 / factor) : g.lr));
   }
 
@@ -205,6 +219,7 @@ export class LinearLR extends LRScheduler {
 
   protected override closedFormLr(): number[] {
     const { startFactor, endFactor, totalIters } = this;
+    checkIters(this.label, totalIters);
     const part = Math.min(totalIters, this.lastEpoch) / totalIters;
     return this.baseLrs.map((lr) => lr * (startFactor + (endFactor - startFactor) * part));
   }
@@ -257,6 +272,7 @@ export class PolynomialLR extends LRScheduler {
 
   protected override closedFormLr(): number[] {
     const { lastEpoch, totalIters, power } = this;
+    checkIters(this.label, totalIters);
     return this.baseLrs.map((lr) => lr * (1 - Math.min(totalIters, lastEpoch) / totalIters) ** power);
   }
 }
