@@ -49,7 +49,10 @@ export interface IncompatibleKeys {
   unexpectedKeys: string[];
 }
 
-/** A state dict that does not fit its module: everything that is wrong, by name. Nothing was loaded. */
+/**
+ * A state dict that does not fit its module: everything that is wrong, by name. Nothing was loaded, unless hooks that
+ * run after loading left keys that do not fit.
+ */
 export class StateDictError extends KindlingError {
   /** The name of the class. */
   override name = "StateDictError";
@@ -65,6 +68,7 @@ export class StateDictError extends KindlingError {
     missing: readonly string[],
     unexpected: readonly string[],
     mismatches: readonly string[],
+    done = "nothing was loaded",
   ) {
     const quoted = (keys: readonly string[]) => keys.map((k) => `"${k}"`).join(", ");
     const lines = [
@@ -73,9 +77,7 @@ export class StateDictError extends KindlingError {
       ...(missing.length > 0 ? [`missing keys: ${quoted(missing)}`] : []),
     ];
     const hint = mismatches.length === 0 ? "; try { strict: false } to load what fits" : "";
-    super(
-      `[loadStateDict] the state dict does not fit ${module}, nothing was loaded${hint}:\n  ${lines.join("\n  ")}`,
-    );
+    super(`[loadStateDict] the state dict does not fit ${module}, ${done}${hint}:\n  ${lines.join("\n  ")}`);
     this.missingKeys = missing;
     this.unexpectedKeys = unexpected;
     this.mismatches = mismatches;
@@ -154,16 +156,29 @@ export class StateLoad {
     return [...this.state.keys()].filter((key) => !this.used.has(key));
   }
 
-  /** @internal */
-  finish(module: string): IncompatibleKeys {
-    const { missing, unexpected, mismatches, strict } = this;
-    if (mismatches.length > 0 || (strict && missing.length + unexpected.length > 0)) {
-      throw new StateDictError(module, strict ? missing : [], strict ? unexpected : [], mismatches);
+  /**
+   * Does what was planned, all or nothing. `after` are the hooks that see the keys that do not fit, once the others are
+   * loaded; what they leave of them counts. @internal
+   */
+  finish(module: string, after: readonly ((keys: IncompatibleKeys) => void)[]): IncompatibleKeys {
+    const { mismatches } = this;
+    const keys = { missingKeys: this.missing, unexpectedKeys: this.unexpected };
+    if (mismatches.length > 0) {
+      const [missing, unexpected] = this.strict ? [keys.missingKeys, keys.unexpectedKeys] : [[], []];
+      throw new StateDictError(module, missing, unexpected, mismatches);
     }
+    if (after.length === 0) this.refuse(module, keys);
     noGrad(() => {
       for (const action of this.plans) action();
     });
-    return { missingKeys: missing, unexpectedKeys: unexpected };
+    for (const hook of after) hook(keys);
+    this.refuse(module, keys, "what fits was loaded");
+    return keys;
+  }
+
+  private refuse(module: string, { missingKeys, unexpectedKeys }: IncompatibleKeys, done?: string): void {
+    if (this.strict && missingKeys.length + unexpectedKeys.length > 0)
+      throw new StateDictError(module, missingKeys, unexpectedKeys, [], done);
   }
 }
 

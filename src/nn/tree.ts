@@ -224,13 +224,17 @@ export abstract class ModuleTree extends ModuleMembers {
   ): IncompatibleKeys {
     const load = new StateLoad(state, options);
     loadTree(this.self, "", load);
-    const result = load.finish(this._getName());
-    for (const module of this.modules()) {
-      for (const entry of module.#states?.loadPost.entries ?? []) {
-        (entry.fn as (...args: unknown[]) => unknown)(module, result);
-      }
-    }
-    return result;
+    return load.finish(this._getName(), this.afterLoading(new Set()));
+  }
+
+  /** What is called after loading: the hooks of all modules below, children first. */
+  private afterLoading(seen: Set<AnyModule>): ((keys: IncompatibleKeys) => void)[] {
+    seen.add(this.self);
+    const below = [...this.children()].flatMap((child) => (seen.has(child) ? [] : child.afterLoading(seen)));
+    const own = (this.#states?.loadPost.entries ?? []).map(({ fn }) => (keys: IncompatibleKeys) => {
+      (fn as (...args: unknown[]) => unknown)(this, keys);
+    });
+    return [...below, ...own];
   }
 
   /** State besides tensors that belongs into the state dict; undefined (the default) for none. */
@@ -281,7 +285,9 @@ export abstract class ModuleTree extends ModuleMembers {
   }
 
   /**
-   * Calls `hook(module, incompatibleKeys)` after the module was loaded. Source: `register_load_state_dict_post_hook`.
+   * Calls `hook(module, incompatibleKeys)` after the module was loaded, those of submodules first. It may change the two
+   * lists: what it leaves in them is what does not fit, so a hook that empties them makes a strict loading pass.
+   * Source: `register_load_state_dict_post_hook`.
    */
   registerLoadStateDictPostHook(
     hook: (module: this, incompatibleKeys: IncompatibleKeys) => void,

@@ -304,6 +304,35 @@ describe("state dicts", () => {
     });
     expect(Object.keys(new Sequential(layer).stateDict())).toEqual(["0.weight"]);
   });
+
+  test("hooks after loading run children first, and decide which keys do not fit", () => {
+    const model = new Sequential(new Linear(2, 2), new Sequential(new Linear(2, 1)));
+    const order: string[] = [];
+    for (const [path, module] of model.namedModules()) {
+      module.registerLoadStateDictPostHook((_, keys) => {
+        order.push(`${path}: ${keys.missingKeys} ${keys.unexpectedKeys}`);
+      });
+    }
+    const { "0.bias": _bias, ...state } = model.stateDict();
+    const odd = { ...state, "0.weight": ones([2, 2]), more: ones([1]) };
+    expect(() => model.loadStateDict(odd)).toThrow(
+      'does not fit Sequential, what fits was loaded; try { strict: false } to load what fits:\n  unexpected keys: "more"\n  missing keys: "0.bias"',
+    );
+    // PyTorch 1.13 calls them in this order.
+    expect(order).toEqual(["0", "1.0", "1", ""].map((path) => `${path}: 0.bias more`));
+    expect(model.get(0).weight.sum().item()).toBe(4);
+    model.registerLoadStateDictPostHook((_, keys) => {
+      keys.missingKeys.length = 0;
+      keys.unexpectedKeys.length = 0;
+    });
+    expect(model.loadStateDict(odd)).toEqual({ missingKeys: [], unexpectedKeys: [] });
+    const layer = new Linear(2, 1);
+    layer.registerLoadStateDictPostHook((_, keys) => void keys.missingKeys.push("mine"));
+    expect(() => layer.loadStateDict(layer.stateDict())).toThrow('missing keys: "mine"');
+    expect(() => layer.loadStateDict({ ...layer.stateDict(), weight: ones([3]) })).toThrow(
+      "nothing was loaded",
+    );
+  });
 });
 
 describe("hooks", () => {
