@@ -2,12 +2,15 @@
 import { kernels } from "../kernels/index.js";
 import { BOOL, FLOAT32, FLOAT64, INT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
-import { nextOp } from "../tensor/heap.js";
+import { nextOp, release } from "../tensor/heap.js";
 import { kernelFor, kernelTable } from "../tensor/launch.js";
-import { castTo, contiguous, copyOf, fromTyped, full, ptr, toNumbers } from "../tensor/raw.js";
+import { castTo, contiguous, copyOf, fromTyped, full, ptr, readAt, toNumbers } from "../tensor/raw.js";
 import { numelOf, sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
+import { reduceBlocks } from "./sum.js";
 
+const MIN = kernelTable("min");
+const MAX = kernelTable("max");
 const HISTC = kernelTable("histc");
 const BINCOUNT_WEIGHTED = kernelTable("bincountWeighted");
 
@@ -19,6 +22,19 @@ function checkFloat(op: string, x: Tensor): void {
 function checkBins(op: string, bins: number): void {
   if (!Number.isInteger(bins) || bins < 1)
     throw new ValueError(`[${op}] bins ${bins}: expected a whole number above 0`);
+}
+
+/** Smallest and largest element; [0, 0] of nothing, NaN of what holds NaN. @internal */
+export function extremesOf(x: Tensor): [low: number, high: number] {
+  if (x.numel === 0) return [0, 0];
+  const dims = x.shape.map((_, d) => d);
+  const [low, high] = [MIN, MAX].map((table) => {
+    const out = reduceBlocks(table, x, dims, false, x.code);
+    const value = readAt(out, 0);
+    release(out.storage);
+    return value;
+  });
+  return [low as number, high as number];
 }
 
 /** Smallest and largest; [0, 0] of nothing. */
@@ -60,7 +76,7 @@ export function histc(x: Tensor, bins?: number | HistcOptions, options?: HistcOp
   nextOp();
   checkFloat("histc", x);
   checkBins("histc", count);
-  let [low, high] = min === max ? extent(toNumbers(x)) : [min, max];
+  let [low, high] = min === max ? extremesOf(x) : [min, max];
   if (low === high) [low, high] = [low - 1, high + 1];
   checkRange("histc", low, high);
   const data = contiguous(x);
@@ -265,7 +281,7 @@ export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
     );
   }
   const values = contiguous(castTo(x, INT64));
-  const [low, high] = extent(toNumbers(values));
+  const [low, high] = extremesOf(values);
   if (low < 0) throw new ValueError(`[${op}] got ${low}: expected whole numbers, 0 or above`);
   const size = Math.max(minlength, x.numel === 0 ? 0 : high + 1);
   if (weights === null) {

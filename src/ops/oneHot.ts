@@ -1,10 +1,11 @@
 /** Indices as unit vectors. */
 import { INT64, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ValueError } from "../tensor/errors.js";
-import { full, toNumbers } from "../tensor/raw.js";
+import { full } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { needTensor } from "./core.js";
 import { scatter } from "./gather.js";
+import { extremesOf } from "./histogram.js";
 import { unsqueeze } from "./view.js";
 
 /** Options of {@link oneHot}. */
@@ -33,12 +34,11 @@ export function oneHot(x: Tensor, options: number | OneHotOptions = {}): Tensor 
   if (numClasses !== -1 && !(Number.isInteger(numClasses) && numClasses > 0)) {
     throw new ValueError(`[oneHot] numClasses ${numClasses}: expected a whole number above 0, or -1`);
   }
-  const values = toNumbers(x);
-  const classes = numClasses === -1 ? values.reduce((m, v) => Math.max(m, v), -1) + 1 : numClasses;
-  const bad = values.find((v) => v < 0 || v >= classes);
-  if (bad !== undefined)
+  const [low, high] = extremesOf(x);
+  const classes = numClasses === -1 ? high + 1 : numClasses;
+  if (low < 0 || high >= classes)
     throw new IndexError(
-      `[oneHot] index ${bad} is out of range: expected ${numClasses === -1 ? "0 or above" : `0 to ${classes - 1}; try a larger numClasses`}`,
+      `[oneHot] index ${low < 0 ? low : high} is out of range: expected ${numClasses === -1 ? "0 or above" : `0 to ${classes - 1}; try a larger numClasses`}`,
     );
   const zeros = full([...x.shape, classes], 0, INT64);
   return x.numel === 0 ? zeros : scatter(zeros, x.shape.length, unsqueeze(x, x.shape.length), 1);

@@ -1,9 +1,11 @@
 /** Moments and norms over dimensions: var, std, logsumexp, nansum, nanmean, norm, dist. */
-import { defineOp, run } from "../autograd/node.js";
-import { codeOf, type DType, isFloat, nameOf } from "../tensor/dtype.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../autograd/node.js";
+import { codeOf, type DType, FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, ValueError } from "../tensor/errors.js";
-import { copyOf } from "../tensor/raw.js";
-import { broadcastShapes, wrapDims } from "../tensor/shape.js";
+import { release } from "../tensor/heap.js";
+import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";
+import { copyOf, empty, ptr } from "../tensor/raw.js";
+import { broadcastShapes, reducedShape, wrapDims } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
@@ -13,8 +15,8 @@ import { logicalNot } from "./logical.js";
 import { pow, sqrt } from "./powers.js";
 import { amax, amin, any } from "./reduce.js";
 import { abs } from "./sign.js";
-import { type DimArg, type ReduceOptions, reduceArgs, type SumOptions, sum } from "./sum.js";
-import { reshape } from "./view.js";
+import { asBlocks, type DimArg, type ReduceOptions, reduceArgs, type SumOptions, sum } from "./sum.js";
+import { expand, reshape } from "./view.js";
 import { where } from "./where.js";
 
 /** Options of {@link var_} and its kin. */
@@ -47,21 +49,50 @@ function moments(
   return { dims, correction, count, keepdim: o.keepdim ?? false };
 }
 
-function centred(x: Tensor, m: Moments): { mean: Tensor; variance: Tensor } {
-  const mu = sum(x, { dim: m.dims, keepdim: true }).div(m.count);
-  const d = sub(x, mu);
-  const squares = sum(mul(d, d), { dim: m.dims, keepdim: true });
-  const variance = div(squares, Math.max(0, m.count - m.correction));
-  return { mean: fold(mu, m), variance: fold(variance, m) };
-}
+const VAR_MEAN = kernelTable("varMean");
 
-function fold(t: Tensor, m: Moments): Tensor {
-  return m.keepdim || m.dims.length === 0
-    ? t
-    : reshape(
-        t,
-        t.shape.filter((_, d) => !m.dims.includes(d)),
-      );
+const varMeanOp = defineMultiOp<Moments>({
+  name: "VarMean",
+  saves: true,
+  savesOutput: true,
+  forward: ([input], { dims, correction, keepdim }) => {
+    const x = input as Tensor;
+    const { data, outer, red, inner } = asBlocks(x, dims);
+    const shape = reducedShape(x.shape, dims, keepdim);
+    const [variance, mu] = [empty(shape, x.code), empty(shape, x.code)];
+    if (variance.numel === 0) return [variance, mu];
+    const size = data.itemsize;
+    const lanes = inner === 1 ? outer : inner;
+    const scratch = empty([2 * lanes], FLOAT64);
+    const [from, v, m, own] = [ptr(data), ptr(variance), ptr(mu), ptr(scratch)];
+    // Threads share the rows, or the columns.
+    inPieces(lanes, Math.ceil(GRAIN / (data.numel / lanes + 1)), (first, count) => {
+      const [at, to] = [from + first * red * size, first * size];
+      const call =
+        inner === 1
+          ? [at, v + to, m + to, own + 16 * first, count, red, 1, correction, 0, count]
+          : [from, v, m, own, outer, red, inner, correction, first, first + count];
+      enqueue(VAR_MEAN, x.code, ...call);
+    });
+    release(scratch.storage);
+    return [variance, mu];
+  },
+  // d var = 2 (x - mean) dx / (count - correction), d mean = dx / count
+  backward: ([gv, gm], n) => {
+    const { dims, correction, count } = n.attrs;
+    const x = n.input(0);
+    const kept = x.shape.map((size, d) => (dims.includes(d) ? 1 : size));
+    const share = gm === null || gm === undefined ? null : expand(div(reshape(gm, kept), count), x.shape);
+    if (gv === null || gv === undefined) return [share];
+    const d = sub(x, reshape(n.output(1), kept));
+    const gx = mul(d, mul(reshape(gv, kept), 2 / Math.max(0, count - correction)));
+    return [share === null ? gx : add(gx, share)];
+  },
+});
+
+function centred(x: Tensor, m: Moments): { mean: Tensor; variance: Tensor } {
+  const [variance, mean] = runMulti(varMeanOp, [x], m);
+  return { mean: mean as Tensor, variance: variance as Tensor };
 }
 
 /** Variance over dimensions. A divisor of 0 gives NaN or Infinity, as in PyTorch. Source: `torch.var`. */
@@ -71,6 +102,7 @@ export function var_(x: Tensor, dim?: DimArg<VarOptions> | boolean, options?: Va
 
 /** sqrt with the gradient 0 at 0, as PyTorch has it for deviations. */
 function root(variance: Tensor): Tensor {
+  if (!variance.requiresGrad) return sqrt(variance);
   return zeroWhere(eq(variance, 0), variance, sqrt);
 }
 
@@ -180,7 +212,7 @@ export function vectorNorm(x: Tensor, ord = 2, options: SumOptions = {}): Tensor
     throw new ShapeError("[vectorNorm] a negative order has no value for an empty dimension");
   if (ord === 2) {
     const total = sum(mul(input, input), over);
-    return zeroWhere(eq(total, 0), total, sqrt);
+    return total.requiresGrad ? zeroWhere(eq(total, 0), total, sqrt) : sqrt(total);
   }
   // An element 0 has no slope; with a negative order its power is infinite, and the norm 0.
   const none = eq(input, 0);

@@ -24,8 +24,8 @@ const SUM = kernelTable("sum");
 const SUM_CHUNKS = kernelTable("sumChunks");
 const COMBINE = kernelTable("combine");
 
-/** A tensor seen as [outer, red, inner], where `red` runs over the reduced dimensions; copied when they do not adjoin. */
-function asBlocks(
+/** A tensor seen as [outer, red, inner], where `red` runs over the reduced dimensions; copied when they do not adjoin. @internal */
+export function asBlocks(
   x: Tensor,
   dims: readonly number[],
 ): { data: Tensor; outer: number; red: number; inner: number } {

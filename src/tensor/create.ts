@@ -19,11 +19,22 @@ import {
 import { DTypeError, ShapeError, show, ValueError } from "./errors.js";
 import { nextOp } from "./heap.js";
 import { enqueue, GRAIN, inPieces, kernelTable } from "./launch.js";
-import { castTo, copyOf, empty as emptyRaw, fromTyped, full as fullRaw, ptr, writeNumbers } from "./raw.js";
+import {
+  castTo,
+  copyOf,
+  empty as emptyRaw,
+  fillWith,
+  fromTyped,
+  full as fullRaw,
+  ptr,
+  viewOf,
+  writeNumbers,
+} from "./raw.js";
 import { checkSizes, type Shape } from "./shape.js";
 import { Tensor } from "./tensor.js";
 
 const ARANGE = kernelTable("arange");
+const LINSPACE = kernelTable("linspace");
 
 /** What `tensor` takes: numbers, booleans or bigints, nested to any depth, or a typed array. */
 export type TensorData = number | boolean | bigint | TypedArray | readonly TensorData[];
@@ -306,13 +317,14 @@ export function linspace(start: number, end: number, steps: number, options?: Cr
   checkSizes("linspace", [steps]);
   const code = optionCode(options);
   for (const bound of [start, end]) checkFits("linspace", bound, code);
-  const t = emptyRaw([steps], code);
+  const t = emptyRaw([steps], code === BOOL ? FLOAT64 : code);
+  if (steps === 0) return withGrad(castTo(t, code), options);
   const step = steps > 1 ? (end - start) / (steps - 1) : 0;
-  const values = new Float64Array(steps);
-  // Counted from the nearer end, as PyTorch does, so that both ends are exact.
-  for (let i = 0; i < steps; i++) values[i] = i < steps / 2 ? start + i * step : end - (steps - 1 - i) * step;
-  writeNumbers(t, values);
-  return withGrad(t, options);
+  const at = ptr(t);
+  inPieces(steps, GRAIN, (first, count) => {
+    enqueue(LINSPACE, t.code, at + first * t.itemsize, first, count, steps, start, end, step);
+  });
+  return withGrad(castTo(t, code), options);
 }
 
 /** `base` to the powers of {@link linspace}. Source: `torch.logspace`. */
@@ -347,8 +359,6 @@ export function eye(
   const cols = typeof m === "number" ? m : ((m as { m?: number } | undefined)?.m ?? n);
   const shape = checkSizes("eye", [n, cols]);
   const t = fullRaw(shape, 0, optionCode(o));
-  const values = new Float64Array(n * cols);
-  for (let i = 0; i < Math.min(n, cols); i++) values[i * cols + i] = 1;
-  writeNumbers(t, values);
+  fillWith(viewOf(t, [Math.min(n, cols)], [cols + 1], 0), 1);
   return withGrad(t, o);
 }

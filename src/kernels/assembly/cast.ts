@@ -25,6 +25,17 @@ function each<S, D>(x: usize, out: usize, n: i32): void {
 // @ts-ignore: decorator
 @inline
 function eachBool<S>(x: usize, out: usize, n: i32): void {
+  if (sizeof<S>() == 4) {
+    const zero = v128.splat<S>(<S>0);
+    for (; n >= 8; n -= 8) {
+      const low = v128.ne<S>(v128.load(x), zero);
+      const high = v128.ne<S>(v128.load(x, 16), zero);
+      const words = i16x8.narrow_i32x4_s(low, high);
+      v128.store64_lane(out, v128.and(i8x16.splat(1), i8x16.narrow_i16x8_s(words, words)), 0);
+      x += 32;
+      out += 8;
+    }
+  }
   for (; n > 0; --n) {
     store<u8>(out++, load<S>(x) != <S>0 ? 1 : 0);
     x += sizeof<S>();

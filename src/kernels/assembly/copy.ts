@@ -318,10 +318,22 @@ export function maskedFill_8(x: P, mask: P, out: P, n: I, bits: P): void {
 // @ts-ignore: decorator
 @inline
 function arange<T>(out: usize, n: i32, start: f64, step: f64): void {
-  for (let i = 0; i < n; ++i) {
-    if (isFloat<T>()) store<T>(out, <T>(start + step * <f64>i));
-    else store<T>(out, <T>(<i64>start + <i64>step * <i64>i));
-    out += sizeof<T>();
+  if (isFloat<T>()) {
+    for (let i = 0; i < n; ++i, out += sizeof<T>()) store<T>(out, <T>(start + step * <f64>i));
+    return;
+  }
+  const by = <i64>step;
+  let value = <i64>start;
+  for (let i = 0; i < n; ++i, out += sizeof<T>(), value += by) store<T>(out, <T>value);
+}
+
+/** Values first..first+n-1 of `steps`, counted from the nearer end, as PyTorch does, so that both ends are exact. */
+// @ts-ignore: decorator
+@inline
+function linspace<T>(out: usize, first: i32, n: i32, steps: i32, start: f64, end: f64, step: f64): void {
+  for (let i = first; i < first + n; ++i, out += sizeof<T>()) {
+    const value = i < steps - i ? start + step * <f64>i : end - step * <f64>(steps - 1 - i);
+    store<T>(out, sizeof<T>() == 1 ? <T>(<i64>value) : <T>value);
   }
 }
 
@@ -339,4 +351,20 @@ export function arange_i64(out: P, n: I, start: f64, step: f64): void {
 }
 export function arange_u8(out: P, n: I, start: f64, step: f64): void {
   arange<u8>(out, n, start, step);
+}
+
+export function linspace_f32(out: P, first: I, n: I, steps: I, start: f64, end: f64, step: f64): void {
+  linspace<f32>(out, first, n, steps, start, end, step);
+}
+export function linspace_f64(out: P, first: I, n: I, steps: I, start: f64, end: f64, step: f64): void {
+  linspace<f64>(out, first, n, steps, start, end, step);
+}
+export function linspace_i32(out: P, first: I, n: I, steps: I, start: f64, end: f64, step: f64): void {
+  linspace<i32>(out, first, n, steps, start, end, step);
+}
+export function linspace_i64(out: P, first: I, n: I, steps: I, start: f64, end: f64, step: f64): void {
+  linspace<i64>(out, first, n, steps, start, end, step);
+}
+export function linspace_u8(out: P, first: I, n: I, steps: I, start: f64, end: f64, step: f64): void {
+  linspace<u8>(out, first, n, steps, start, end, step);
 }

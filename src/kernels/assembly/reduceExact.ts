@@ -19,6 +19,51 @@ function fold<T, O>(op: i32, acc: O, x: T): O {
   return <O>(acc + <O>(x != <T>0));
 }
 
+/** Which of the lanes at p are not 0, as bits. */
+// @ts-ignore: decorator
+@inline
+function nonzeroBits<T>(p: usize): i32 {
+  const mask = v128.ne<T>(v128.load(p), v128.splat<T>(<T>0));
+  if (sizeof<T>() == 1) return i8x16.bitmask(mask);
+  return sizeof<T>() == 4 ? i32x4.bitmask(mask) : i64x2.bitmask(mask);
+}
+
+/** Folds whole vectors of the n elements at p to *out; returns how many elements need no more be looked at. */
+// @ts-ignore: decorator
+@inline
+function wholeVectors<T, O>(op: i32, p: usize, n: i32, out: usize): i32 {
+  const lanes: i32 = 16 / sizeof<T>();
+  const full = (1 << lanes) - 1;
+  let i = 0;
+  if (op == ANY || op == ALL) {
+    const end = op == ALL ? full : 0;
+    for (; i + lanes <= n; i += lanes, p += 16) {
+      if (nonzeroBits<T>(p) == end) continue;
+      store<O>(out, <O>(op == ANY ? 1 : 0));
+      return n;
+    }
+  } else if (op == COUNT) {
+    let count: O = 0;
+    for (; i + lanes <= n; i += lanes, p += 16) count += <O>popcnt<i32>(nonzeroBits<T>(p));
+    store<O>(out, count);
+  } else if (op == SUM && sizeof<T>() == 1) {
+    let sum: O = 0;
+    while (i + 16 <= n) {
+      let lanes4 = i32x4.splat(0);
+      // Sixteen bytes add at most 4 * 255 to a lane.
+      for (let k = 0; k < (1 << 20) && i + 16 <= n; k++, i += 16, p += 16) {
+        const pairs = i16x8.extadd_pairwise_i8x16_u(v128.load(p));
+        lanes4 = i32x4.add(lanes4, i32x4.extadd_pairwise_i16x8_u(pairs));
+      }
+      const low = i64x2.extend_low_i32x4_u(lanes4);
+      const total = i64x2.add(low, i64x2.extend_high_i32x4_u(lanes4));
+      sum += <O>(i64x2.extract_lane(total, 0) + i64x2.extract_lane(total, 1));
+    }
+    store<O>(out, sum);
+  }
+  return i;
+}
+
 // @ts-ignore: decorator
 @inline
 function reduce<T, O>(op: i32, x: usize, out: usize, outer: i32, red: i32, inner: i32, stride: i32): void {
@@ -26,13 +71,25 @@ function reduce<T, O>(op: i32, x: usize, out: usize, outer: i32, red: i32, inner
   const unit: O = op == PRODUCT || op == ALL ? <O>1 : <O>0;
   for (let o = 0; o < outer; o++) {
     if (inner == 1) {
-      let acc = unit;
-      for (let i = 0; i < red; i++, x += step) acc = fold<T, O>(op, acc, load<T>(x));
+      let i = 0;
+      store<O>(out, unit);
+      if (step == sizeof<T>()) i = wholeVectors<T, O>(op, x, red, out);
+      let acc = load<O>(out);
+      x += <usize>i * step;
+      for (; i < red; i++, x += step) acc = fold<T, O>(op, acc, load<T>(x));
       store<O>(out, acc);
     } else {
       for (let j: usize = 0; j < <usize>inner; j++) store<O>(out + j * sizeof<O>(), unit);
       for (let i = 0; i < red; i++, x += step) {
-        for (let j: usize = 0; j < <usize>inner; j++) {
+        let j: usize = 0;
+        if ((op == ANY || op == ALL) && sizeof<T>() == 1) {
+          for (; j + 16 <= <usize>inner; j += 16) {
+            const bits = v128.and(i8x16.splat(1), i8x16.ne(v128.load(x + j), i8x16.splat(0)));
+            const old = v128.load(out + j);
+            v128.store(out + j, op == ANY ? v128.or(old, bits) : v128.and(old, bits));
+          }
+        }
+        for (; j < <usize>inner; j++) {
           const to = out + j * sizeof<O>();
           store<O>(to, fold<T, O>(op, load<O>(to), load<T>(x + j * sizeof<T>())));
         }
