@@ -56,8 +56,14 @@ function gridOf(m: number, n: number, pieces: number, packsA: number, packsB: nu
 
 /** Rows of a register tile. */
 const TILE = 5;
-/** Pieces of the rows of a large product: enough for threads that are held up to be waited for a short time only. */
+/** The rows of a large product are cut into about so many pieces, of at least LEAST_TILES where there are enough. */
 const ROW_PIECES = 24;
+const LEAST_TILES = 9;
+/** The part of the rows left that a piece takes at most: the last pieces are small, so that nobody waits for long. */
+const PIECE_SHARE = 1 / 16;
+/** Most register tiles in a piece whose rows have to be packed, of so many at a time that whole cache lines are read. */
+const PACKED_TILES = 16;
+const PACKED_STEP = 4;
 /** Most elements of b that are packed at a time. */
 const PANEL_ELEMENTS = 1 << 20;
 
@@ -67,9 +73,26 @@ function blockOf(k: number): number {
   return blocks > 1 ? Math.ceil(k / blocks) : k;
 }
 
-/** Whether packing all of b once pays: many rows of a read it, none of which needs packing itself. */
+/** Whether packing all of b once pays: many rows of a read it. Where these need packing too, it pays for threads only. */
 function readsPanels(m: number, n: number, k: number, a: Tensor): boolean {
-  return m >= 64 && n >= 16 && k >= 8 && m * n * k >= 2 * GRAIN_PRODUCT && a.strides[1] === 1;
+  const dense = a.strides[1] === 1 || (a.strides[0] === 1 && getNumThreads() > 1);
+  return m >= 64 && n >= 16 && k >= 8 && m * n * k >= 2 * GRAIN_PRODUCT && dense;
+}
+
+/** The rows at which the pieces of m rows begin, and m; a row of the result costs `work` multiply-adds. */
+function pieceStarts(m: number, work: number, packs: boolean): number[] {
+  const tiles = Math.ceil(m / TILE);
+  const most = packs ? PACKED_TILES : Math.max(LEAST_TILES, Math.ceil(tiles / ROW_PIECES));
+  const least = Math.ceil(GRAIN_PRODUCT / (TILE * work));
+  // Rows that lie across cache lines are packed faster in large pieces, which go round for the threads there are.
+  const share = packs ? 1 / (2 * getNumThreads()) : PIECE_SHARE;
+  const starts = [0];
+  for (let done = 0; done < tiles; ) {
+    const next = Math.max(least, Math.min(most, Math.ceil((tiles - done) * share)));
+    done += packs && next > PACKED_STEP ? next & -PACKED_STEP : next;
+    starts.push(Math.min(m, done * TILE));
+  }
+  return starts;
 }
 
 /** gemmInto for such products: all threads pack b, then they share the rows. */
@@ -78,16 +101,17 @@ function panelsInto(out: Tensor, a: Tensor, b: Tensor, accumulate: boolean, bias
   const n = b.shape[1] as number;
   const size = SIZES[out.code] as number;
   const width = 32 / size;
-  const rsa = a.strides[0] as number;
+  const [rsa, csa] = matrixStrides(a);
   const [rsb, csb] = matrixStrides(b);
   const kb = blockOf(k);
   // Parts of the sum, of whole blocks, and of the columns, so that what is packed stays small.
   const deep = Math.min(k, kb * Math.max(1, Math.floor(PANEL_ELEMENTS / (64 * kb))));
   const broad = Math.min(n, Math.max(64, Math.floor(PANEL_ELEMENTS / deep) & -16));
-  const units = Math.ceil(m / TILE);
-  const pieces = Math.min(units, ROW_PIECES, Math.max(1, Math.floor((m * broad * deep) / GRAIN_PRODUCT)));
+  const starts = pieceStarts(m, broad * deep, csa !== 1);
   const packed = allocate(deep * Math.ceil(broad / (width / 2)) * 16 + 64);
-  const slots = takeSlots(256, pieces);
+  // A slot has room for a tile and, where a needs packing, for the rows of the largest piece, which is the first.
+  const rows = csa === 1 ? 0 : Math.min(m, starts[1] as number);
+  const slots = takeSlots(256 + rows * kb * size, starts.length - 1);
   const at = ((address(packed) + 63) & -64) >>> 0;
   const [pa, pb, po] = [ptr(a), ptr(b), ptr(out)];
   const pbias = bias === null ? 0 : ptr(bias);
@@ -96,16 +120,26 @@ function panelsInto(out: Tensor, a: Tensor, b: Tensor, accumulate: boolean, bias
     for (let k0 = 0; k0 < k; k0 += deep) {
       const kc = Math.min(deep, k - k0);
       const desc = putInts([
-        ...[m, nc, kc, pa + k0 * size, rsa, pb + (k0 * rsb + j * csb) * size, rsb, csb, po + j * size, n],
+        ...[
+          m,
+          nc,
+          kc,
+          pa + k0 * csa * size,
+          rsa,
+          pb + (k0 * rsb + j * csb) * size,
+          rsb,
+          csb,
+          po + j * size,
+          n,
+        ],
         ...[Number(accumulate || k0 > 0), k0 + kc < k || pbias === 0 ? 0 : pbias + j * size],
-        ...[at, kb, slots.count, slots.bytes],
+        ...[at, kb, slots.count, slots.bytes, csa],
       ]);
       inPieces(Math.ceil(nc / width), Math.ceil(GRAIN / (kc * width)), (first, count) => {
         enqueue(PANELS, out.code, desc, first, first + count);
       });
-      for (let i = 0; i < pieces; i++) {
-        const [top, bottom] = [splitStart(i, pieces, units) * TILE, splitStart(i + 1, pieces, units) * TILE];
-        enqueue(ROWS_OF, out.code, desc, slots.at, top, Math.min(m, bottom));
+      for (let i = 1; i < starts.length; i++) {
+        enqueue(ROWS_OF, out.code, desc, slots.at, starts[i - 1] as number, starts[i] as number);
       }
       runAll(true);
     }

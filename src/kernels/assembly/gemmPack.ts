@@ -144,6 +144,13 @@ export function packRows<T>(a: usize, rs: usize, cs: usize, M: i32, K: i32, dst:
       a += 16;
       dst += <usize>L * row;
     }
+    // The last rows together too, since the elements of a column share a line.
+    for (let k: i32 = 0; k < K; k++) {
+      for (let l: i32 = 0; l < M - i; l++) store<T>(dst + <usize>l * row, load<T>(a + <usize>l * S));
+      a += cs;
+      dst += S;
+    }
+    return;
   }
   for (; i < M; i++) {
     let p = a;
