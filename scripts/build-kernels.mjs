@@ -21,7 +21,7 @@ const generated = join(root, "src/kernels/generated");
 const cache = join(generated, "cache");
 
 /** What the worker program is bundled from. */
-const WORKER_SOURCES = ["worker.ts", "call.ts", "layout.ts", "platform.ts"].map((f) =>
+const WORKER_SOURCES = ["worker.ts", "call.ts", "claim.ts", "layout.ts", "platform.ts"].map((f) =>
   join(root, "src/kernels", f),
 );
 

@@ -2,7 +2,7 @@
 
 import type { DTypeCode } from "../tensor/dtype.js";
 import { AutogradError, show } from "../tensor/errors.js";
-import { KEPT } from "../tensor/heap.js";
+import { KEPT, quietPoint } from "../tensor/heap.js";
 import { full } from "../tensor/raw.js";
 import { type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -98,6 +98,7 @@ function execute(
     mode.grad = before;
     running.pass = outer;
   }
+  if (outer === null) quietPoint();
 }
 
 function zerosFor(target: GradTarget): Tensor {

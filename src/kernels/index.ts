@@ -7,6 +7,7 @@ export type { ElementType, KernelVariant, MemoryViews } from "./load.js";
 export { growTo, kernels, maxBytes, mem, memory, putInts, putScalar, shared, variant } from "./load.js";
 export { env, nodeProcess } from "./platform.js";
 export {
+  besideNextBatch,
   GRAIN_CHEAP,
   GRAIN_MATH,
   GRAIN_MULTIPLY_ADDS,

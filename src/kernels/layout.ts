@@ -9,10 +9,14 @@ export const MAX_ARGS = 16;
 
 // Control words, as indexes of an Int32Array over the memory. Words that different threads hammer on stand
 // on cache lines of their own. Byte 0 to 63 stays unused, so that pointer 0 is never valid.
-/** Calls of the current batch that no thread has claimed yet; at or below zero when there is none. */
-export const REMAINING = 16;
+/** The number of the current batch: rises by one with each, once it can be claimed from. */
+export const BATCH = 16;
 /** Calls in the current batch. */
 export const COUNT = 17;
+/** Ranges that the calls of the current batch are dealt out in, one for each thread. */
+export const RANGES = 18;
+/** 1 when the ranges of the current batch are claimed from their ends, 0 from their starts. */
+export const BACKWARD = 19;
 /** Calls of the current batch that have returned. */
 export const DONE = 32;
 /** 1 while the calling thread sleeps on DONE. */
@@ -29,6 +33,12 @@ export const PAGES = 51;
 export const SLOTS = 64;
 /** Most worker threads beside the calling thread. */
 export const MAX_WORKERS = 63;
+
+/** For each range, on a cache line of its own: calls that no thread has claimed yet, 0 when there is none. */
+export const CLAIMS = 512;
+export const CLAIM_WORDS = 16;
+/** Most ranges; threads beyond share them. */
+export const MAX_RANGES = 32;
 
 /** States of a worker, kept in its slot. */
 export const STATE_NONE = 0;

@@ -72,6 +72,7 @@ interface NodeModules {
 /** What the core uses of Node's process. */
 export interface NodeProcess {
   readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly execArgv?: readonly string[];
   getBuiltinModule?<Name extends keyof NodeModules>(name: Name): NodeModules[Name];
 }
 

@@ -1,14 +1,19 @@
 // The worker pool: independent kernel calls are queued in shared memory, and the calling thread and the
-// workers claim them one by one. Which thread runs a call cannot change its result, and how work is cut into
-// calls depends on its size alone (or, in matrix products and recurrent layers, cannot change what is computed
-// for any element), so results have the same bits for every number of threads.
+// workers claim them one by one (claim.ts). Which thread runs a call cannot change its result, and how work is
+// cut into calls depends on its size alone (or, in matrix products and recurrent layers, cannot change what is
+// computed for any element), so results have the same bits for every number of threads.
 
 import { callKernel, type Kernel } from "./call.js";
+import { claim, rangeStart } from "./claim.js";
 import type { KernelName, Kernels } from "./generated/kernels.js";
 import { kernelNames } from "./generated/kernels.js";
 import { workerSource } from "./generated/worker.js";
 import {
+  BACKWARD,
+  BATCH,
   CALLER_WAITS,
+  CLAIM_WORDS,
+  CLAIMS,
   COMMAND_WORDS,
   COMMANDS,
   COUNT,
@@ -17,8 +22,9 @@ import {
   ERROR_TEXT,
   FAILED,
   MAX_CALLS,
+  MAX_RANGES,
   MAX_WORKERS,
-  REMAINING,
+  RANGES,
   SLEEPERS,
   SLOTS,
   STATE_NONE,
@@ -70,6 +76,10 @@ const table = kernelNames.map((name) => kernels[name] as Kernel);
 
 let threads = shared ? initialThreads() : 1;
 let queued = 0;
+/** Direction of the last batch. */
+let backward = 0;
+/** What the calling thread does beside the next batch. */
+let job: (() => void) | null = null;
 const workers: Handle[] = [];
 let startFailed = false;
 
@@ -139,20 +149,29 @@ export function runAll(wake = queued >= WAKE_CALLS): void {
   const count = queued;
   if (count === 0) return;
   queued = 0;
-  if (count > 1 && workers.length < threads - 1 && !startFailed) startWorkers();
-  Atomics.store(control, COUNT, count);
-  Atomics.store(control, DONE, 0);
-  Atomics.store(control, REMAINING, count);
-  if (wake && count > 1) {
+  if (count === 1) {
+    runCall(0);
+    return;
+  }
+  if (workers.length < threads - 1 && !startFailed) startWorkers();
+  publish(count);
+  if (wake) {
     Atomics.add(control, EPOCH, 1);
     if (Atomics.load(control, SLEEPERS) > 0) Atomics.notify(control, EPOCH, count - 1);
   }
   let failure: unknown;
-  for (;;) {
-    const left = Atomics.sub(control, REMAINING, 1);
-    if (left <= 0) break;
+  if (job !== null && workers.length > 0) {
+    const run = job;
+    job = null;
     try {
-      runCall(count - left);
+      run();
+    } catch (error) {
+      failure = error;
+    }
+  }
+  for (let call = claim(control, 0); call >= 0; call = claim(control, 0)) {
+    try {
+      runCall(call);
     } catch (error) {
       failure ??= error;
     }
@@ -161,6 +180,30 @@ export function runAll(wake = queued >= WAKE_CALLS): void {
   if (Atomics.load(control, DONE) !== count) waitForWorkers(count);
   if (Atomics.load(control, FAILED) !== 0) failure = workerFailure();
   if (failure !== undefined) throw failure;
+}
+
+/**
+ * Has this thread run `run` at the start of the next batch, while workers run the batch's calls; at once when there is
+ * but one thread. It must not queue calls. Null takes it back.
+ */
+export function besideNextBatch(run: (() => void) | null): void {
+  if (threads > 1 || run === null) job = run;
+  else run();
+}
+
+/** Opens the queued calls to all threads. */
+function publish(count: number): void {
+  const ranges = Math.min(threads, count, MAX_RANGES);
+  backward = 1 - backward;
+  Atomics.store(control, DONE, 0);
+  Atomics.store(control, COUNT, count);
+  Atomics.store(control, RANGES, ranges);
+  Atomics.store(control, BACKWARD, backward);
+  for (let r = 0; r < ranges; r++) {
+    const size = rangeStart(r + 1, ranges, count) - rangeStart(r, ranges, count);
+    Atomics.store(control, CLAIMS + CLAIM_WORDS * r, size);
+  }
+  Atomics.add(control, BATCH, 1);
 }
 
 function waitForWorkers(count: number): void {

@@ -2,18 +2,18 @@
 // The build bundles this file into a string (generated/worker.ts), with what it imports.
 
 import { callKernel, type Kernel } from "./call.js";
+import { claim } from "./claim.js";
 import {
+  BATCH,
   CALLER_WAITS,
   COMMAND_WORDS,
   COMMANDS,
-  COUNT,
   DONE,
   EPOCH,
   ERROR_TEXT,
   ERROR_TEXT_MAX,
   FAILED,
   PAGES,
-  REMAINING,
   SLEEPERS,
   SLOTS,
   STATE_NONE,
@@ -45,10 +45,12 @@ function work({ modules, memory, kernelNames, id, spinMicros }: WorkerStart): vo
   const commands = new Float64Array(memory.buffer);
   const state = SLOTS + 2 * id;
 
+  /** The last batch in which this thread found nothing left to do. */
+  let seen = 0;
   const spinForWork = (): boolean => {
     const end = performance.now() + spinMicros / 1000;
     do {
-      for (let i = 0; i < 64; i++) if (Atomics.load(control, REMAINING) > 0) return true;
+      for (let i = 0; i < 64; i++) if (Atomics.load(control, BATCH) !== seen) return true;
     } while (performance.now() < end);
     return false;
   };
@@ -71,13 +73,14 @@ function work({ modules, memory, kernelNames, id, spinMicros }: WorkerStart): vo
     pages = grown;
   };
 
-  // A claim is one subtraction on REMAINING: a worker that comes late finds it at or below zero, and one
-  // that comes so late that the next batch has begun simply claims a call of that batch.
   const drain = (): void => {
+    const batch = Atomics.load(control, BATCH);
     for (;;) {
-      const left = Atomics.sub(control, REMAINING, 1);
-      if (left <= 0) return;
-      const call = Atomics.load(control, COUNT) - left;
+      const call = claim(control, id + 1);
+      if (call < 0) {
+        seen = batch;
+        return;
+      }
       control[state + 1] = call + 1;
       const c = COMMANDS / 8 + call * COMMAND_WORDS;
       catchUp();
@@ -101,7 +104,7 @@ function work({ modules, memory, kernelNames, id, spinMicros }: WorkerStart): vo
     }
     Atomics.add(control, SLEEPERS, 1);
     const epoch = Atomics.load(control, EPOCH);
-    if (Atomics.load(control, REMAINING) <= 0 && Atomics.load(control, state) !== STATE_QUIT) {
+    if (Atomics.load(control, BATCH) === seen && Atomics.load(control, state) !== STATE_QUIT) {
       Atomics.wait(control, EPOCH, epoch);
     }
     Atomics.sub(control, SLEEPERS, 1);

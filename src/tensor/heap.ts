@@ -7,22 +7,28 @@
  * is not enough, the least recently used regions are evicted: their bytes move to a garbage-collected array that only
  * their storages hold, and come back (one storage at a time) when next used.
  */
-import { HEAP_BASE, mem } from "../kernels/index.js";
+import { besideNextBatch, HEAP_BASE, mem } from "../kernels/index.js";
 import { giveAddresses, MAX_ADDRESS, takeAddresses } from "./addresses.js";
 import { HeapError } from "./errors.js";
+import { Limit } from "./limit.js";
 import { Pace } from "./pace.js";
 import { type Collection, canSurvey, lease, surveyAfter } from "./reachable.js";
 import { DROPPED, KEPT, Region, Storage, Ticket } from "./storage.js";
 
 export { DROPPED, KEPT, type Region, SEEN, Storage } from "./storage.js";
 
-/** The soft limit at start: small where garbage can be collected, since what is filled once stays in the process. */
-const START_LIMIT = (canSurvey ? 8 : 32) * 1024 * 1024;
-/** Up to here the limit grows for speed alone: the lower one for small programs, at most the upper one for others. */
-const EASY_LIMITS = [48 * 1024 * 1024, 128 * 1024 * 1024] as const;
-const MAX_LIMIT = 3 * 1024 ** 3;
-/** The share of the time that collections may take before the limit grows, up to EASY_LIMITS. */
+/** The share of the time that collections may take before the limit grows. */
 const MAX_SHARE = 0.1;
+/**
+ * What a processor's outer cache holds, roughly. Where live data leaves room in it, garbage is collected before it
+ * spills: writing to memory costs more than even this share of the time, half of which passes beside kernels.
+ */
+const CACHED = 24 * 1024 * 1024;
+const MAX_SHARE_CACHED = 0.7;
+/** Ops with a result from this size on are long enough to collect beside their kernels. */
+const BESIDE = 1024 * 1024;
+/** Ops between collections at quiet points: they leave a few MiB of small objects in V8's young generation. */
+const QUIET_OPS = 2000;
 /** Storages up to this size share slabs. */
 const SMALL = 32 * 1024;
 const SLAB = 256 * 1024;
@@ -35,11 +41,13 @@ const slabs = new Map<number, Region>();
 const holes = new Map<number, Region[]>();
 
 let clock = 1;
-let limit = START_LIMIT;
-let userLimit = false;
 let resident = 0;
 /** Bytes that were reachable in the heap after the last major collection. */
 let live = 0;
+/** Bytes in the heap after the last collection of either kind. */
+let kept = 0;
+/** The clock at the last collection. */
+let swept = 0;
 let evicted = 0;
 let peak = 0;
 /** Bytes that came back since room was last made. */
@@ -47,6 +55,7 @@ let restored = 0;
 let evictions = 0;
 let recorder: Storage[] | null = null;
 
+const limit = new Limit();
 const minor = new Pace(0.1);
 const major = new Pace(5);
 const nothing = new Region(HEAP_BASE, 0, 0, 0);
@@ -115,9 +124,9 @@ function evictTo(goal: number): void {
 }
 
 /** Collects garbage and frees the regions that nobody reaches; those of the current op stay. */
-function collect(kind: Collection): void {
-  const before = resident + evicted;
-  const start = performance.now();
+function sweep(kind: Collection): void {
+  besideNextBatch(null);
+  swept = clock;
   for (const region of regions) region.lease = null;
   const found = surveyAfter(kind);
   if (found !== null) {
@@ -125,43 +134,65 @@ function collect(kind: Collection): void {
     for (const region of regions)
       if (region.seen !== found.mark && region.tick < clock) releaseRegion(region);
   }
+  kept = resident;
+}
+
+/** A collection that more room is wanted from: notes what it brings. */
+function collect(kind: Collection): void {
+  const before = resident + evicted;
+  const start = performance.now();
+  sweep(kind);
   const share = (kind === "minor" ? minor : major).note(start, before - resident - evicted);
-  if (share > MAX_SHARE) raiseForSpeed(1.5 * limit);
+  if (share > MAX_SHARE) limit.raiseForSpeed(1.5 * limit.bytes, live);
 }
 
-function raiseLimit(to: number): void {
-  if (!userLimit) limit = Math.max(limit, Math.min(to, MAX_LIMIT));
+/**
+ * Tells that a graph has just been freed. Little is alive then, so that a minor collection is short. Without it V8
+ * collects in the middle of steps, where graphs are alive and are copied, and its young generation grows to 32 MiB.
+ */
+export function quietPoint(): void {
+  if (!canSurvey || clock - swept < QUIET_OPS) return;
+  sweep("minor");
+  minor.bytes = 0;
 }
 
-function raiseForSpeed(to: number): void {
-  const [lower, upper] = EASY_LIMITS;
-  raiseLimit(Math.min(to, Math.max(lower, Math.min(3 * live, upper))));
+const collectBeside = () => collect("minor");
+
+/** Whether garbage is about to take the place in the cache of what is alive, and collecting it does not take too long. */
+function leavesCache(): boolean {
+  return (
+    canSurvey &&
+    3 * kept <= 2 * CACHED &&
+    4 * minor.bytes >= CACHED - kept &&
+    minor.share() <= MAX_SHARE_CACHED
+  );
 }
 
 /** Makes room for `size` more bytes under the limit, or raises it when what is live needs more. */
 function makeRoom(size: number): void {
   if (!canSurvey) {
     // Much of what was evicted came back: the live set is larger than the limit.
-    if (restored * 8 > limit) raiseLimit(limit * 1.5);
+    if (restored * 8 > limit.bytes) limit.raise(1.5 * limit.bytes);
     restored = 0;
-    evictTo(Math.max(0, Math.min(limit - size, limit * 0.875)));
+    evictTo(Math.max(0, Math.min(limit.bytes - size, limit.bytes * 0.875)));
     return;
   }
   // What two collections find alive counts as old, and is not looked at again until a major one: so they keep a distance.
-  if (minor.bytes * 4 >= limit - live && minor.pays()) collect("minor");
+  if (minor.bytes * 4 >= limit.bytes - live && minor.pays()) collect("minor");
   // Half of the room for garbage is made free, so that the next collection is not due at once.
-  const goal = () => Math.max(0, Math.min(limit - size, (live + limit) / 2));
+  const goal = () => Math.max(0, Math.min(limit.bytes - size, (live + limit.bytes) / 2));
   if (resident > goal() && major.pays()) {
     collect("major");
-    live = Math.min(resident, limit);
-    raiseLimit(1.5 * (resident + size));
-  } else if (resident + size > limit) raiseForSpeed(2 * limit);
-  if (resident + size > limit) evictTo(goal());
+    live = Math.min(resident, limit.bytes);
+    limit.raise(1.5 * (resident + size));
+  } else if (resident + size > limit.bytes) limit.raiseForSpeed(2 * limit.bytes, live);
+  if (resident + size > limit.bytes) evictTo(goal());
 }
 
 function newRegion(size: number, block: number): Region {
   minor.bytes += size;
-  if (resident + size > limit) makeRoom(size);
+  if (resident + size > limit.bytes) makeRoom(size);
+  else if (size >= BESIDE && resident + 2 * size > CACHED && leavesCache()) besideNextBatch(collectBeside);
   let ptr = takeAddresses(size);
   if (ptr < 0) {
     if (canSurvey) collect("major");
@@ -353,7 +384,7 @@ export interface MemoryStats {
 
 /** Statistics of the heap. */
 export function memory(): MemoryStats {
-  return { live: resident + evicted, resident, evicted, peak, limit, evictions };
+  return { live: resident + evicted, resident, evicted, peak, limit: limit.bytes, evictions };
 }
 
 /**
@@ -362,8 +393,8 @@ export function memory(): MemoryStats {
  */
 export function setMemoryLimit(bytes: number): void {
   if (!(bytes >= 0)) throw new HeapError(`[setMemoryLimit] expected a number of bytes >= 0, got ${bytes}`);
-  limit = bytes;
-  userLimit = true;
+  limit.bytes = bytes;
+  limit.fixed = true;
   nextOp();
-  if (resident > limit) evictTo(limit);
+  if (resident > limit.bytes) evictTo(limit.bytes);
 }

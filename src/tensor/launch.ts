@@ -39,6 +39,16 @@ export function kernelFor(table: KernelTable, code: number): KernelFn {
  */
 export const GRAIN = 32768;
 
+/** Units from which on pieces start at multiples of PAGE units: vectors that straddle cache lines and pages are slow. */
+const LONG = 16384;
+const PAGE = 1024;
+
+/** First of `total` units of piece `i` of `pieces`. */
+function pieceStart(i: number, pieces: number, total: number): number {
+  const start = splitStart(i, pieces, total);
+  return i < pieces && total >= pieces * LONG ? start - (start % PAGE) : start;
+}
+
 /** Queues a call by table; with {@link runAll} the queued calls run side by side. */
 export function enqueue(table: KernelTable, code: number, ...args: number[]): void {
   (push as (name: KernelName, ...args: number[]) => void)(table.names[code] as KernelName, ...args);
@@ -65,8 +75,8 @@ export function flatUnary(
   }
   const pieces = split(n * cost, GRAIN);
   for (let i = 0; i < pieces; i++) {
-    const start = splitStart(i, pieces, n);
-    const count = splitStart(i + 1, pieces, n) - start;
+    const start = pieceStart(i, pieces, n);
+    const count = pieceStart(i + 1, pieces, n) - start;
     enqueue(table, code, x + start * inSize, out + start * outSize, count, p0, p1, p2);
   }
   runAll();
@@ -79,8 +89,8 @@ export function flatUnary(
 export function inPieces(total: number, grain: number, queue: (first: number, count: number) => void): void {
   const pieces = split(total, Math.max(1, grain));
   for (let i = 0; i < pieces; i++) {
-    const start = splitStart(i, pieces, total);
-    queue(start, splitStart(i + 1, pieces, total) - start);
+    const start = pieceStart(i, pieces, total);
+    queue(start, pieceStart(i + 1, pieces, total) - start);
   }
   runAll();
 }

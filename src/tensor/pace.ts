@@ -26,6 +26,11 @@ export class Pace {
     return this.bytes * EVICTION_MS >= price || performance.now() - this.last >= RARE * price;
   }
 
+  /** The share of the time since the last one that one now would take. */
+  share(): number {
+    return (this.ms * this.patience) / (performance.now() - this.last);
+  }
+
   /** Notes a collection that began at `start` and freed `freed` bytes; returns the share of the time that these take. */
   note(start: number, freed: number): number {
     const now = performance.now();

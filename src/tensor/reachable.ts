@@ -7,7 +7,7 @@
  * a lease that is no longer listed was found unreachable by the collector itself, and so was every storage of its region.
  * Engines without the two means (browsers) never collect: there the heap evicts.
  */
-import { nodeProcess } from "../kernels/index.js";
+import { env, nodeProcess } from "../kernels/index.js";
 
 /** What a lease stands for. */
 export interface Leased {
@@ -36,6 +36,8 @@ export class Lease {
 
 /** A minor collection looks at young objects only (0.04 to 0.3 ms), a major one at all (2 ms and more). */
 export type Collection = "minor" | "major";
+
+const MINOR = { type: "minor" } as const;
 
 type Collect = (options?: { type: "minor" }) => void;
 
@@ -67,6 +69,21 @@ function findCollect(): Collect | null {
   }
   return null;
 }
+
+/**
+ * V8's settings during a minor collection: no help from other threads, since waking them takes longer than the work; and
+ * no growth of the young generation, for which V8 takes it that each collection found the young generation full.
+ */
+const QUIET = "--no-parallel-scavenge --semi-space-growth-factor=1";
+const USUAL = "--parallel-scavenge --semi-space-growth-factor=2";
+
+/** Sets them; null where a user has set V8's young generation by hand. */
+const setFlags = (() => {
+  const given = [...(nodeProcess?.execArgv ?? []), env("NODE_OPTIONS") ?? ""].join(" ");
+  if (/scavenge|semi.space|single.threaded|predictable/.test(given)) return null;
+  const v8 = nodeProcess?.getBuiltinModule?.("node:v8");
+  return v8 === undefined ? null : (flags: string) => v8.setFlagsFromString(flags);
+})();
 
 /** Lists the leases; false when the list is not complete (the stack may overflow within `inspect`). */
 function listLeases(): boolean {
@@ -108,8 +125,15 @@ export interface Survey {
 export function surveyAfter(kind: Collection): Survey | null {
   if (collect === null) return null;
   try {
-    if (kind === "minor") collect({ type: "minor" });
-    else collect();
+    if (kind === "major") collect();
+    else {
+      try {
+        setFlags?.(QUIET);
+        collect(MINOR);
+      } finally {
+        setFlags?.(USUAL);
+      }
+    }
     return listLeases() ? { mark: survey, evicted } : null;
   } catch {
     return null; // The stack may end here: whoever asks can do without an answer.

@@ -6,13 +6,15 @@ import { ones, setMemoryLimit, setNumThreads, type Tensor } from "../../src/inde
 import { kernelNames } from "../../src/kernels/generated/kernels.js";
 import { workerSource } from "../../src/kernels/generated/worker.js";
 import {
+  BATCH,
+  CLAIMS,
   COMMANDS,
   COUNT,
   DONE,
   EPOCH,
   FAILED,
   PAGES,
-  REMAINING,
+  RANGES,
   SCALARS,
   SLOTS,
   STATE_QUIT,
@@ -58,7 +60,9 @@ test("a worker that receives the memory while it grows catches up", async () => 
     ]);
     Atomics.store(control, PAGES, bytes / 65536);
     Atomics.store(control, COUNT, 1);
-    Atomics.store(control, REMAINING, 1);
+    Atomics.store(control, RANGES, 1);
+    Atomics.store(control, CLAIMS, 1);
+    Atomics.add(control, BATCH, 1);
     Atomics.add(control, EPOCH, 1);
     Atomics.notify(control, EPOCH);
     const end = performance.now() + 20_000;

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { afterEach, describe, expect, it } from "vitest";
 import {
+  besideNextBatch,
   getNumThreads,
   growTo,
   HEAP_BASE,
@@ -129,6 +130,32 @@ describe("pool", () => {
       expect(runAll).toThrow(/out of bounds/);
       expect(addInPieces(16)[0]).toBeDefined();
     }
+  });
+
+  it("runs a job beside the next batch, once; at once on one thread; its error comes after the batch", () => {
+    fillInput();
+    setNumThreads(1);
+    const expected = addInPieces(16);
+    let runs = 0;
+    besideNextBatch(() => runs++);
+    expect(runs).toBe(1);
+    setNumThreads(3);
+    workUntilReady(2);
+    besideNextBatch(() => runs++);
+    expect(runs).toBe(1);
+    expect(Buffer.compare(addInPieces(16), expected)).toBe(0);
+    expect(runs).toBe(2);
+    addInPieces(16);
+    expect(runs).toBe(2);
+    besideNextBatch(() => runs++);
+    besideNextBatch(null);
+    addInPieces(16);
+    expect(runs).toBe(2);
+    besideNextBatch(() => {
+      throw new Error("from the job");
+    });
+    expect(() => addInPieces(16)).toThrow("from the job");
+    expect(Buffer.compare(mem.u8.slice(OUT, OUT + 4 * N), expected)).toBe(0);
   });
 
   it("checks the number of threads", () => {

@@ -1,4 +1,5 @@
 /** Garbage is recognised in synchronous code, and nothing that is reachable ever is. */
+import v8 from "node:v8";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { full, memory, noGrad, ones, setMemoryLimit, type Tensor } from "../../src/index.js";
 import { canSurvey, type Lease, type Leased, lease, surveyAfter } from "../../src/tensor/reachable.js";
@@ -65,6 +66,38 @@ describe("survey", () => {
 });
 
 describe("the heap", () => {
+  test("large garbage is collected beside the kernels, far below the limit; what is held stays", () => {
+    setMemoryLimit(256 * MIB);
+    const held = Array.from({ length: 3 }, (_, i) => ones([MIB / 4]).mul(i));
+    const b = ones([MIB]);
+    let sum = b;
+    let most = 0;
+    for (let i = 0; i < 300; i++) {
+      sum = sum.add(b); // 1,200 MiB in all
+      most = Math.max(most, memory().resident);
+    }
+    expect(most).toBeLessThan(240 * MIB);
+    expect(sum.toTypedArray().every((v) => v === 301)).toBe(true);
+    held.forEach((t, i) => {
+      expect(t.toTypedArray().every((v) => v === i)).toBe(true);
+    });
+  });
+
+  test("between steps garbage is collected before V8's young generation is full", () => {
+    const used = () =>
+      v8.getHeapSpaceStatistics().find((space) => space.space_name === "new_space")?.space_used_size ?? 0;
+    const x = ones([8, 8]);
+    const w = ones([8, 8], { requiresGrad: true });
+    surveyAfter("minor");
+    let most = 0;
+    for (let i = 0; i < 5000; i++) {
+      x.matmul(w).relu().sum().backward();
+      w.grad = null;
+      if (i % 100 === 0) most = Math.max(most, used());
+    }
+    expect(most).toBeLessThan(13 * MIB); // V8 would collect at 16 MiB by itself
+  });
+
   test("garbage in a loop that never yields is freed where it is", () => {
     setMemoryLimit(16 * MIB);
     const x = ones([MIB / 4]);
