@@ -3,10 +3,9 @@
 import { itemOf } from "../ops/read.js";
 import { norm } from "../ops/statistics.js";
 import { zeros } from "../tensor/create.js";
-import { FLOAT32 } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { type AdafactorStep, stepMatrices, stepVector } from "./adafactorPasses.js";
+import { AdafactorUpdate, leastRoot } from "./adafactorTable.js";
 import { checkRange, type OptionsInput, type ParamsInput, type RateOptions } from "./groups.js";
 import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
 
@@ -48,10 +47,7 @@ const DEFAULTS: AdafactorOptions = {
   maximize: false,
 };
 
-/** eps1: the least root of a second moment. */
-function leastRoot(param: Tensor, o: AdafactorOptions): number {
-  return o.eps[0] ?? (param.code === FLOAT32 ? 2 ** -23 : 2 ** -52);
-}
+const UPDATE = new AdafactorUpdate();
 
 /** Root mean square. */
 function rms(x: Tensor): number {
@@ -66,6 +62,8 @@ function rms(x: Tensor): number {
  * @throws ValueError for options out of range.
  */
 export class Adafactor extends Optimizer<AdafactorOptions, AdafactorState> {
+  protected override readonly fused = this.update === Adafactor.prototype.update ? UPDATE : undefined;
+
   constructor(params: ParamsInput<AdafactorOptions>, options?: OptionsInput<AdafactorOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -114,22 +112,5 @@ export class Adafactor extends Optimizer<AdafactorOptions, AdafactorState> {
       .rsqrt()
       .mul(grad);
     param.sub_(u.mul(alpha / Math.max(1, rms(u) / o.d)));
-  }
-
-  protected override passes(grad: Tensor, param: Tensor, state: AdafactorState, o: AdafactorOptions): void {
-    const t = ++state.step;
-    if (param.numel === 0) return;
-    // The squares do not see the sign of a gradient: ascending is a negative rate.
-    const step: AdafactorStep = {
-      decay: t ** o.beta2Decay,
-      eps1: leastRoot(param, o),
-      eps2: o.eps[1],
-      rate: (o.maximize ? -1 : 1) * Math.min(o.lr, 1 / Math.sqrt(t)),
-      d: o.d,
-      keep: 1 - o.lr * o.weightDecay,
-    };
-    const { rowVar, colVar, variance } = state;
-    if (rowVar !== null && colVar !== null) stepMatrices(param, grad, rowVar, colVar, step);
-    else stepVector(param, grad, variance as Tensor, step);
   }
 }

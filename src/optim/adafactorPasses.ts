@@ -3,7 +3,7 @@ import { split } from "../kernels/index.js";
 import { FLOAT64 } from "../tensor/dtype.js";
 import { release } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";
-import { contiguous, copyInto, empty, ptr } from "../tensor/raw.js";
+import { empty, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 const FLOATS = ["none", "none", "none", "none", "f32", "f64"];
@@ -35,14 +35,12 @@ export interface AdafactorStep {
   readonly keep: number;
 }
 
-/** The step of a vector or scalar, whose second moments are `variance`. */
+/** The step of a vector or scalar, whose second moments are `variance`; all are contiguous, here and below. */
 export function stepVector(param: Tensor, grad: Tensor, variance: Tensor, s: AdafactorStep): void {
   const { code, numel: n, itemsize: size } = param;
-  const target = contiguous(param);
-  const source = contiguous(grad);
   const pieces = split(n, PIECE);
   const scratch = empty([2 * pieces], FLOAT64);
-  const [p, g, v, sizes] = [ptr(target), ptr(source), ptr(variance), ptr(scratch)];
+  const [p, g, v, sizes] = [ptr(param), ptr(grad), ptr(variance), ptr(scratch)];
   let slot = sizes;
   inPieces(n, PIECE, (first, count) => {
     const o = first * size;
@@ -56,7 +54,6 @@ export function stepVector(param: Tensor, grad: Tensor, variance: Tensor, s: Ada
     enqueue(VECTOR_STEP, code, p + o, g + o, v + o, sizes, pieces, n, count, eps1, eps2, rate, d, keep);
   });
   release(scratch.storage);
-  if (target !== param) copyInto(param, target);
 }
 
 /** The step of matrices over the last two dims, with the moments of their rows and columns. */
@@ -70,15 +67,13 @@ export function stepMatrices(
   const { code, numel: n, itemsize: size, shape } = param;
   const [rows, columns] = shape.slice(-2) as [number, number];
   const count = n / (rows * columns);
-  const target = contiguous(param);
-  const source = contiguous(grad);
   // Work is cut between matrices, or, where they are large, within each of them.
   const within = rows * columns >= 2 * PIECE;
   const grain = Math.max(1, Math.ceil(PIECE / (within ? columns : rows * columns)));
   const perMatrix = split(within ? rows : count, grain);
   const pieces = within ? perMatrix * count : perMatrix;
   const scratch = empty([count + 2 * pieces + perMatrix * columns], FLOAT64);
-  const [p, g, r, c, means] = [ptr(target), ptr(source), ptr(rowVar), ptr(colVar), ptr(scratch)];
+  const [p, g, r, c, means] = [ptr(param), ptr(grad), ptr(rowVar), ptr(colVar), ptr(scratch)];
   const sizes = means + count * DOUBLE;
   const sums = sizes + 2 * pieces * DOUBLE;
   const { decay, eps1, eps2, rate, d, keep } = s;
@@ -153,5 +148,4 @@ export function stepMatrices(
     );
   });
   release(scratch.storage);
-  if (target !== param) copyInto(param, target);
 }

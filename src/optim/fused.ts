@@ -14,7 +14,7 @@ const PIECE = GRAIN / 4;
 /** Pieces are whole multiples of this, so that those of a large parameter start where vectors do. */
 const ALIGNED = 1024;
 /** Bytes of parameters that are updated together: all of them stay in the heap meanwhile. */
-const TOGETHER = 16 * 1024 * 1024;
+export const TOGETHER = 16 * 1024 * 1024;
 
 // Words of a row, as assembly/optimRows.ts reads it: parameter, gradient, state arrays, number of elements.
 const ROW = 6;
@@ -136,8 +136,8 @@ export class FusedKernel<O, S> implements FusedUpdate<O, S> {
       const param = params[i] as Tensor;
       const grad = param.ownGrad as Tensor;
       if (grad.code !== param.code || grad.numel !== param.numel)
-        throw this.mismatch(param, grad, "gradient");
-      const toParam = ptr(param.contig ? param : copied(param, copies));
+        throw mismatch(this.table.op, param, grad, "gradient");
+      const toParam = ptr(copied(param, copies));
       const toGrad = ptr(contiguous(grad));
       const row = (at >>> 2) + ROW * i;
       const { i32 } = mem;
@@ -172,8 +172,8 @@ export class FusedKernel<O, S> implements FusedUpdate<O, S> {
   /** Address of state array `k`, or of a copy of it. */
   private place(t: Tensor, param: Tensor, k: number, copies: Tensor[]): number {
     if (t.code !== param.code || t.numel !== param.numel)
-      throw this.mismatch(param, t, this.state.names[k] as string);
-    return ptr(t.contig ? t : copied(t, copies));
+      throw mismatch(this.table.op, param, t, this.state.names[k] as string);
+    return ptr(copied(t, copies));
   }
 
   /** Counts the step in all states; the runs of parameters that share a kernel and its scalars. */
@@ -217,26 +217,28 @@ export class FusedKernel<O, S> implements FusedUpdate<O, S> {
       }
     }
   }
-
-  private mismatch(param: Tensor, t: Tensor, name: string): Error {
-    const what = `[${this.table.op}] the ${name} of a parameter is ${describe(t)}, expected ${describe(param)}`;
-    if (t.code === param.code)
-      return new ShapeError(`${what}: shapes ${show(t.shape)} and ${show(param.shape)}`);
-    return new DTypeError(
-      `${what}; try to convert the model before the optimizer is made, or load its state again`,
-    );
-  }
 }
 
-/** A contiguous copy; both go to `copies`, since what the kernel does to the copy is to reach `t`. */
-function copied(t: Tensor, copies: Tensor[]): Tensor {
+/** The error of a gradient or state array `t` that does not fit its parameter. */
+export function mismatch(op: string, param: Tensor, t: Tensor, name: string): Error {
+  const what = `[${op}] the ${name} of a parameter is ${describe(t)}, expected ${describe(param)}`;
+  if (t.code === param.code)
+    return new ShapeError(`${what}: shapes ${show(t.shape)} and ${show(param.shape)}`);
+  return new DTypeError(
+    `${what}; try to convert the model before the optimizer is made, or load its state again`,
+  );
+}
+
+/** `t` where it is contiguous, else a copy; both go to `copies`, since what a kernel does to the copy is to reach `t`. */
+export function copied(t: Tensor, copies: Tensor[]): Tensor {
+  if (t.contig) return t;
   const copy = contiguous(t);
   copies.push(t, copy);
   return copy;
 }
 
 /** Runs what is queued, and copies back what was not contiguous. */
-function finish(copies: Tensor[]): void {
+export function finish(copies: Tensor[]): void {
   runAll();
   for (let i = 0; i < copies.length; i += 2) copyInto(copies[i] as Tensor, copies[i + 1] as Tensor);
   copies.length = 0;

@@ -26,6 +26,7 @@ const OPTIMIZERS: Record<string, Record<string, unknown>[]> = {
   RMSprop: [{}, { centered: true, momentum: 0.5 }],
   Rprop: [{}],
   ASGD: [{}, { t0: 1, lambd: 0.1 }],
+  Adafactor: [{}, { weightDecay: 0.1, maximize: true, d: 1.5, eps: [1e-3, 0.2] }],
 };
 const CASES = Object.entries(OPTIMIZERS).flatMap(([name, all]) =>
   all.map((options) => [name, options] as const),
@@ -149,6 +150,21 @@ test("nothing is changed when the state of one parameter does not fit", () => {
   state.expAvg = expAvg;
   optimizer.step();
   expect(states.map((s) => s.step)).toEqual([2, 2, 2]);
+});
+
+test("a state of Adafactor that does not fit is refused before anything changes", () => {
+  const params = [ones([2, 3], { requiresGrad: true }), ones([4], { requiresGrad: true })];
+  for (const p of params) p.grad = ones([...p.shape]);
+  const optimizer = new optim.Adafactor(params);
+  optimizer.step();
+  const before = values(params);
+  const [first, second] = params.map((p) => optimizer.state.get(p) as optim.AdafactorState);
+  (second as optim.AdafactorState).variance = ones([5]);
+  expect(() => optimizer.step()).toThrow(
+    "[adafactor] the variance of a parameter is float32[5], expected float32[4]",
+  );
+  expect(values(params)).toEqual(before);
+  expect([first?.step, second?.step]).toEqual([1, 1]);
 });
 
 test("reading a rate that is a tensor lets no parameter go before it is updated", () => {

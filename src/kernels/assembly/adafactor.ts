@@ -346,3 +346,48 @@ export function adafactorVectorStep_f64(
 ): void {
   vectorStep<f64>(p, g, v, sizes, pieces, total, n, eps, eps2, rate, d, keep);
 }
+
+// The table of small parameters, 28 bytes a row, as src/optim/adafactorTable.ts writes it: addresses of p, g, R (or V)
+// and C (or 0), numbers of elements, of rows and of columns.
+const ROW: P = 28;
+
+/**
+ * Whole steps of `count` small parameters. `scratch` has room for 2 doubles and, of the largest one, a double for each
+ * matrix and each column.
+ */
+// @ts-ignore: decorator
+@inline
+function table<T>(
+  rows: P, count: I, scratch: P, decay: f64, eps: f64, eps2: f64, rate: f64, d: f64, keep: f64,
+): void {
+  const size = scratch + sizeof<f64>();
+  const means = size + sizeof<f64>();
+  for (let i = 0; i < count; i++, rows += ROW) {
+    const p: P = load<u32>(rows);
+    const g: P = load<u32>(rows, 4);
+    const v: P = load<u32>(rows, 8);
+    const colVar: P = load<u32>(rows, 12);
+    const n = load<i32>(rows, 16);
+    if (colVar == 0) {
+      vector<T>(p, g, v, scratch, size, n, decay, eps);
+      vectorStep<T>(p, g, v, scratch, 1, n, n, eps, eps2, rate, d, keep);
+      continue;
+    }
+    const height = load<i32>(rows, 20);
+    const columns = load<i32>(rows, 24);
+    const some = n / (height * columns);
+    matrices<T>(p, g, v, colVar, means + at<f64>(some), means, scratch, some, height, columns, decay, eps);
+    sizes<T>(g, v, colVar, means, size, some, height, columns, eps);
+    matrixStep<T>(p, g, v, colVar, means, scratch, 1, n, some, height, columns, eps, eps2, rate, d, keep);
+  }
+}
+export function adafactorTable_f32(
+  rows: P, count: I, scratch: P, decay: f64, eps: f64, eps2: f64, rate: f64, d: f64, keep: f64,
+): void {
+  table<f32>(rows, count, scratch, decay, eps, eps2, rate, d, keep);
+}
+export function adafactorTable_f64(
+  rows: P, count: I, scratch: P, decay: f64, eps: f64, eps2: f64, rate: f64, d: f64, keep: f64,
+): void {
+  table<f64>(rows, count, scratch, decay, eps, eps2, rate, d, keep);
+}
