@@ -79,17 +79,22 @@ test("half of the rows may be distinct, one more may not; little work is not loo
   expect(repeatedRows(rows(1).narrow(0, 0, 63), ENOUGH)).toBeNull();
 });
 
-test("sums of rows by number, in float64, are those of a loop", () => {
+// Whole numbers, whose sums are exact in any order.
+test("sums of rows by number are those of a loop", () => {
   manualSeed(1);
-  for (const [rows, width] of [
-    [70, 3],
-    [300, 513],
-  ] as const) {
-    const x = randn([7, 4]).indexSelect(0, randint(7, [rows]));
-    const { ids, first } = repeatedRows(x, ENOUGH) as RepeatedRows;
-    const g = randn([rows, width], { dtype: "float64" });
-    const sums = full([first.numel, width], 0, { dtype: "float64" }).indexAdd(0, ids, g);
-    expect(sumsOfRows(g, ids, first.numel).equal(sums)).toBe(true);
-    expect(rowsAt(x, first).indexSelect(0, ids).equal(x)).toBe(true);
+  for (const dtype of ["float32", "float64"] as const) {
+    for (const [rows, width, distinct] of [
+      [70, 3, 7],
+      [300, 513, 7],
+      [1000, 300, 1],
+      [700, 260, 300],
+    ] as const) {
+      const x = randn([distinct, 4]).indexSelect(0, randint(distinct, [rows]));
+      const { ids, first } = repeatedRows(x, ENOUGH) as RepeatedRows;
+      const g = randint(1000, [rows, width]).to(dtype);
+      const sums = full([first.numel, width], 0, { dtype }).indexAdd(0, ids, g);
+      expect(sumsOfRows(g, ids, first.numel).equal(sums)).toBe(true);
+      expect(rowsAt(x, first).indexSelect(0, ids).equal(x)).toBe(true);
+    }
   }
 });

@@ -94,21 +94,27 @@ function tanhRow<T>(from: P, to: P, n: I): void {
   rowOf<T>(true, from, to, n);
 }
 
+// @ts-ignore: decorator
+@inline
+function stateOf<T>(FULL: bool, i: P, f: P, g: P, cPrev: P, c: P, k: I): void {
+  const kept = v128.mul<T>(get<T>(FULL, f, k), get<T>(FULL, cPrev, k));
+  put<T>(FULL, c, v128.add<T>(kept, v128.mul<T>(get<T>(FULL, i, k), get<T>(FULL, g, k))), k);
+}
+
 /** c = f cPrev + i g. */
 // @ts-ignore: decorator
 @inline
 function stateRow<T>(i: P, f: P, g: P, cPrev: P, c: P, n: I): void {
   const L = lanes<T>();
-  for (; n > 0; n -= L) {
-    const k = min(L, n);
-    const kept = v128.mul<T>(loadSome<T>(f, k), loadSome<T>(cPrev, k));
-    storeSome<T>(c, v128.add<T>(kept, v128.mul<T>(loadSome<T>(i, k), loadSome<T>(g, k))), k);
+  for (; n >= L; n -= L) {
+    stateOf<T>(true, i, f, g, cPrev, c, L);
     i += 16;
     f += 16;
     g += 16;
     cPrev += 16;
     c += 16;
   }
+  if (n > 0) stateOf<T>(false, i, f, g, cPrev, c, n);
 }
 
 /** out = a b. */
@@ -116,13 +122,13 @@ function stateRow<T>(i: P, f: P, g: P, cPrev: P, c: P, n: I): void {
 @inline
 function mulRow<T>(a: P, b: P, out: P, n: I): void {
   const L = lanes<T>();
-  for (; n > 0; n -= L) {
-    const k = min(L, n);
-    storeSome<T>(out, v128.mul<T>(loadSome<T>(a, k), loadSome<T>(b, k)), k);
+  for (; n >= L; n -= L) {
+    v128.store(out, v128.mul<T>(v128.load(a), v128.load(b)));
     a += 16;
     b += 16;
     out += 16;
   }
+  if (n > 0) storeSome<T>(out, v128.mul<T>(loadSome<T>(a, n), loadSome<T>(b, n)), n);
 }
 
 /** gates[B, 4H] = sums of i f g o, replaced by their values; c = f cPrev + i g; tc = tanh c; h = o tc. */
@@ -268,26 +274,33 @@ export function gruBackward<T>(gates: P, gh: P, hPrev: P, dh: P, dgi: P, dgh: P,
 export function plainForward<T>(relu: bool, sums: P, h: P, H: I, b0: I, b1: I): void {
   const S = sizeof<T>();
   const L = lanes<T>();
-  const end = <P>(b1 * H) * S;
-  for (let at = <P>(b0 * H) * S; at < end; at += 16) {
-    const k = <I>min<P>(L, (end - at) / S);
-    const x = loadSome<T>(sums + at, k);
-    const y = relu ? v128.bitselect(v128.splat<T>(0), x, v128.lt<T>(x, v128.splat<T>(0))) : tanh<T>(x);
-    storeSome<T>(sums + at, y, k);
-    storeSome<T>(h + at, y, k);
-  }
+  const start = <P>(b0 * H) * S;
+  let n = (b1 - b0) * H;
+  if (relu) {
+    for (let at = sums + start; n > 0; n -= L, at += 16) {
+      const k = min(L, n);
+      const x = loadSome<T>(at, k);
+      storeSome<T>(at, v128.bitselect(v128.splat<T>(0), x, v128.lt<T>(x, v128.splat<T>(0))), k);
+    }
+  } else tanhRow<T>(sums + start, sums + start, n);
+  memory.copy(h + start, sums + start, <P>((b1 - b0) * H) * S);
 }
 
 /** From dh the gradients of the sums, the slope read off the activations y. */
 export function plainBackward<T>(relu: bool, y: P, dh: P, dsums: P, H: I, b0: I, b1: I): void {
   const S = sizeof<T>();
   const L = lanes<T>();
-  const end = <P>(b1 * H) * S;
-  for (let at = <P>(b0 * H) * S; at < end; at += 16) {
-    const k = <I>min<P>(L, (end - at) / S);
-    const v = loadSome<T>(y + at, k);
-    const d = loadSome<T>(dh + at, k);
-    const x = relu ? v128.andnot(d, v128.le<T>(v, v128.splat<T>(0))) : v128.mul<T>(d, slopeTanh<T>(v));
-    storeSome<T>(dsums + at, x, k);
+  const zero = v128.splat<T>(0);
+  let n = (b1 - b0) * H;
+  let at = <P>(b0 * H) * S;
+  for (; n >= L; n -= L, at += 16) {
+    const v = v128.load(y + at);
+    const d = v128.load(dh + at);
+    v128.store(dsums + at, relu ? v128.andnot(d, v128.le<T>(v, zero)) : v128.mul<T>(d, slopeTanh<T>(v)));
+  }
+  if (n > 0) {
+    const v = loadSome<T>(y + at, n);
+    const d = loadSome<T>(dh + at, n);
+    storeSome<T>(dsums + at, relu ? v128.andnot(d, v128.le<T>(v, zero)) : v128.mul<T>(d, slopeTanh<T>(v)), n);
   }
 }

@@ -72,3 +72,72 @@ export function distinctRows(x: P, rows: I, bytes: I, most: I, ids: P, first: P,
   }
   return count;
 }
+
+/** order: the rows of number 0, then those of number 1, ...; those of number k from starts[k] to starts[k + 1], i32s. */
+export function rowsInOrder(ids: P, rows: I, count: I, starts: P, order: P): void {
+  memory.fill(starts, 0, <P>(count + 1) << 2);
+  for (let i: I = 0; i < rows; i++) {
+    const at = starts + (<P>load<i64>(ids + (<P>i << 3)) << 2);
+    store<i32>(at, load<i32>(at) + 1);
+  }
+  let before: I = 0;
+  for (let k: I = 0; k <= count; k++) {
+    const at = starts + (<P>k << 2);
+    before += load<i32>(at);
+    store<i32>(at, before);
+  }
+  // From the ends down, which leaves the starts.
+  for (let i = rows - 1; i >= 0; i--) {
+    const at = starts + (<P>load<i64>(ids + (<P>i << 3)) << 2);
+    const to = load<i32>(at) - 1;
+    store<i32>(at, to);
+    store<i32>(order + (<P>to << 2), i);
+  }
+}
+
+/** out[k, d0:d1] = the sum of x[i, d0:d1] over the rows i of number k, four at a time in their order, for k0 <= k < k1. */
+// @ts-ignore: decorator
+@inline
+function sumsOf<T>(x: P, starts: P, order: P, out: P, D: I, k0: I, k1: I, d0: I, d1: I): void {
+  const S = sizeof<T>();
+  const row = <P>D * S;
+  const from = x + <P>d0 * S;
+  const bytes = <P>(d1 - d0) * S;
+  const whole = bytes & ~15;
+  for (let k = k0; k < k1; k++) {
+    const to = out + <P>k * row + <P>d0 * S;
+    memory.fill(to, 0, bytes);
+    let place = order + (<P>load<i32>(starts + (<P>k << 2)) << 2);
+    const end = order + (<P>load<i32>(starts + (<P>k << 2), 4) << 2);
+    for (; place + 16 <= end; place += 16) {
+      const a = from + <P>load<i32>(place) * row;
+      const b = from + <P>load<i32>(place, 4) * row;
+      const c = from + <P>load<i32>(place, 8) * row;
+      const d = from + <P>load<i32>(place, 12) * row;
+      let j: P = 0;
+      for (; j < whole; j += 16) {
+        const ab = v128.add<T>(v128.load(a + j), v128.load(b + j));
+        const cd = v128.add<T>(v128.load(c + j), v128.load(d + j));
+        v128.store(to + j, v128.add<T>(v128.load(to + j), v128.add<T>(ab, cd)));
+      }
+      for (; j < bytes; j += S) {
+        const ab: T = <T>(load<T>(a + j) + load<T>(b + j));
+        const cd: T = <T>(load<T>(c + j) + load<T>(d + j));
+        store<T>(to + j, <T>(load<T>(to + j) + <T>(ab + cd)));
+      }
+    }
+    for (; place < end; place += 4) {
+      const a = from + <P>load<i32>(place) * row;
+      let j: P = 0;
+      for (; j < whole; j += 16) v128.store(to + j, v128.add<T>(v128.load(to + j), v128.load(a + j)));
+      for (; j < bytes; j += S) store<T>(to + j, <T>(load<T>(to + j) + load<T>(a + j)));
+    }
+  }
+}
+
+export function sumsOfRows_f32(x: P, starts: P, order: P, out: P, D: I, k0: I, k1: I, d0: I, d1: I): void {
+  sumsOf<f32>(x, starts, order, out, D, k0, k1, d0, d1);
+}
+export function sumsOfRows_f64(x: P, starts: P, order: P, out: P, D: I, k0: I, k1: I, d0: I, d1: I): void {
+  sumsOf<f64>(x, starts, order, out, D, k0, k1, d0, d1);
+}
