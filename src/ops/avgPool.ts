@@ -1,6 +1,7 @@
 /** Average pooling over windows in one to three dimensions. */
 import { defineOp, type Op, run } from "../autograd/node.js";
 import { FLOAT64, isFloat } from "../tensor/dtype.js";
+import { ShapeError, show } from "../tensor/errors.js";
 import { type KernelTable, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -85,7 +86,14 @@ export interface AvgPoolOptions extends AvgPool1dOptions {
 function avgPoolNd(op: string, rank: number, x: Tensor, kernelSize: Sizes, o: AvgPoolOptions): Tensor {
   checkRank(op, x, rank);
   checkChannels(op, x, rank);
-  return averageWindows(x, poolGeometry(op, x.shape, rank, kernelSize, o));
+  const geometry = poolGeometry(op, x.shape, rank, kernelSize, o);
+  // PyTorch lets padding make up for it in one and two dimensions, not in three.
+  if (rank === 3 && geometry.input.some((n, d) => n < (geometry.kernel[d] as number))) {
+    throw new ShapeError(
+      `[${op}] the kernel ${show(geometry.kernel)} does not fit into an image of ${show(geometry.input)}; try pad first`,
+    );
+  }
+  return averageWindows(x, geometry);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Dropout with PyTorch's masks: the same seed drops the same elements. */
 import { defineOp, run } from "../autograd/node.js";
-import { isFloat, nameOf } from "../tensor/dtype.js";
+import { BOOL, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
 import { bernoulli_, type Source } from "../tensor/random.js";
@@ -69,6 +69,7 @@ export function applyDropout(op: string, x: Tensor, training: boolean, rule: Dro
   const { p } = rule;
   if (!(p >= 0 && p <= 1)) throw new ValueError(`[${op}] p must be a probability, from 0 to 1: got ${p}`);
   if (p === 0 || !training || x.numel === 0) return x;
+  if (!isFloat(x.code) && p === 1) return mul(x, x.code === BOOL ? false : 0); // nothing has to be scaled
   if (!isFloat(x.code)) {
     throw new DTypeError(`[${op}] expected a floating dtype, got ${nameOf(x.code)}; try x.to("float32")`);
   }

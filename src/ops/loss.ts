@@ -3,6 +3,7 @@
  * Each is one pass forward and one backward, right at every order; `composed` holds the same in plain ops.
  */
 import { kernels } from "../kernels/index.js";
+import { isFloat } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { contiguous, ptr, readAt } from "../tensor/raw.js";
 import { broadcastShapes, sameShape } from "../tensor/shape.js";
@@ -12,9 +13,16 @@ import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { clamp, clampMin } from "./clamp.js";
 import { lt } from "./compare.js";
-import { needTensor } from "./core.js";
+import { needTensor, promote } from "./core.js";
 import { exp, log, log1p, sigmoid } from "./exponential.js";
-import { checkFloat, checkSameSize, type LossOptions, reduceLoss, reductionOf } from "./lossCore.js";
+import {
+  checkFloat,
+  checkHolds,
+  checkSameSize,
+  type LossOptions,
+  reduceLoss,
+  reductionOf,
+} from "./lossCore.js";
 import { fused, pairLoss } from "./lossPairs.js";
 import { square } from "./powers.js";
 import { abs, sign } from "./sign.js";
@@ -92,7 +100,9 @@ export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {})
   needTensor("l1Loss", input);
   needTensor("l1Loss", target, "target");
   warnOfBroadcast("l1Loss", input, target);
-  return fused(l1Op, "l1Loss", input, target, { reduction: reductionOf("l1Loss", options), params: [] });
+  const reduction = reductionOf("l1Loss", options);
+  if (!isFloat(promote(input, target))) return reduceLoss(abs(sub(input, target)), reduction);
+  return fused(l1Op, "l1Loss", input, target, { reduction, params: [] });
 }
 
 /** Options of {@link huberLoss}. */
@@ -113,7 +123,8 @@ export function huberLoss(input: Tensor, target: Tensor, options: HuberOptions =
   const delta = options.delta ?? 1;
   if (!(delta > 0)) throw new ValueError(`[huberLoss] delta ${delta}: expected a number above 0`);
   const reduction = reductionOf("huberLoss", options);
-  return fused(huberOp, "huberLoss", input, target, { reduction, params: [delta] });
+  checkHolds("huberLoss", input, target);
+  return cast(fused(huberOp, "huberLoss", input, target, { reduction, params: [delta] }), input.code);
 }
 
 /** Options of {@link smoothL1Loss}. */

@@ -1,12 +1,13 @@
 /** What losses share: the reduction, and full sums of raw data in chunks of fixed length. */
 import { mem } from "../kernels/index.js";
-import { FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
+import { category, FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { enqueue, inPieces, type KernelTable, kernelFor } from "../tensor/launch.js";
 import { empty, ptr, scalarPtr } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { promote } from "./core.js";
 import { mean, sum } from "./sum.js";
 
 /** What becomes of the losses of single elements: their mean, their sum, or all of them as they are. */
@@ -35,6 +36,16 @@ export function checkFloat(op: string, what: string, x: Tensor): void {
   if (!isFloat(x.code)) {
     throw new DTypeError(
       `[${op}] expected a floating ${what}, got ${nameOf(x.code)}; try ${what}.to("float32")`,
+    );
+  }
+}
+
+/** Throws unless the dtype of the input, which is the loss's, can hold numbers of the target's. @internal */
+export function checkHolds(op: string, input: Tensor, target: Tensor): void {
+  const code = promote(input, target);
+  if (category(code) > category(input.code)) {
+    throw new DTypeError(
+      `[${op}] the loss has the dtype of the input, ${nameOf(input.code)}, which does not hold ${nameOf(code)}; try input.to("${nameOf(code)}")`,
     );
   }
 }

@@ -14,7 +14,14 @@ import { minimum } from "./extrema.js";
 import { gather, indexSelect } from "./gather.js";
 import { meanOfClasses } from "./likelihood.js";
 import { type BceOptions, binaryCrossEntropyWithLogits, softplusOfMinus, weigh } from "./loss.js";
-import { checkFloat, checkSameSize, type LossOptions, reduceLoss, reductionOf } from "./lossCore.js";
+import {
+  checkFloat,
+  checkHolds,
+  checkSameSize,
+  type LossOptions,
+  reduceLoss,
+  reductionOf,
+} from "./lossCore.js";
 import { sqrt, square } from "./powers.js";
 import { sum } from "./sum.js";
 import { reshape, unsqueeze } from "./view.js";
@@ -65,7 +72,13 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
   needTensor("hingeEmbeddingLoss", target, "target");
   broadcastShapes("hingeEmbeddingLoss", input.shape, target.shape);
   const reduction = reductionOf("hingeEmbeddingLoss", options);
-  const apart = where(ne(target, 1), clampMin(sub(options.margin ?? 1, input), 0), 0);
+  const margin = options.margin ?? 1;
+  // beside integers the margin is one too, as in PyTorch
+  const apart = where(
+    ne(target, 1),
+    clampMin(sub(isFloat(input.code) ? margin : Math.trunc(margin), input), 0),
+    0,
+  );
   return reduceLoss(add(apart, where(ne(target, -1), input, 0)), reduction);
 }
 
@@ -75,7 +88,8 @@ export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptio
   needTensor("softMarginLoss", target, "target");
   broadcastShapes("softMarginLoss", input.shape, target.shape);
   const reduction = reductionOf("softMarginLoss", options);
-  return reduceLoss(softplusOfMinus(mul(target, input)), reduction);
+  checkHolds("softMarginLoss", input, target);
+  return reduceLoss(cast(softplusOfMinus(mul(target, input)), input.code), reduction);
 }
 
 /**

@@ -82,7 +82,38 @@ describe("dtypes", () => {
   });
 });
 
+describe("losses and dropout beside integers", () => {
+  const ints = tensor([1, 5]);
+  test("l1Loss and hingeEmbeddingLoss stay integers, so that they have no mean", () => {
+    const l1 = F.l1Loss(ints, tensor([3, 3]), { reduction: "sum" });
+    expect([l1.dtype, l1.item()]).toEqual(["int64", 4]);
+    expect(() => F.l1Loss(ints, tensor([3, 3]))).toThrow(DTypeError);
+    const hinge = F.hingeEmbeddingLoss(ints, tensor([1, -1]), { margin: 7.5, reduction: "none" });
+    expect([hinge.dtype, hinge.toArray()]).toEqual(["int64", [1, 2]]);
+  });
+
+  test("huberLoss and softMarginLoss have the dtype of the input, which must hold the target", () => {
+    const [f32, f64] = [tensor([0.5, -0.5]), tensor([1, -1], { dtype: "float64" })];
+    for (const loss of [F.huberLoss, F.softMarginLoss]) {
+      expect(loss(f32, f64).dtype).toBe("float32");
+      expect(loss(f64, f32).dtype).toBe("float64");
+      expect(() => loss(ints, f64)).toThrow(DTypeError);
+    }
+  });
+
+  test("dropout with p 1 gives zeros of every dtype", () => {
+    expect(F.dropout(ints, { p: 1 }).equal(tensor([0, 0]))).toBe(true);
+    expect(F.dropout(tensor([true]), { p: 1 }).dtype).toBe("bool");
+    expect(() => F.dropout(ints, { p: 0.5 })).toThrow(DTypeError);
+  });
+});
+
 describe("refusals", () => {
+  test("kernels of avgPool3d larger than the image, whatever the padding", () => {
+    expect(() => F.avgPool3d(ones([1, 1, 2, 4, 4]), 3, { padding: 1 })).toThrow(ShapeError);
+    expect(F.avgPool2d(ones([1, 1, 2, 4]), 3, { padding: 1 }).shape).toEqual([1, 1, 1, 2]);
+  });
+
   test("pooling of images without channels", () => {
     for (const shape of [
       [0, 4, 4],
