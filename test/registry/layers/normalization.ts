@@ -173,7 +173,7 @@ export const normalization = {
       gradcheck: "the backward is PyTorch's, which is not the derivative",
       gradgradcheck: "the backward is PyTorch's, which is not the derivative",
     },
-    prints: { "CrossMapLRN2d(3, alpha=1e-4, beta=0.75, k=1)": () => new nn.CrossMapLRN2d(3) },
+    prints: { "CrossMapLRN2d(3, alpha=0.0001, beta=0.75, k=1)": () => new nn.CrossMapLRN2d(3) },
   },
   GroupNorm: {
     samples: {
@@ -371,7 +371,7 @@ export const normalization = {
         () => [make([0, 4, 2])],
       ),
     },
-    prints: { "LocalResponseNorm(2, alpha=1e-4, beta=0.75, k=1)": () => new nn.LocalResponseNorm(2) },
+    prints: { "LocalResponseNorm(2, alpha=0.0001, beta=0.75, k=1)": () => new nn.LocalResponseNorm(2) },
     errors: {
       "two dimensions": [() => new nn.LocalResponseNorm(2)(make([2, 3])), /\[localResponseNorm\].*3/],
     },
