@@ -1,6 +1,7 @@
 /** Smooth activation layers and the softmax layers (`torch.nn.modules.activation`). */
 import type { GeluApproximate } from "../ops/activation.js";
 import { ShapeError, show } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/activation.js";
 import { Module } from "./module.js";
@@ -122,6 +123,7 @@ export class Softplus extends Module {
 
   constructor(options: F.SoftplusOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     this.beta = options.beta ?? 1;
     this.threshold = options.threshold ?? 20;
   }

@@ -5,6 +5,7 @@ import { cat } from "../ops/join.js";
 import { logSoftmax } from "../ops/softmax.js";
 import { INT64 } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import { fromTyped, toNumbers } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { ModuleList, Sequential } from "./containers.js";
@@ -67,6 +68,7 @@ export class AdaptiveLogSoftmaxWithLoss extends Module<[input: Tensor, target: T
     options: AdaptiveOptions = {},
   ) {
     super();
+    checkOptions(this._getName(), options);
     const rising = cutoffs.every(
       (c, i) => Number.isInteger(c) && c > (i === 0 ? 0 : (cutoffs[i - 1] as number)) && c < nClasses,
     );

@@ -10,6 +10,7 @@ import {
   adaptiveMaxPool3d,
 } from "../ops/adaptivePool.js";
 import type { WithIndices } from "../ops/maxPool.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { Module } from "./module.js";
 import { showOptions } from "./print.js";
@@ -38,6 +39,7 @@ export abstract class AdaptiveMaxPoolNd<R extends boolean = false> extends Modul
 
   constructor(outputSize: AdaptiveSize, options: AdaptiveMaxOptions<R> = {}) {
     super();
+    checkOptions(this._getName(), options);
     this.outputSize = outputSize;
     this.returnIndices = (options.returnIndices ?? false) as R;
   }

@@ -5,6 +5,7 @@ import type { DType } from "../tensor/dtype.js";
 import { INT64 } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
+import { checkOptions } from "../tensor/options.js";
 import { fillWith, full, readAt } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { ones_, zeros_ } from "./init.js";
@@ -62,6 +63,7 @@ export abstract class NormBase extends Module {
 
   constructor(numFeatures: number, options: NormLayerOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true, dtype } = options;
     const name = this._getName();
     checkSize(name, "numFeatures", numFeatures);

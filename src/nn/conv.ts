@@ -5,6 +5,7 @@ import { type Sizes, sizesOf } from "../ops/spatial.js";
 import { empty } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { calculateFanInAndFanOut, kaimingUniform_, uniform_ } from "./init.js";
 import { Module } from "./module.js";
@@ -43,7 +44,12 @@ export interface ConvSettings extends ConvLayerOptions {
 }
 
 /** The stride positional or among the options. @internal */
-export function strideOrOptions<O extends { stride?: Sizes }>(stride: Sizes | O, options: O | undefined): O {
+export function strideOrOptions<O extends { stride?: Sizes }>(
+  layer: string,
+  stride: Sizes | O,
+  options: O | undefined,
+): O {
+  checkOptions(layer, options);
   if (typeof stride === "number" || Array.isArray(stride)) return { ...options, stride } as O;
   return { ...(stride as O), ...options };
 }
@@ -204,7 +210,10 @@ export class Conv1d extends ConvNd {
     stride: Sizes | ConvLayerOptions = {},
     options?: ConvLayerOptions,
   ) {
-    super(1, inChannels, outChannels, kernelSize, { ...strideOrOptions(stride, options), transposed: false });
+    super(1, inChannels, outChannels, kernelSize, {
+      ...strideOrOptions(new.target.name, stride, options),
+      transposed: false,
+    });
   }
 
   forward(input: Tensor): Tensor {
@@ -228,7 +237,10 @@ export class Conv2d extends ConvNd {
     stride: Sizes | ConvLayerOptions = {},
     options?: ConvLayerOptions,
   ) {
-    super(2, inChannels, outChannels, kernelSize, { ...strideOrOptions(stride, options), transposed: false });
+    super(2, inChannels, outChannels, kernelSize, {
+      ...strideOrOptions(new.target.name, stride, options),
+      transposed: false,
+    });
   }
 
   forward(input: Tensor): Tensor {
@@ -247,7 +259,10 @@ export class Conv3d extends ConvNd {
     stride: Sizes | ConvLayerOptions = {},
     options?: ConvLayerOptions,
   ) {
-    super(3, inChannels, outChannels, kernelSize, { ...strideOrOptions(stride, options), transposed: false });
+    super(3, inChannels, outChannels, kernelSize, {
+      ...strideOrOptions(new.target.name, stride, options),
+      transposed: false,
+    });
   }
 
   forward(input: Tensor): Tensor {

@@ -45,7 +45,7 @@ export abstract class ConvTransposeNd extends ConvNd<
     options?: ConvTransposeLayerOptions,
   ) {
     super(rank, inChannels, outChannels, kernelSize, {
-      ...strideOrOptions(stride, options),
+      ...strideOrOptions(new.target.name, stride, options),
       transposed: true,
     });
     if (this.paddingMode !== "zeros" || typeof this.padding === "string") {

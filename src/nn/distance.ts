@@ -1,4 +1,6 @@
 /** Distances as modules. */
+
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/distance.js";
 import { Module } from "./module.js";
@@ -12,6 +14,7 @@ export class CosineSimilarity extends Module<[x1: Tensor, x2: Tensor]> {
 
   constructor(options: F.CosineSimilarityOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     this.dim = options.dim ?? 1;
     this.eps = options.eps ?? 1e-8;
   }
@@ -32,6 +35,7 @@ export class PairwiseDistance extends Module<[x1: Tensor, x2: Tensor]> {
 
   constructor(options: F.PairwiseDistanceOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     this.norm = options.p ?? 2;
     this.eps = options.eps ?? 1e-6;
     this.keepdim = options.keepdim ?? false;

@@ -2,6 +2,7 @@
 import { noGrad } from "../autograd/mode.js";
 import { paddingRow } from "../ops/embedding.js";
 import { ShapeError, show } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import { randn } from "../tensor/random.js";
 import { fillWith, viewOf } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -54,6 +55,7 @@ abstract class Table<Args extends unknown[]> extends Module<Args> {
 
   constructor(layer: string, rows: number, columns: number, options: EmbeddingModuleOptions) {
     super();
+    checkOptions(this._getName(), options);
     checkSize(layer, "numEmbeddings", rows);
     checkSize(layer, "embeddingDim", columns);
     const padding = paddingRow(layer, options.paddingIdx, rows);

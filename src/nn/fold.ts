@@ -1,6 +1,7 @@
 /** Unfold and Fold: images as columns of patches, and back. */
 import { type FoldOptions, fold, unfold } from "../ops/fold.js";
 import type { Sizes } from "../ops/spatial.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { Module } from "./module.js";
 import { showOptions } from "./print.js";
@@ -23,6 +24,7 @@ export class Unfold extends Module {
 
   constructor(kernelSize: Sizes, options: FoldOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     this.kernelSize = kernelSize;
     this.dilation = options.dilation ?? 1;
     this.padding = options.padding ?? 0;
@@ -60,6 +62,7 @@ export class Fold extends Module {
 
   constructor(outputSize: Sizes, kernelSize: Sizes, options: FoldOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     this.outputSize = outputSize;
     this.kernelSize = kernelSize;
     this.dilation = options.dilation ?? 1;

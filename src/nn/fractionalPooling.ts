@@ -7,6 +7,7 @@ import {
 import type { WithIndices } from "../ops/maxPool.js";
 import { type Sizes, sizesOf } from "../ops/spatial.js";
 import { show, ValueError } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { Module } from "./module.js";
 
@@ -28,6 +29,7 @@ export abstract class FractionalMaxPoolNd<R extends boolean = false> extends Mod
 
   constructor(rank: number, kernelSize: Sizes, options: FractionalMaxPoolOptions<R>) {
     super();
+    checkOptions(this._getName(), options);
     const name = this._getName();
     const { outputSize = null, outputRatio = null } = options;
     this.kernelSize = sizesOf(name, "kernelSize", kernelSize, rank, 1);

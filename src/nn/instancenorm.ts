@@ -1,6 +1,7 @@
 /** Instance normalization layers (`torch.nn.modules.instancenorm`). */
 import { instanceNorm } from "../ops/groupNorm.js";
 import { squeeze, unsqueeze } from "../ops/view.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { bare, checkRank, initializeNorm, makeLazy, NormBase, type NormLayerOptions } from "./batchnorm.js";
 import { LazyModuleMixin } from "./lazy.js";
@@ -18,6 +19,7 @@ export abstract class InstanceNormBase extends NormBase {
       affine: options.affine ?? false,
       trackRunningStats: options.trackRunningStats ?? false,
     });
+    checkOptions(this._getName(), options);
   }
 
   /** @internal Dimensions of an input without a batch dimension. */

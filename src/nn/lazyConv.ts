@@ -60,7 +60,7 @@ export class LazyConv1d extends LazyModuleMixin(Conv1d) {
     stride: Sizes | ConvLayerOptions = {},
     options?: ConvLayerOptions,
   ) {
-    const o = strideOrOptions(stride, options);
+    const o = strideOrOptions(new.target.name, stride, options);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }
@@ -84,7 +84,7 @@ export class LazyConv2d extends LazyModuleMixin(Conv2d) {
     stride: Sizes | ConvLayerOptions = {},
     options?: ConvLayerOptions,
   ) {
-    const o = strideOrOptions(stride, options);
+    const o = strideOrOptions(new.target.name, stride, options);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }
@@ -104,7 +104,7 @@ export class LazyConv3d extends LazyModuleMixin(Conv3d) {
     stride: Sizes | ConvLayerOptions = {},
     options?: ConvLayerOptions,
   ) {
-    const o = strideOrOptions(stride, options);
+    const o = strideOrOptions(new.target.name, stride, options);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }
@@ -124,7 +124,7 @@ export class LazyConvTranspose1d extends LazyModuleMixin(ConvTranspose1d) {
     stride: Sizes | ConvTransposeLayerOptions = {},
     options?: ConvTransposeLayerOptions,
   ) {
-    const o = strideOrOptions(stride, options);
+    const o = strideOrOptions(new.target.name, stride, options);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }
@@ -144,7 +144,7 @@ export class LazyConvTranspose2d extends LazyModuleMixin(ConvTranspose2d) {
     stride: Sizes | ConvTransposeLayerOptions = {},
     options?: ConvTransposeLayerOptions,
   ) {
-    const o = strideOrOptions(stride, options);
+    const o = strideOrOptions(new.target.name, stride, options);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }
@@ -164,7 +164,7 @@ export class LazyConvTranspose3d extends LazyModuleMixin(ConvTranspose3d) {
     stride: Sizes | ConvTransposeLayerOptions = {},
     options?: ConvTransposeLayerOptions,
   ) {
-    const o = strideOrOptions(stride, options);
+    const o = strideOrOptions(new.target.name, stride, options);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }

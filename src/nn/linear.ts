@@ -3,6 +3,7 @@ import { bilinear, linear } from "../ops/linear.js";
 import { empty } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { calculateFanInAndFanOut, kaimingUniform_, uniform_ } from "./init.js";
 import { LazyModuleMixin } from "./lazy.js";
@@ -32,6 +33,13 @@ export interface AffineOptions {
   dtype?: DType;
 }
 
+/** The options, or the flag for the bias alone. */
+function affineOf(layer: string, options: AffineOptions | boolean): AffineOptions {
+  if (typeof options === "boolean") return { bias: options };
+  checkOptions(layer, options);
+  return options;
+}
+
 /** Throws unless a size of a layer is a whole number from 0 on. @internal */
 export function checkSize(layer: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 0)
@@ -57,7 +65,7 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, options: AffineOptions | boolean = {}) {
     super();
-    const { bias = true, dtype } = typeof options === "boolean" ? { bias: options } : options;
+    const { bias = true, dtype } = affineOf(this._getName(), options);
     checkSize("Linear", "inFeatures", inFeatures);
     checkSize("Linear", "outFeatures", outFeatures);
     const create = dtype === undefined ? {} : { dtype };
@@ -110,7 +118,7 @@ export class Bilinear extends Module<[input1: Tensor, input2: Tensor]> {
     options: AffineOptions | boolean = {},
   ) {
     super();
-    const { bias = true, dtype } = typeof options === "boolean" ? { bias: options } : options;
+    const { bias = true, dtype } = affineOf(this._getName(), options);
     checkSize("Bilinear", "in1Features", in1Features);
     checkSize("Bilinear", "in2Features", in2Features);
     checkSize("Bilinear", "outFeatures", outFeatures);
@@ -149,7 +157,7 @@ export class Bilinear extends Module<[input1: Tensor, input2: Tensor]> {
  */
 export class LazyLinear extends LazyModuleMixin(Linear) {
   constructor(outFeatures: number, options: AffineOptions | boolean = {}) {
-    const { bias = true, dtype } = typeof options === "boolean" ? { bias: options } : options;
+    const { bias = true, dtype } = affineOf(new.target.name, options);
     // Sizes of 0 first, so that no random numbers are drawn.
     super(0, 0, { bias: false, ...(dtype === undefined ? {} : { dtype }) });
     const own = dtype === undefined ? { dtype: this.weight.dtype } : { dtype };

@@ -1,5 +1,6 @@
 /** Losses as modules, by PyTorch's names; each calls the function of the same name. */
 import { reductionOf } from "../ops/lossCore.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/loss.js";
 import { Module } from "./module.js";
@@ -16,6 +17,7 @@ export abstract class Loss extends Module<[input: Tensor, target: Tensor]> {
 
   constructor(options: F.LossOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     this.reduction = checkReduction(this._getName(), options);
   }
 }
@@ -179,6 +181,7 @@ export class GaussianNLLLoss extends Module<[input: Tensor, target: Tensor, vari
 
   constructor(options: F.GaussianNllOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     this.reduction = checkReduction(this._getName(), options);
     this.full = options.full ?? false;
     this.eps = options.eps ?? 1e-6;
@@ -199,6 +202,7 @@ export class KLDivLoss extends Module<[input: Tensor, target: Tensor]> {
 
   constructor(options: F.KlDivOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     this.reduction =
       options.reduction === "batchmean"
         ? "batchmean"
@@ -227,6 +231,7 @@ export class CTCLoss extends Module<
 
   constructor(options: F.CtcLossOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     this.blank = options.blank ?? 0;
     this.reduction = checkReduction(this._getName(), options);
     this.zeroInfinity = options.zeroInfinity ?? false;

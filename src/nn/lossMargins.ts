@@ -1,5 +1,6 @@
 /** Losses with margins as modules. */
 import { checkPower } from "../ops/margins.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { PairwiseDistance } from "./distance.js";
 import * as F from "./functional/loss.js";
@@ -15,6 +16,7 @@ abstract class LossOfThree<Args extends [Tensor, Tensor, Tensor]> extends Module
 
   constructor(options: F.MarginOptions, margin: number) {
     super();
+    checkOptions(this._getName(), options);
     this.reduction = checkReduction(this._getName(), options);
     this.margin = options.margin ?? margin;
   }

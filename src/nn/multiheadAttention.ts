@@ -3,6 +3,7 @@ import { transpose } from "../ops/view.js";
 import { empty } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { multiHeadAttentionForward } from "./functional/attention.js";
 import { constant_, xavierNormal_, xavierUniform_ } from "./init.js";
@@ -93,6 +94,7 @@ export class MultiheadAttention extends Module<
 
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const {
       dropout = 0,
       bias = true,

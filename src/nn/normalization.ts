@@ -5,6 +5,7 @@ import { crossMapLRN2d, localResponseNorm } from "../ops/localResponseNorm.js";
 import { empty } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { ones_, zeros_ } from "./init.js";
@@ -61,6 +62,7 @@ export class LayerNorm extends Module {
 
   constructor(normalizedShape: Shape | number, options: LayerNormLayerOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const { eps = 1e-5, elementwiseAffine = true, bias = true, dtype } = options;
     const shape = checkedShape("LayerNorm", normalizedShape);
     const create = dtype === undefined ? {} : { dtype };
@@ -118,6 +120,7 @@ export class RMSNorm extends Module {
 
   constructor(normalizedShape: Shape | number, options: RMSNormLayerOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const { eps = null, elementwiseAffine = true, dtype } = options;
     const shape = checkedShape("RMSNorm", normalizedShape);
     this.normalizedShape = shape;
@@ -178,6 +181,7 @@ export class GroupNorm extends Module {
 
   constructor(numGroups: number, numChannels: number, options: GroupNormLayerOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const { eps = 1e-5, affine = true, dtype } = options;
     checkSize("GroupNorm", "numGroups", numGroups);
     checkSize("GroupNorm", "numChannels", numChannels);
@@ -241,6 +245,7 @@ export class LocalResponseNorm extends Module {
 
   constructor(size: number, options: LocalResponseNormLayerOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
     this.size = size;
     this.alpha = alpha;

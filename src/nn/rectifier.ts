@@ -2,6 +2,7 @@
 import { full } from "../tensor/create.js";
 import { type DType, getDefaultDtype } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/activation.js";
 import { named } from "./functional/positional.js";
@@ -54,8 +55,18 @@ export class Hardtanh extends Module {
   inplace: boolean;
 
   /** `minValue` and `maxValue` are older names of `minVal` and `maxVal`. */
-  constructor(options: F.HardtanhOptions & { minValue?: number | null; maxValue?: number | null } = {}) {
+  constructor(options?: F.HardtanhOptions & { minValue?: number | null; maxValue?: number | null });
+  /** Both ends by position, as `new Hardtanh(0, 20)`. */
+  constructor(minVal: number, maxVal?: number, options?: InplaceOptions);
+  constructor(
+    first: number | (F.HardtanhOptions & { minValue?: number | null; maxValue?: number | null }) = {},
+    maxVal?: number,
+    more?: InplaceOptions,
+  ) {
     super();
+    checkOptions(this._getName(), more);
+    const options: F.HardtanhOptions & { minValue?: number | null; maxValue?: number | null } =
+      typeof first === "number" ? { ...more, minValue: first, maxValue: maxVal ?? null } : first;
     this.minVal = options.minValue ?? options.minVal ?? -1;
     this.maxVal = options.maxValue ?? options.maxVal ?? 1;
     this.inplace = options.inplace ?? false;
@@ -97,6 +108,7 @@ export class LeakyReLU extends Module {
 
   constructor(negativeSlope: number | F.LeakyReluOptions = {}, options: InplaceOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const o = named("negativeSlope", negativeSlope, options);
     this.negativeSlope = o?.negativeSlope ?? 0.01;
     this.inplace = o?.inplace ?? false;
@@ -124,8 +136,17 @@ export class RReLU extends Module {
   /** Whether the result is written into the input (default false). */
   inplace: boolean;
 
-  constructor(options: Omit<F.RreluOptions, "training" | "generator"> = {}) {
+  constructor(options?: Omit<F.RreluOptions, "training" | "generator">);
+  /** Both slopes by position, as `new RReLU(0.1, 0.3)`. */
+  constructor(lower: number, upper?: number, options?: InplaceOptions);
+  constructor(
+    first: number | Omit<F.RreluOptions, "training" | "generator"> = {},
+    upper?: number,
+    more?: InplaceOptions,
+  ) {
     super();
+    checkOptions(this._getName(), more);
+    const options = typeof first === "number" ? { ...more, lower: first, upper: upper ?? 1 / 3 } : first;
     this.lower = options.lower ?? 1 / 8;
     this.upper = options.upper ?? 1 / 3;
     this.inplace = options.inplace ?? false;
@@ -221,6 +242,7 @@ export class ELU extends Module {
 
   constructor(alpha: number | F.AlphaOptions = {}, options: InplaceOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const o = named("alpha", alpha, options);
     this.alpha = o?.alpha ?? 1;
     this.inplace = o?.inplace ?? false;
@@ -245,6 +267,7 @@ export class CELU extends Module {
 
   constructor(alpha: number | F.AlphaOptions = {}, options: InplaceOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const o = named("alpha", alpha, options);
     this.alpha = o?.alpha ?? 1;
     this.inplace = o?.inplace ?? false;

@@ -9,6 +9,7 @@ import { reshape, select, squeeze, transpose, unsqueeze } from "../ops/view.js";
 import { empty, zeros } from "../tensor/create.js";
 import { type DType, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import { Tensor } from "../tensor/tensor.js";
 import { dropout } from "./functional/dropout.js";
 import { uniform_ } from "./init.js";
@@ -87,6 +88,7 @@ export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [
     options: RecurrentOptions & { projSize?: number } = {},
   ) {
     super();
+    checkOptions(this._getName(), options);
     const label = mode.startsWith("RNN") ? "RNN" : mode;
     const {
       numLayers = 1,
@@ -314,9 +316,20 @@ abstract class PlainRecurrent extends RNNBase<Tensor> {
   }
 }
 
+/** The number of layers by position or among the options, as `new LSTM(10, 20, 2, { batchFirst: true })`. */
+function withLayers<O extends RecurrentOptions>(
+  layer: string,
+  numLayers: number | O,
+  options: O | undefined,
+): O {
+  checkOptions(layer, options);
+  return typeof numLayers === "number" ? ({ ...options, numLayers } as O) : numLayers;
+}
+
 /**
  * Elman layers: h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh), or relu. Input (T, B, inputSize); gives the outputs
- * (T, B, D hiddenSize) and the last state (D numLayers, B, hiddenSize). Source: `torch.nn.RNN`.
+ * (T, B, D hiddenSize) and the last state (D numLayers, B, hiddenSize). The number of layers may be given positionally.
+ * Source: `torch.nn.RNN`.
  */
 export class RNN extends PlainRecurrent {
   /** "tanh" (default) or "relu". */
@@ -325,8 +338,10 @@ export class RNN extends PlainRecurrent {
   constructor(
     inputSize: number,
     hiddenSize: number,
-    options: RecurrentOptions & { nonlinearity?: "tanh" | "relu" } = {},
+    numLayers: number | (RecurrentOptions & { nonlinearity?: "tanh" | "relu" }) = {},
+    more?: RecurrentOptions & { nonlinearity?: "tanh" | "relu" },
   ) {
+    const options = withLayers("RNN", numLayers, more);
     const nonlinearity = options.nonlinearity ?? "tanh";
     if (nonlinearity !== "tanh" && nonlinearity !== "relu") {
       throw new ValueError(`[RNN] nonlinearity must be "tanh" or "relu", got ${String(nonlinearity)}`);
@@ -338,11 +353,16 @@ export class RNN extends PlainRecurrent {
 
 /**
  * Gated recurrent units: r, z = sigmoid(...), n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h = (1 - z) n + z h.
- * Shapes as {@link RNN}. Source: Cho et al. 2014; `torch.nn.GRU`.
+ * Shapes and arguments as {@link RNN}. Source: Cho et al. 2014; `torch.nn.GRU`.
  */
 export class GRU extends PlainRecurrent {
-  constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
-    super("GRU", inputSize, hiddenSize, options);
+  constructor(
+    inputSize: number,
+    hiddenSize: number,
+    numLayers: number | RecurrentOptions = {},
+    options?: RecurrentOptions,
+  ) {
+    super("GRU", inputSize, hiddenSize, withLayers("GRU", numLayers, options));
   }
 }
 
@@ -353,8 +373,13 @@ export class GRU extends PlainRecurrent {
  * const [out, [h, c]] = new LSTM(10, 20)(randn([5, 3, 10])); // out (5, 3, 20), h and c (1, 3, 20)
  */
 export class LSTM extends RNNBase<[Tensor, Tensor]> {
-  constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions & { projSize?: number } = {}) {
-    super("LSTM", inputSize, hiddenSize, options);
+  constructor(
+    inputSize: number,
+    hiddenSize: number,
+    numLayers: number | (RecurrentOptions & { projSize?: number }) = {},
+    options?: RecurrentOptions & { projSize?: number },
+  ) {
+    super("LSTM", inputSize, hiddenSize, withLayers("LSTM", numLayers, options));
   }
 
   /** The outputs of all steps, and the last states [h, c]. */
@@ -474,6 +499,7 @@ export class RNNCell extends RNNCellBase<Tensor, Tensor> {
     options: CellOptions & { nonlinearity?: "tanh" | "relu" } = {},
   ) {
     super(inputSize, hiddenSize, options.bias ?? true, 1, options.dtype);
+    checkOptions(this._getName(), options);
     this.nonlinearity = options.nonlinearity ?? "tanh";
   }
 
@@ -492,6 +518,7 @@ export class RNNCell extends RNNCellBase<Tensor, Tensor> {
 export class GRUCell extends RNNCellBase<Tensor, Tensor> {
   constructor(inputSize: number, hiddenSize: number, options: CellOptions = {}) {
     super(inputSize, hiddenSize, options.bias ?? true, 3, options.dtype);
+    checkOptions(this._getName(), options);
   }
 
   forward(input: Tensor, hx?: StateArg<Tensor>): Tensor {
@@ -504,6 +531,7 @@ export class GRUCell extends RNNCellBase<Tensor, Tensor> {
 export class LSTMCell extends RNNCellBase<[Tensor, Tensor], [Tensor, Tensor]> {
   constructor(inputSize: number, hiddenSize: number, options: CellOptions = {}) {
     super(inputSize, hiddenSize, options.bias ?? true, 4, options.dtype);
+    checkOptions(this._getName(), options);
   }
 
   forward(input: Tensor, hx?: StateArg<[Tensor, Tensor]>): [Tensor, Tensor] {

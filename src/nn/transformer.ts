@@ -6,6 +6,7 @@ import { triu } from "../ops/diagonal.js";
 import { full } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { ModuleList } from "./containers.js";
 import { deepCopy } from "./copy.js";
@@ -106,6 +107,7 @@ export class TransformerEncoderLayer extends Module<[Tensor, EncoderLayerCall?],
 
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const parts: Layers = partsOf("TransformerEncoderLayer", dModel, nhead, options);
     this.selfAttn = parts.attention();
     this.linear1 = parts.linear1();
@@ -189,6 +191,7 @@ export class TransformerDecoderLayer extends Module<[Tensor, Tensor, DecoderLaye
 
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const parts: Layers = partsOf("TransformerDecoderLayer", dModel, nhead, options);
     this.selfAttn = parts.attention();
     this.multiheadAttn = parts.attention();
@@ -270,6 +273,7 @@ export class TransformerEncoder extends Module<[Tensor, EncoderCall?], Tensor> {
     } = {},
   ) {
     super();
+    checkOptions(this._getName(), options);
     this.layers = new ModuleList(Array.from({ length: numLayers }, () => deepCopy(encoderLayer)));
     this.numLayers = numLayers;
     this.norm = options.norm ?? null;
@@ -302,6 +306,7 @@ export class TransformerDecoder extends Module<[Tensor, Tensor, DecoderLayerCall
     options: { norm?: Module<[Tensor], Tensor> | null } = {},
   ) {
     super();
+    checkOptions(this._getName(), options);
     this.layers = new ModuleList(Array.from({ length: numLayers }, () => deepCopy(decoderLayer)));
     this.numLayers = numLayers;
     this.norm = options.norm ?? null;
@@ -355,6 +360,7 @@ export class Transformer extends Module<[Tensor, Tensor, TransformerCall?], Tens
 
   constructor(options: TransformerOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     const {
       dModel = 512,
       nhead = 8,

@@ -7,6 +7,7 @@ import {
 } from "../ops/interpolate.js";
 import { channelShuffle, pixelShuffle, pixelUnshuffle } from "../ops/pixelShuffle.js";
 import type { Sizes } from "../ops/spatial.js";
+import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { Module } from "./module.js";
 import { showOptions } from "./print.js";
@@ -101,6 +102,7 @@ export class Upsample extends Module {
 
   constructor(options: UpsampleLayerOptions = {}) {
     super();
+    checkOptions(this._getName(), options);
     this.size = options.size ?? null;
     this.scaleFactor = options.scaleFactor ?? null;
     this.mode = options.mode ?? "nearest";
@@ -125,6 +127,7 @@ export class UpsamplingNearest2d extends Upsample {
 
   constructor(options: UpsampleOptions = {}) {
     super({ ...options, mode: "nearest" });
+    checkOptions(this._getName(), options);
   }
 }
 
@@ -134,5 +137,6 @@ export class UpsamplingBilinear2d extends Upsample {
 
   constructor(options: UpsampleOptions = {}) {
     super({ ...options, mode: "bilinear", alignCorners: true });
+    checkOptions(this._getName(), options);
   }
 }

@@ -5,6 +5,7 @@
 import { defineOp, run } from "../autograd/node.js";
 import { FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions } from "../tensor/options.js";
 import { Tensor } from "../tensor/tensor.js";
 import { cast, contiguous } from "./cast.js";
 import { type ConvGeometry, channelSums, convBackInput, convBackWeight, convForward } from "./convRaw.js";
@@ -94,6 +95,7 @@ export function biasAndOptions<O extends { bias?: Tensor | null }>(
   bias: Tensor | null | O | undefined,
   options: O | undefined,
 ): [Tensor | null, O] {
+  checkOptions("convolution", options);
   if (bias instanceof Tensor) return [bias, options ?? ({} as O)];
   const o = options === undefined ? ((bias ?? {}) as O) : { ...bias, ...options };
   return [o.bias ?? null, o];

@@ -3,6 +3,7 @@ import { defineMultiOp, defineOp, run, runMulti } from "../autograd/node.js";
 import { INT32, INT64, isFloat, UINT8 } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
 import { type KernelTable, kernelTable } from "../tensor/launch.js";
+import { checkOptions } from "../tensor/options.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { putChosen } from "./chosen.js";
@@ -127,6 +128,7 @@ export function strideAndOptions<O extends WindowOptions>(
   stride: Sizes | null | O | undefined,
   options: O | undefined,
 ): O {
+  checkOptions("pooling", options);
   if (typeof stride === "number" || Array.isArray(stride)) return { ...options, stride } as O;
   if (options === undefined) return (stride ?? {}) as O;
   return { ...(stride as O | null | undefined), ...options };
