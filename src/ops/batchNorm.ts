@@ -15,7 +15,7 @@ import { add, mul, sub } from "./arithmetic.js";
 import { batchNormBackward, rowsOf } from "./batchNormBackward.js";
 import { contiguous } from "./cast.js";
 import { channelStatistics, channelsOf, mapChannels } from "./channelSums.js";
-import { needTensor } from "./core.js";
+import { checkNoGradient, needTensor } from "./core.js";
 import { pow, square } from "./powers.js";
 import { mean as meanOf } from "./sum.js";
 import { reshape } from "./view.js";
@@ -231,6 +231,7 @@ export function checkBatchNorm(
   checkInput("batchNorm", x, 2);
   const given = { running_mean: runningMean, running_var: runningVar, weight, bias };
   for (const [name, t] of Object.entries(given)) {
+    if (name.startsWith("running")) checkNoGradient("batchNorm", name, t);
     if (t !== null) checkPerChannel("batchNorm", name, t, x, x.shape[1] as number);
     else if (!training && name.startsWith("running")) {
       throw new ValueError(

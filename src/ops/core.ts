@@ -1,4 +1,5 @@
 /** What op files share: operands, promotion, elementwise maps over tensors of any strides. */
+import { mode } from "../autograd/mode.js";
 import { defineOp, type Node, run } from "../autograd/node.js";
 import {
   BOOL,
@@ -11,7 +12,7 @@ import {
   nameOf,
   SIZES,
 } from "../tensor/dtype.js";
-import { DTypeError } from "../tensor/errors.js";
+import { AutogradError, DTypeError } from "../tensor/errors.js";
 import { KEPT, startRecording, stopRecording } from "../tensor/heap.js";
 import {
   enqueue,
@@ -55,6 +56,12 @@ function noOperand(value: unknown): DTypeError {
 export function needTensor(op: string, value: unknown, what = "input"): void {
   if (!(value instanceof Tensor))
     throw new DTypeError(`[${op}] expected a tensor as ${what}, got ${given(value)}`);
+}
+
+/** Throws where `t` requires a gradient that the op does not give. */
+export function checkNoGradient(op: string, what: string, t: Tensor | null): void {
+  if (t?.requiresGrad === true && mode.grad)
+    throw new AutogradError(`[${op}] ${what} gets no gradient, but requires one; try ${what}.detach()`);
 }
 
 /**

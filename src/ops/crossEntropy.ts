@@ -15,7 +15,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { ne } from "./compare.js";
-import { needTensor } from "./core.js";
+import { checkNoGradient, needTensor } from "./core.js";
 import { scatter } from "./gather.js";
 import {
   checkFloat,
@@ -313,6 +313,7 @@ export function nllLoss(input: Tensor, target: Tensor, options: NllLossOptions =
   const dim = classDim(op, input);
   checkWeight(op, weight, input, input.shape[dim] as number);
   const t = classTarget(op, input, target, dim, ignoreIndex);
+  checkNoGradient(op, "weight", weight);
   const inputs = weight === null ? [input, t] : [input, t, weight.detach()];
   return run(nllOp, inputs, classes(input, dim, ignoreIndex, 0, reduction));
 }
@@ -356,6 +357,7 @@ export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntrop
     return probabilityLoss(input, target, weight, smoothing, dim, reduction);
   }
   const t = classTarget(op, input, target, dim, ignoreIndex);
+  checkNoGradient(op, "weight", weight);
   const inputs = weight === null ? [input, t] : [input, t, weight.detach()];
   return run(crossEntropyOp, inputs, classes(input, dim, ignoreIndex, smoothing, reduction));
 }

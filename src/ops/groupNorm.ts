@@ -18,7 +18,7 @@ import { rowsOf } from "./batchNormBackward.js";
 import { contiguous } from "./cast.js";
 import { channelGradientSums, channelStatistics, channels, channelsOf, mapChannels } from "./channelSums.js";
 import { gradientsOf } from "./composition.js";
-import { needTensor } from "./core.js";
+import { checkNoGradient, needTensor } from "./core.js";
 import { pow, square } from "./powers.js";
 import { mean as meanOf, sum } from "./sum.js";
 import { reshape } from "./view.js";
@@ -261,6 +261,7 @@ function checkInstanceNorm(x: Tensor, o: InstanceNormOptions): void {
   checkInput("instanceNorm", x, 2);
   const given = { running_mean: o.runningMean, running_var: o.runningVar, weight: o.weight, bias: o.bias };
   for (const [name, t] of Object.entries(given)) {
+    if (name.startsWith("running")) checkNoGradient("instanceNorm", name, t ?? null);
     if (t !== null && t !== undefined) checkPerChannel("instanceNorm", name, t, x, x.shape[1] as number);
     else if (o.useInputStats === false && name.startsWith("running")) {
       throw new ValueError(

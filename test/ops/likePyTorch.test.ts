@@ -1,6 +1,7 @@
 /** What ops accept, refuse and share with their inputs, as PyTorch does. */
 import { describe, expect, test } from "vitest";
 import {
+  AutogradError,
   arange,
   cat,
   clampMax,
@@ -17,6 +18,7 @@ import {
   max,
   min,
   nn,
+  noGrad,
   ones,
   ravel,
   ShapeError,
@@ -129,6 +131,22 @@ describe("refusals", () => {
     expect(() => F.adaptiveMaxPool2d(zeros([2, 0, 4, 4]), 2)).toThrow(ShapeError);
     expect(() => F.adaptiveAvgPool3d(zeros([2, 0, 4, 4, 4]), 2)).toThrow(ShapeError);
     expect(F.maxPool2d(zeros([0, 2, 4, 4]), 2).shape).toEqual([0, 2, 2, 2]);
+  });
+
+  test("gradients of class weights and of running statistics", () => {
+    const leaf = () => ones([2], { requiresGrad: true });
+    const [x, t] = [ones([3, 2]), tensor([0, 1, 0])];
+    expect(() => F.nllLoss(x, t, { weight: leaf() })).toThrow(AutogradError);
+    expect(() => F.crossEntropy(x, t, { weight: leaf() })).toThrow(AutogradError);
+    expect(() => F.batchNorm(x, leaf(), ones([2]))).toThrow(AutogradError);
+    expect(() => F.batchNorm(x, zeros([2]), leaf(), { training: true })).toThrow(AutogradError);
+    const signals = ones([1, 2, 3]);
+    const o = { runningMean: leaf(), runningVar: ones([2]), useInputStats: false };
+    expect(() => F.instanceNorm(signals, o)).toThrow(AutogradError);
+    expect(noGrad(() => F.crossEntropy(x, t, { weight: leaf() })).item()).toBeCloseTo(Math.log(2), 6);
+    const weight = leaf(); // beside probabilities it has one
+    F.crossEntropy(x, ones([3, 2]), { weight }).backward();
+    expect(weight.grad?.shape).toEqual([2]);
   });
 
   test("gradient along one dimension twice", () => {
