@@ -9,12 +9,14 @@ import { loss } from "./loss.js";
 import { ops } from "./ops.js";
 import { optimizers } from "./optim.js";
 import { pooling } from "./pooling.js";
+import { recurrent } from "./recurrent.js";
 import { sequence } from "./sequence.js";
 import { steps } from "./steps.js";
 
 const workloads: Workload[] = [
   ...steps,
   ...sequence,
+  ...recurrent,
   ...optimizers,
   ...ops,
   ...conv,
