@@ -9,13 +9,21 @@ import { broadcastShapes, reducedShape, wrapDims } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
-import { eq, isfinite, isnan, ne } from "./compare.js";
-import { exp, log } from "./exponential.js";
+import { eq, isnan, ne } from "./compare.js";
+import { exp } from "./exponential.js";
 import { logicalNot } from "./logical.js";
 import { pow, sqrt } from "./powers.js";
 import { amax, amin, any } from "./reduce.js";
 import { abs } from "./sign.js";
-import { asBlocks, type DimArg, type ReduceOptions, reduceArgs, type SumOptions, sum } from "./sum.js";
+import {
+  asBlocks,
+  type DimArg,
+  type ReduceOptions,
+  reduceArgs,
+  reduceBlocks,
+  type SumOptions,
+  sum,
+} from "./sum.js";
 import { expand, reshape } from "./view.js";
 import { where } from "./where.js";
 
@@ -131,6 +139,22 @@ export function stdMean(
   return [root(variance), mu];
 }
 
+const LOG_SUM_EXP = kernelTable("logsumexp");
+
+const logsumexpOp = defineOp<Pick<Moments, "dims" | "keepdim">>({
+  name: "Logsumexp",
+  saves: true,
+  savesOutput: true,
+  forward: ([x], { dims, keepdim }) =>
+    reduceBlocks(LOG_SUM_EXP, x as Tensor, dims, keepdim, (x as Tensor).code),
+  // d log sum e^x = e^(x - log sum e^x) dx
+  backward: (g, n) => {
+    const x = n.input(0);
+    const kept = x.shape.map((size, d) => (n.attrs.dims.includes(d) ? 1 : size));
+    return [mul(reshape(g, kept), exp(sub(x, reshape(n.output(), kept))))];
+  },
+});
+
 /** log sum exp(x) over dimensions, shifted by the maximum so that it does not overflow. Source: `torch.logsumexp`. */
 export function logsumexp(
   x: Tensor,
@@ -139,18 +163,7 @@ export function logsumexp(
 ): Tensor {
   const input = isFloat(x.code) ? x : cast(x, codeOf("float32"));
   const dims = wrapDims("logsumexp", dim, x.shape.length);
-  const keep = { dim: dims, keepdim: true };
-  if (dims.some((d) => x.shape[d] === 0))
-    return log(sum(exp(input), { dim: dims, keepdim: options.keepdim ?? false }));
-  const top = amax(input.detach(), keep);
-  const shift = where(isfinite(top), top, 0);
-  const total = add(log(sum(exp(sub(input, shift)), keep)), shift);
-  return options.keepdim === true
-    ? total
-    : reshape(
-        total,
-        total.shape.filter((_, d) => !dims.includes(d)),
-      );
+  return run(logsumexpOp, [input], { dims, keepdim: options.keepdim ?? false });
 }
 
 /** Sum with NaN taken as 0. Source: `torch.nansum`. */

@@ -20,7 +20,7 @@ import { div } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { expand, reshape } from "./view.js";
 
-const SUM = kernelTable("sum");
+const SUM = kernelTable("sum", ["u8_i64", "u8_i64", "i32_i64", "i64", "f32", "f64"]);
 const SUM_CHUNKS = kernelTable("sumChunks");
 const COMBINE = kernelTable("combine");
 
@@ -112,8 +112,10 @@ interface Reduce {
 
 const sumOp = defineOp<Reduce>({
   name: "Sum",
-  forward: ([x], { dims, keepdim }) =>
-    reduceBlocks(SUM, x as Tensor, dims, keepdim, (x as Tensor).code, SUM_CHUNKS),
+  forward: ([input], { dims, keepdim }) => {
+    const x = input as Tensor;
+    return reduceBlocks(SUM, x, dims, keepdim, isFloat(x.code) ? x.code : INT64, SUM_CHUNKS);
+  },
   backward: (g, n) => [unreduce(g, n.shape(0), n.attrs.dims)], // d sum(x) = sum(dx)
 });
 
@@ -155,8 +157,8 @@ export function reduceArgs<O extends ReduceOptions>(dim: DimArg<O>, options: O |
 export function sum(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): Tensor {
   const o = reduceArgs(dim, options);
   const code = o.dtype !== undefined ? codeOf(o.dtype) : isFloat(x.code) ? x.code : INT64;
-  // integers are summed as int64 and wrap only at the end, which gives the same; booleans are joined by "or"
-  const total = run(sumOp, [cast(cast(x, code), isFloat(code) ? code : INT64)], {
+  // integers are summed to int64 and wrap only at the end, which gives the same; booleans are joined by "or"
+  const total = run(sumOp, [o.dtype === undefined ? x : cast(x, code)], {
     dims: wrapDims("sum", o.dim, x.shape.length),
     keepdim: o.keepdim ?? false,
   });

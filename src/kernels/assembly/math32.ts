@@ -122,6 +122,38 @@ export function expWide(x: v128): v128 {
   return i64x2.add(p, i64x2.shl(shifted, 52));
 }
 
+// Wide: exp(x) - 1 = 2^n p + (2^n - 1), p = exp(r) - 1; relative error 4e-9.
+// @ts-ignore: decorator
+@inline
+export function expm1Wide(x: v128): v128 {
+  const y = f64x2.pmax(f64x2.pmin(x, k(700.0)), k(-700.0));
+  const shifted = f64x2.add(f64x2.mul(y, k(1.44269504088896338700)), k(6755399441055744.0));
+  const r = f64x2.sub(y, f64x2.mul(f64x2.sub(shifted, k(6755399441055744.0)), k(0.69314718055994530942)));
+  let q = mad(k(1.392617611993558e-3), r, 8.363173074513711e-3);
+  q = mad(q, r, 4.1666554662050534e-2);
+  q = mad(q, r, 1.666657702559799e-1);
+  q = mad(q, r, 0.5);
+  const p = f64x2.add(r, f64x2.mul(f64x2.mul(r, r), q));
+  const s = i64x2.add(k(1.0), i64x2.shl(shifted, 52));
+  return v128.bitselect(x, f64x2.add(f64x2.mul(s, p), f64x2.sub(s, k(1.0))), f64x2.eq(x, k(0.0)));
+}
+
+// With t = expm1|x|: sinh|x| = (t + t / (t + 1)) / 2
+// @ts-ignore: decorator
+@inline
+export function sinhWide(x: v128): v128 {
+  const t = expm1Wide(f64x2.abs(x));
+  const y = f64x2.mul(k(0.5), f64x2.add(t, f64x2.div(t, f64x2.add(t, k(1.0)))));
+  return v128.bitselect(x, y, k(-0.0));
+}
+
+// @ts-ignore: decorator
+@inline
+export function coshWide(x: v128): v128 {
+  const e = expWide(x);
+  return f64x2.mul(k(0.5), f64x2.add(e, f64x2.div(k(1.0), e)));
+}
+
 // @ts-ignore: decorator
 @inline
 export function sigmoidWide(x: v128): v128 {

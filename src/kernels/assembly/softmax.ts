@@ -18,7 +18,13 @@ const LOG_SUM_EXP = 2;
 @inline
 function rowMax<T>(x: P, n: I): T {
   let m = v128.splat<T>(<T>-Infinity);
+  let m2 = m;
   let i = 0;
+  for (; i + 2 * lanes<T>() <= n; i += 2 * lanes<T>(), x += 32) {
+    m = v128.pmax<T>(m, v128.load(x));
+    m2 = v128.pmax<T>(m2, v128.load(x, 16));
+  }
+  m = v128.pmax<T>(m, m2);
   for (; i + lanes<T>() <= n; i += lanes<T>(), x += 16) m = v128.pmax<T>(m, v128.load(x));
   if (i < n) m = v128.pmax<T>(m, loadPart<T>(x, n - i));
   const r = max<T>(v128.extract_lane<T>(m, 0), v128.extract_lane<T>(m, 1));
@@ -52,6 +58,16 @@ function forwardRow<T>(op: i32, x: P, out: P, n: I): void {
   let sum: f64 = 0;
   let i = 0;
   let o: P = 0;
+  // Two vectors at a time: the steps of one fill the waiting times of the other.
+  for (; i + 2 * lanes<T>() <= n; i += 2 * lanes<T>(), o += 32) {
+    const e = expLanes<T>(v128.sub<T>(v128.load(x + o), m));
+    const f = expLanes<T>(v128.sub<T>(v128.load(x + o, 16), m));
+    if (op == SOFTMAX) {
+      v128.store(out + o, e);
+      v128.store(out + o, f, 16);
+    }
+    wide = f64x2.add(wide, f64x2.add(foldWide<T>(e), foldWide<T>(f)));
+  }
   for (; i + lanes<T>() <= n; i += lanes<T>(), o += 16) {
     const e = expLanes<T>(v128.sub<T>(v128.load(x + o), m));
     if (op == SOFTMAX) v128.store(out + o, e);

@@ -2,8 +2,9 @@
 
 import { loadPart, storePart } from "./lanes";
 import { erf64, erfc64, gelu64 } from "./erf64";
-import { erfWide, erfcWide, geluTanhArgument, geluTanhWide, sigmoidWide, siluWide } from "./math32";
+import { coshWide, erfWide, erfcWide, expm1Wide, geluTanhArgument, geluTanhWide } from "./math32";
 import { exp32, log10Wide, log1pWide, log2Wide, log32, logSigmoidWide, tanh32 } from "./math32";
+import { sigmoidWide, siluWide, sinhWide } from "./math32";
 import { acosh64, asinh64, atanh64, cosh64, exp2_64, exp64, expm1_64 } from "./math64";
 import { log10_64, log1p64, log2_64, log64, logSigmoid64, sigmoid64, silu64, sinh64, tanh64 } from "./math64";
 import { acos64, asin64, atan64, cos64, cosWide, sin64, sinWide, tan64, tanWide } from "./trig64";
@@ -79,6 +80,9 @@ function applyWide(op: i32, x: v128): v128 {
   if (op == GELU_TANH) return geluTanhWide(x);
   if (op == SILU) return siluWide(x);
   if (op == SIGMOID) return sigmoidWide(x);
+  if (op == EXPM1) return expm1Wide(x);
+  if (op == SINH) return sinhWide(x);
+  if (op == COSH) return coshWide(x);
   if (op == LOG1P) return log1pWide(x);
   if (op == LOG2) return log2Wide(x);
   if (op == LOG10) return log10Wide(x);

@@ -1,7 +1,7 @@
 /** Flat unary operators with parameters; in place (x == out) works. */
 
 import { lanes, loadPart, storePart } from "./lanes";
-import { softplusWide } from "./math32";
+import { expm1Wide, softplusWide } from "./math32";
 import { expm1_64, k, softplus64 } from "./math64";
 import { pow64, powWide } from "./pow64";
 
@@ -91,7 +91,8 @@ function clamp<T>(x: usize, out: usize, n: i32, low: f64, high: f64): void {
 @inline
 function smooth(op: i32, x: v128, a: v128, b: v128, c: v128, wide: bool): v128 {
   if (op == ELU) {
-    const below = f64x2.mul(expm1_64(f64x2.mul(x, c)), f64x2.mul(a, b));
+    const z = f64x2.mul(x, c);
+    const below = f64x2.mul(wide ? expm1Wide(z) : expm1_64(z), f64x2.mul(a, b));
     return v128.bitselect(below, f64x2.mul(x, b), f64x2.le(x, k(0.0)));
   }
   if (op == SOFTPLUS) {
