@@ -61,8 +61,8 @@ export type StateValue = Tensor | number | null | (Tensor | number | null)[];
  * }
  */
 export abstract class Optimizer<O extends RateOptions = RateOptions, S extends ParamState = ParamState> {
-  /** Groups of parameters with their options; change `group.lr` at any time. */
-  readonly paramGroups: ParamGroup<O>[] = [];
+  /** Groups of parameters with their options, at least one; change `group.lr` at any time. */
+  readonly paramGroups: [ParamGroup<O>, ...ParamGroup<O>[]] = [] as unknown as [ParamGroup<O>];
   private readonly states = new States<S>();
   /** State by parameter object: never by position. */
   readonly state: Map<Tensor, S> = this.states;
@@ -108,13 +108,10 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
   protected abstract update(grad: Tensor, param: Tensor, state: S, group: O): void;
 
   /**
-   * @internal The same update of all parameters of a group by one kernel. Used unless the step is differentiated; a
+   * @internal The same update of all parameters of a group by kernels. Used unless the step is differentiated; a
    * subclass with another `update` has none.
    */
   protected readonly fused?: FusedUpdate<O, S> | undefined;
-
-  /** The same update by several kernels, where one is not enough; `grad` is as it is. Used as `fused` is. */
-  protected passes?(grad: Tensor, param: Tensor, state: S, group: O): void;
 
   /**
    * Adds parameters with options of their own. Source: `torch.optim.Optimizer.add_param_group`.
@@ -154,7 +151,6 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
     for (const group of this.paramGroups) {
       if (differentiable) enableGrad(() => this.stepGroup(group));
       else if (this.fused !== undefined) this.stepFused(group, this.fused);
-      else if (this.passes !== undefined) this.stepPasses(group);
       else noGrad(() => this.stepGroup(group));
     }
     return loss;
@@ -184,17 +180,6 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
     }
     stepped.update(group.params, this.states, (param) => this.stateOf(param, group));
     kernel.step(stepped.params, stepped.states, group);
-  }
-
-  private stepPasses(group: ParamGroup<O>): void {
-    for (const param of group.params) {
-      const { ownGrad } = param;
-      if (ownGrad === null) continue;
-      const state = this.stateOf(param, group);
-      nextOp();
-      (this.passes as NonNullable<typeof this.passes>)(ownGrad, param, state, group);
-      param.storage.version++;
-    }
   }
 
   private stateOf(param: Tensor, group: ParamGroup<O>): S {

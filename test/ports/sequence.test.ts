@@ -82,7 +82,7 @@ function ctcSpeech(): Result {
     const loss = criterion(logProbs, targets, inputLengths, targetLengths);
     loss.backward();
     optimizer.step();
-    rates.push(scheduler.getLastLr()[0] as number);
+    rates.push(scheduler.getLastLr()[0]);
     scheduler.step();
     losses.push(loss.item());
   }
@@ -422,7 +422,7 @@ function wavenet(): Result {
   }
   return {
     losses,
-    lr: optimizer.paramGroups[0]?.lr,
+    lr: optimizer.paramGroups[0].lr,
     names: names.length,
     sample: seed,
     state: weights(model),

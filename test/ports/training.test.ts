@@ -315,7 +315,7 @@ function swaTraining(): Result {
       swaModel.updateParameters(model);
       swaScheduler.step();
     } else scheduler.step();
-    rates.push(optimizer.paramGroups[0]?.lr as number);
+    rates.push(optimizer.paramGroups[0].lr);
   }
   swaUtils.updateBn(loader, swaModel);
   swaModel.eval();
@@ -336,7 +336,7 @@ function lrFinder(): Result {
     const loss = new nn.HuberLoss({ delta: 0.7 })(model(x), y);
     smoothed = i > 0 ? 0.05 * loss.item() + 0.95 * smoothed : loss.item();
     losses.push(smoothed);
-    rates.push(scheduler.getLastLr()[0] as number);
+    rates.push(scheduler.getLastLr()[0]);
     loss.backward();
     optimizer.step();
     scheduler.step();
@@ -350,7 +350,7 @@ function lrFinder(): Result {
     F.gaussianNllLoss(model(x), y, fullLike(y, 0.5)).backward();
     optimizer.step();
     cyclic.step();
-    later.push(optimizer.paramGroups[0]?.lr as number, optimizer.paramGroups[0]?.momentum as number);
+    later.push(optimizer.paramGroups[0].lr, optimizer.paramGroups[0].momentum);
   }
   return { rates, losses, later, state: weights(model) };
 }

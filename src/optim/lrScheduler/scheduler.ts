@@ -167,8 +167,8 @@ export abstract class LRScheduler {
   }
 
   /** The rates that the last step set, one for each group. Source: `get_last_lr`. */
-  getLastLr(): number[] {
-    return [...this._lastLr];
+  getLastLr(): [number, ...number[]] {
+    return [...this._lastLr] as [number, ...number[]];
   }
 
   /** One value for each group, from one for all or a list. */
