@@ -1,21 +1,12 @@
 /** The parts of floating numbers: mantissa, exponent, neighbours. */
 import { defineMultiOp, runMulti } from "../autograd/node.js";
-import { type DTypeCode, FLOAT64, INT32 } from "../tensor/dtype.js";
+import { type DTypeCode, defaultFloatCode, FLOAT64, INT32 } from "../tensor/dtype.js";
 import { AutogradError } from "../tensor/errors.js";
 import { castTo, fromTyped, toTyped } from "../tensor/raw.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import { div, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
-import {
-  type Binary,
-  type BinaryDerivative,
-  binary,
-  floatCode,
-  floatOnly,
-  type Operand,
-  operand,
-  promote,
-} from "./core.js";
+import { type Binary, type BinaryDerivative, binary, floatOnly, type Operand, operand } from "./core.js";
 import { exp2 } from "./exponential.js";
 
 /** For ops that PyTorch cannot differentiate either: an error rather than a silent zero. @internal */
@@ -31,8 +22,9 @@ export const nextafter: Binary = binary("nextafter", noDerivative("nextafter"), 
 
 /** Elementwise `x * 2^other`. Source: `torch.ldexp`. */
 export function ldexp(x: Operand, other: Operand): Tensor {
-  const code: DTypeCode = floatCode(promote(x, other));
-  return mul(cast(operand(x, code), code), exp2(cast(operand(other, code), code)));
+  // The power has the dtype of `other` alone, made floating: that decides beside an x of no dimensions.
+  const power = exp2(other instanceof Tensor ? other : operand(other, defaultFloatCode()));
+  return mul(x, power);
 }
 
 const frexpOp = defineMultiOp({

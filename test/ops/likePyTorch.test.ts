@@ -14,6 +14,7 @@ import {
   hsplit,
   indexAdd,
   isclose,
+  ldexp,
   maskedScatter,
   max,
   min,
@@ -23,6 +24,7 @@ import {
   ravel,
   ShapeError,
   selectScatter,
+  setDefaultDtype,
   type Tensor,
   tensor,
   zeros,
@@ -75,6 +77,17 @@ describe("dtypes", () => {
     const index = tensor([1]);
     expect(indexAdd(x, 0, index, tensor([true]), { alpha: true }).toArray()).toEqual([false, true]);
     expect(indexAdd(x, 0, index, tensor([true]), { alpha: false }).toArray()).toEqual([false, false]);
+  });
+
+  test("the power of ldexp has the dtype of its exponent, made floating", () => {
+    const exponents = tensor([1, 2], { dtype: "int32" });
+    expect(ldexp(tensor(1.5, { dtype: "float64" }), exponents).dtype).toBe("float32");
+    setDefaultDtype("float64");
+    try {
+      expect(ldexp(tensor([1.5, 3], { dtype: "float32" }), exponents).dtype).toBe("float64");
+    } finally {
+      setDefaultDtype("float32");
+    }
   });
 
   test("sumToSize to no dimensions is a sum, int64 for integers", () => {
