@@ -1,5 +1,5 @@
 /** Single ops: the cost of a small one, memory-bound large ones, matrix products. */
-import { exp, ones, randn } from "kindling";
+import { exp, ones, randn, scope } from "kindling";
 import type { Workload } from "./harness.js";
 
 function product(n: number): Workload {
@@ -49,6 +49,19 @@ def step(): return a * b
   },
   addition(1000),
   addition(1_000_000),
+  {
+    // PyTorch frees a result at once when its count of references ends: scope does the same.
+    ...addition(1_000_000),
+    name: "add 1000000, scope",
+    kindling: () => {
+      const a = randn([1_000_000]);
+      const b = randn([1_000_000]);
+      return () =>
+        scope(() => {
+          a.add(b);
+        });
+    },
+  },
   {
     name: "exp 1000000",
     kindling: () => {
