@@ -205,20 +205,9 @@ export {
   Softshrink,
   Threshold,
 } from "./rectifier.js";
-export {
-  type CellOptions,
-  GRU,
-  GRUCell,
-  LSTM,
-  LSTMCell,
-  type RecurrentOptions,
-  RNN,
-  RNNBase,
-  RNNCell,
-  RNNCellBase,
-  type SequenceInput,
-  type StateArg,
-} from "./rnn.js";
+export { GRU, LSTM, RNN } from "./rnn.js";
+export { type RecurrentOptions, RNNBase, type SequenceInput, type StateArg } from "./rnnBase.js";
+export { type CellOptions, GRUCell, LSTMCell, RNNCell, RNNCellBase } from "./rnnCell.js";
 export {
   type IncompatibleKeys,
   type LoadStateDictOptions,
