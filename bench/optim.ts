@@ -1,9 +1,12 @@
 /**
  * A step of each optimizer over a million parameters, in one tensor and in a thousand. Run by itself, this file prints
  * for one thread and for two what the thousand cost over the one: `tsx bench/optim.ts [NAME]` after a build.
+ * The thousand are vectors, and for optimizers that see matrices matrices of 25 x 40 too. What these are compared to does
+ * the same arithmetic: Adafactor's one parameter is a stack of as many matrices; Muon takes no stacks, so its base are
+ * the products and sums of its iterations alone, over all matrices as a batch.
  */
 import { pathToFileURL } from "node:url";
-import { manualSeed, randn, setNumThreads, type Tensor } from "kindling";
+import { manualSeed, noGrad, randn, setNumThreads, type Tensor } from "kindling";
 import * as optim from "kindling/optim";
 import { time, timePytorch, type Workload } from "./harness.js";
 
@@ -14,6 +17,10 @@ interface Bench {
   readonly make: Make;
   readonly kindling?: object;
   readonly pytorch?: string;
+  /** Matrices in place of vectors. */
+  readonly matrix?: readonly [number, number];
+  /** What a thousand are compared to, unless to a step over one tensor. */
+  readonly base?: () => () => void;
 }
 
 const OPTIMIZERS: readonly Bench[] = [
@@ -32,11 +39,35 @@ const OPTIMIZERS: readonly Bench[] = [
 ];
 
 const TOTAL = 1_000_000;
+const MATRIX = [25, 40] as const;
+
+/** Muon's five iterations X = a X + (b X X' + c (X X')^2) X over a batch of matrices. */
+function iterations(): () => void {
+  const [a, b, c] = [3.4445, -4.775, 2.0315];
+  const start = randn([TOTAL / (MATRIX[0] * MATRIX[1]), ...MATRIX]).mul(0.01);
+  return () =>
+    noGrad(() => {
+      let x = start;
+      for (let i = 0; i < 5; i++) {
+        const gram = x.matmul(x.transpose(1, 2));
+        x = x.mul(a).add(gram.mul(b).add(gram.matmul(gram), { alpha: c }).matmul(x));
+      }
+    });
+}
+
+/** Those that see matrices, over matrices. */
+const OF_MATRICES: readonly Bench[] = [
+  { name: "Adafactor of matrices", make: optim.Adafactor, matrix: MATRIX },
+  { name: "Muon", make: optim.Muon, matrix: MATRIX, base: iterations },
+];
 
 /** `fresh`: the gradients are other tensors in every step, as after a backward pass. */
-function stepOf({ make, kindling = {} }: Bench, tensors: number, fresh = false): () => void {
+function stepOf({ make, kindling = {}, matrix, base }: Bench, tensors: number, fresh = false): () => void {
   manualSeed(0);
-  const values = () => randn([TOTAL / tensors]);
+  if (base !== undefined && tensors === 1) return base();
+  const stack =
+    matrix === undefined ? [] : [...(tensors === 1 ? [TOTAL / (matrix[0] * matrix[1])] : []), ...matrix];
+  const values = () => randn(matrix === undefined ? [TOTAL / tensors] : stack);
   const params = Array.from({ length: tensors }, () => values().requiresGrad_());
   const grads = [0, 1].map(() => params.map(values)) as [Tensor[], Tensor[]];
   const give = (k: 0 | 1) => {
@@ -77,12 +108,12 @@ export const optimizers: Workload[] = OPTIMIZERS.flatMap((o) => [workload(o, 1),
 /** Prints milliseconds of both, three times over in turns (medians), and their ratio; then PyTorch's. */
 function compare(benches: readonly Bench[], seconds: number): void {
   const theirs = timePytorch(
-    benches.flatMap((b) => [workload(b, 1), workload(b, 1000)]),
+    benches.filter((b) => b.matrix === undefined).flatMap((b) => [workload(b, 1), workload(b, 1000)]),
     [1, 2],
     seconds,
   );
   const row = (cells: readonly string[]) =>
-    console.log(cells.map((c, i) => (i === 0 ? c.padEnd(24) : c.padStart(12))).join(""));
+    console.log(cells.map((c, i) => (i === 0 ? c.padEnd(36) : c.padStart(12))).join(""));
   row(["", "1 tensor", "1000", "ratio", "fresh grads", "PyTorch 1", "1000", "ratio"]);
   for (const bench of benches) {
     for (const threads of [1, 2]) {
@@ -108,7 +139,7 @@ function compare(benches: readonly Bench[], seconds: number): void {
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const only = process.argv[2];
   compare(
-    OPTIMIZERS.filter(({ name }) => only === undefined || name === only),
-    0.2,
+    [...OPTIMIZERS, ...OF_MATRICES].filter(({ name }) => only === undefined || name === only),
+    0.1,
   );
 }

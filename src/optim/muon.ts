@@ -1,14 +1,10 @@
 /** Muon: momentum made orthogonal by Newton-Schulz iterations. */
 
-import { noGrad } from "../autograd/mode.js";
-import { itemOf } from "../ops/read.js";
 import { norm } from "../ops/statistics.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
-import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";
-import { contiguous, copyInto, empty, ptr } from "../tensor/raw.js";
-import { scope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { checkRange, type OptionsInput, type ParamsInput, type RateOptions } from "./groups.js";
+import { MuonUpdate, ratioOf } from "./muonBatches.js";
 import { Optimizer, type StateValue, zerosFor } from "./optimizer.js";
 
 /** Options of {@link Muon}. */
@@ -66,24 +62,7 @@ function newtonSchulz(g: Tensor, coefficients: readonly number[], steps: number,
   return rows > columns ? x.transpose(0, 1) : x;
 }
 
-const AXPBY = kernelTable("axpby", ["none", "none", "none", "none", "f32", "f64"]);
-
-/** out = a x + b y of contiguous tensors of one shape, in one pass. */
-function combine(a: number, x: Tensor, b: number, y: Tensor, out: Tensor): Tensor {
-  const [px, py, po, size] = [ptr(x), ptr(y), ptr(out), x.itemsize];
-  inPieces(x.numel, GRAIN, (first, n) => {
-    const o = first * size;
-    enqueue(AXPBY, x.code, px + o, py + o, po + o, n, a, b);
-  });
-  return out;
-}
-
-/** The factor by which the shape of a matrix changes the rate. */
-function ratioOf(param: Tensor, o: MuonOptions): number {
-  const [rows, columns] = param.shape as [number, number];
-  if (o.adjustLrFn === "match_rms_adamw") return 0.2 * Math.sqrt(Math.max(rows, columns));
-  return Math.sqrt(Math.max(1, rows / columns));
-}
+const UPDATE = new MuonUpdate();
 
 /**
  * Muon: B = momentum B + (1 - momentum) g, U = orthogonal(g + momentum (B - g)) with Nesterov or orthogonal(B),
@@ -93,6 +72,8 @@ function ratioOf(param: Tensor, o: MuonOptions): number {
  * @throws ShapeError for a parameter that is no matrix; ValueError for options out of range.
  */
 export class Muon extends Optimizer<MuonOptions, MuonState> {
+  protected override readonly fused = this.update === Muon.prototype.update ? UPDATE : undefined;
+
   constructor(params: ParamsInput<MuonOptions>, options?: OptionsInput<MuonOptions> | number) {
     super(params, DEFAULTS, options);
   }
@@ -129,32 +110,5 @@ export class Muon extends Optimizer<MuonOptions, MuonState> {
     const u = newtonSchulz(o.nesterov ? grad.lerp(b, o.momentum) : b, o.nsCoefficients, o.nsSteps, o.eps);
     if (o.weightDecay !== 0) param.mul_(1 - o.lr * o.weightDecay);
     param.sub_(u.mul(o.lr * ratioOf(param, o)));
-  }
-
-  /** The same with every sum of two matrices as one pass; what is left are the products of the iterations. */
-  protected override passes(grad: Tensor, param: Tensor, state: MuonState, o: MuonOptions): void {
-    if (param.numel === 0) return;
-    const { momentum } = o;
-    const [rows, columns] = param.shape as [number, number];
-    noGrad(() =>
-      scope(() => {
-        const g = contiguous(grad);
-        const b = combine(1 - momentum, g, momentum, state.momentumBuffer, state.momentumBuffer);
-        const target = o.nesterov ? combine(1 - momentum, g, momentum, b, empty(g.shape, g.code)) : b;
-        let x = rows > columns ? target.transpose(0, 1) : target;
-        x = contiguous(x.div(Math.max(itemOf(norm(x)), o.eps)));
-        const [one, two, three] = o.nsCoefficients;
-        for (let i = 0; i < o.nsSteps; i++) {
-          const gram = x.matmul(x.transpose(0, 1));
-          const square = gram.matmul(gram);
-          const product = combine(two, gram, three, square, square).matmul(x);
-          x = combine(one, x, 1, product, product);
-        }
-        const step = contiguous(rows > columns ? x.transpose(0, 1) : x);
-        const p = contiguous(param);
-        combine(-o.lr * ratioOf(param, o), step, 1 - o.lr * o.weightDecay, p, p);
-        if (p !== param) copyInto(param, p);
-      }),
-    );
   }
 }

@@ -6,7 +6,7 @@ import type { HookHandle } from "../autograd/methods.js";
 import { enableGrad, mode, noGrad } from "../autograd/mode.js";
 import { clearGrad } from "../nn/parameter.js";
 import { INSPECT } from "../tensor/format.js";
-import { KEPT, nextOp } from "../tensor/heap.js";
+import { KEPT } from "../tensor/heap.js";
 import { full } from "../tensor/raw.js";
 import { scope } from "../tensor/scope.js";
 import { Tensor } from "../tensor/tensor.js";

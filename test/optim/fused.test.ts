@@ -91,6 +91,44 @@ describe("many parameters of all kinds: the bits of an optimizer for each", () =
   });
 });
 
+test.each([{}, { nesterov: false, weightDecay: 0, adjustLrFn: "match_rms_adamw" }])(
+  "Muon %o: matrices of one shape in batches have the bits of an optimizer for each",
+  (options) => {
+    const matrices = () => {
+      manualSeed(13);
+      const turned = [randn([12, 9]).t(), randn([9, 12]).t()];
+      const shapes = [
+        ...Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? [9, 12] : [12, 9])),
+        [0, 3],
+        [130, 90],
+      ];
+      const all = [
+        ...shapes.map((s, i) => randn(s, { dtype: i % 5 === 4 ? "float64" : "float32" })),
+        ...turned,
+      ];
+      return all.map((t) => t.requiresGrad_());
+    };
+    const run = (groups: (params: Tensor[]) => Tensor[][]): Buffer => {
+      const params = matrices();
+      const optimizers = groups(params).map((group) => make("Muon", group, { lr: 0.1, ...options }));
+      for (let step = 0; step < 3; step++) {
+        const grads = gradients(params, step);
+        params.forEach((p, i) => {
+          p.grad = grads[i] ?? null;
+        });
+        for (const optimizer of optimizers) optimizer.step();
+      }
+      return Buffer.concat(params.map((p) => Buffer.from(p.detach().contiguous().toTypedArray().buffer)));
+    };
+    setNumThreads(1);
+    const expected = run(apart);
+    for (const threads of [1, 2, 3]) {
+      setNumThreads(threads);
+      expect(run(together).equals(expected)).toBe(true);
+    }
+  },
+);
+
 test("parameters and state that the heap has moved out come back, also within a step", () => {
   const { limit } = memory();
   const run = (bytes: number): unknown[] => {
