@@ -73,7 +73,7 @@ export function applyDropout(op: string, x: Tensor, training: boolean, rule: Dro
   if (!isFloat(x.code)) {
     throw new DTypeError(`[${op}] expected a floating dtype, got ${nameOf(x.code)}; try x.to("float32")`);
   }
-  if (rule.channels && x.shape.length < 2) {
+  if (rule.channels && x.shape.length < 2 && p !== 1) {
     throw new ShapeError(
       `[${op}] expected at least 2 dimensions, of which the second has the channels: got ${show(x.shape)}`,
     );

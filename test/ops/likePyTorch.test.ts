@@ -120,6 +120,7 @@ describe("losses and dropout beside integers", () => {
     expect(F.dropout(ints, { p: 1 }).equal(tensor([0, 0]))).toBe(true);
     expect(F.dropout(tensor([true]), { p: 1 }).dtype).toBe("bool");
     expect(() => F.dropout(ints, { p: 0.5 })).toThrow(DTypeError);
+    expect(F.featureAlphaDropout(ones([3]), { p: 1, training: true }).toArray()).toEqual([0, 0, 0]);
   });
 });
 
