@@ -5,7 +5,9 @@ import {
   cat,
   cdist,
   einsum,
+  eye,
   linalg,
+  linspace,
   manualSeed,
   noGrad,
   randint,
@@ -15,6 +17,7 @@ import {
   varMean,
   where,
 } from "kindling";
+import { functional } from "kindling/nn";
 import { main, type Workload } from "./harness.js";
 
 type Inputs = Readonly<Record<string, Tensor>>;
@@ -36,6 +39,9 @@ function op(name: string, python: string, run: (t: Inputs) => unknown): Workload
         r: randint(0, 1000, [1000]),
         mask: randn([1000, 1000]).gt(0),
         k: randn([1000]),
+        u: randn([100_000, 10]),
+        labels: randint(0, 10, [100_000]),
+        c: randn([128, 128]),
       };
       return () => scope(() => void noGrad(() => run(t)));
     },
@@ -43,6 +49,7 @@ function op(name: string, python: string, run: (t: Inputs) => unknown): Workload
 m, n, v = torch.randn(1000, 1000), torch.randn(1000, 1000), torch.randn(1000000)
 p, s, b = torch.randn(1000, 1000).abs() + 0.1, torch.randn(64, 64), torch.randn(32, 64, 64)
 i, r, mask, k = torch.randint(0, 1000, (1000, 1000)), torch.randint(0, 1000, (1000,)), torch.randn(1000, 1000) > 0, torch.randn(1000)
+u, labels, c = torch.randn(100000, 10), torch.randint(0, 10, (100000,)), torch.randn(128, 128)
 def step():
     with torch.no_grad(): ${python}
 `,
@@ -106,6 +113,28 @@ export const everyday: Workload[] = [
   op("repeat", "s.repeat(10, 10)", (t) => t.s?.repeat([10, 10])),
   op("arange", "torch.arange(1000000)", () => arange(1_000_000)),
   op("randn 1M", "torch.randn(1000000)", () => randn([1_000_000])),
+  op("expm1", "m.expm1()", (t) => t.m?.expm1()),
+  op("sinh", "m.sinh()", (t) => t.m?.sinh()),
+  op("to bool", "m.bool()", (t) => t.m?.to("bool")),
+  op("any", "(~mask & mask).any()", (t) =>
+    t.mask
+      ?.logicalNot()
+      .logicalAnd(t.mask as Tensor)
+      .any(),
+  ),
+  op("all of columns", "mask.all(0)", (t) => t.mask?.all(0)),
+  op("sum of mask", "mask.sum()", (t) => t.mask?.sum()),
+  op("countNonzero", "m.count_nonzero()", (t) => t.m?.countNonzero()),
+  op("std of columns", "m.std(0)", (t) => t.m?.std(0)),
+  op("var of rows of 10", "u.var(1)", (t) => t.u?.var(1)),
+  op("softmax of rows of 10", "u.softmax(1)", (t) => t.u?.softmax(1)),
+  op("logsumexp of rows of 10", "u.logsumexp(1)", (t) => t.u?.logsumexp(1)),
+  op("topk 3 of rows of 10", "u.topk(3)", (t) => t.u?.topk(3)),
+  op("oneHot 100,000", "F.one_hot(labels, 10)", (t) => functional.oneHot(t.labels as Tensor, 10)),
+  op("bincount 100,000", "labels.bincount()", (t) => t.labels?.bincount()),
+  op("histc", "m.histc(100)", (t) => t.m?.histc(100)),
+  op("linspace", "torch.linspace(0, 1, 1000000)", () => linspace(0, 1, 1_000_000)),
+  op("eye", "torch.eye(1000)", () => eye(1000)),
   op("bmm", "b @ b", (t) => t.b?.matmul(t.b)),
   op("matmul vector", "m @ k", (t) => t.m?.matmul(t.k as Tensor)),
   op("einsum", "torch.einsum('bij,bkj->bik', b, b)", (t) =>
@@ -117,6 +146,14 @@ export const everyday: Workload[] = [
   op("qr 64", "torch.linalg.qr(s)", (t) => linalg.qr(t.s as Tensor)),
   op("eigh 64", "torch.linalg.eigh(s)", (t) => linalg.eigh(t.s as Tensor)),
   op("solve 64", "torch.linalg.solve(s, s)", (t) => linalg.solve(t.s as Tensor, t.s as Tensor)),
+  op("inv 128", "torch.linalg.inv(c)", (t) => linalg.inv(t.c as Tensor)),
+  op("det 128", "torch.linalg.det(c)", (t) => linalg.det(t.c as Tensor)),
+  op("solve 128", "torch.linalg.solve(c, c)", (t) => linalg.solve(t.c as Tensor, t.c as Tensor)),
+  op("qr 128", "torch.linalg.qr(c)", (t) => linalg.qr(t.c as Tensor)),
+  op("eigh 128", "torch.linalg.eigh(c)", (t) => linalg.eigh(t.c as Tensor)),
+  op("svd 128", "torch.linalg.svd(c)", (t) => linalg.svd(t.c as Tensor)),
+  op("lstsq 128", "torch.linalg.lstsq(c, c)", (t) => linalg.lstsq(t.c as Tensor, t.c as Tensor)),
+  op("matrixExp 128", "torch.matrix_exp(c * 0.01)", (t) => linalg.matrixExp((t.c as Tensor).mul(0.01))),
   op("cdist", "torch.cdist(s, s)", (t) => cdist(t.s as Tensor, t.s as Tensor)),
 ];
 

@@ -1,7 +1,7 @@
 /** Flat unary operators with parameters; in place (x == out) works. */
 
 import { lanes, loadPart, storePart } from "./lanes";
-import { expm1Wide, softplusWide } from "./math32";
+import { softplusWide } from "./math32";
 import { expm1_64, k, softplus64 } from "./math64";
 import { pow64, powWide } from "./pow64";
 
@@ -81,8 +81,12 @@ function loop<T>(op: i32, x: usize, out: usize, n: i32, p0: f64, p1: f64, p2: f6
 // @ts-ignore: decorator
 @inline
 function clamp<T>(x: usize, out: usize, n: i32, low: f64, high: f64): void {
-  if (low == low && high == high) loop<T>(CLAMP, x, out, n, low, high, 0.0);
-  else loop<T>(ADD_SCALAR, x, out, n, NaN, 0.0, 0.0);
+  if (low == low && high == high) {
+    loop<T>(CLAMP, x, out, n, low, high, 0.0);
+    return;
+  }
+  // No second call of the loop: two share their code, and choose the operation anew for each vector.
+  for (; n > 0; --n, out += sizeof<T>()) store<T>(out, <T>NaN);
 }
 
 // Elu: x > 0 ? scale*x : scale*alpha*expm1(inputScale*x). Softplus: log(1 + exp(beta*x)) / beta, x beyond
@@ -91,8 +95,7 @@ function clamp<T>(x: usize, out: usize, n: i32, low: f64, high: f64): void {
 @inline
 function smooth(op: i32, x: v128, a: v128, b: v128, c: v128, wide: bool): v128 {
   if (op == ELU) {
-    const z = f64x2.mul(x, c);
-    const below = f64x2.mul(wide ? expm1Wide(z) : expm1_64(z), f64x2.mul(a, b));
+    const below = f64x2.mul(expm1_64(f64x2.mul(x, c)), f64x2.mul(a, b));
     return v128.bitselect(below, f64x2.mul(x, b), f64x2.le(x, k(0.0)));
   }
   if (op == SOFTPLUS) {
