@@ -2,6 +2,7 @@
 import { type HookHandle, hookHandle } from "../autograd/methods.js";
 import { mode } from "../autograd/mode.js";
 import { defineMultiOp, runMulti } from "../autograd/node.js";
+import { AutogradError } from "../tensor/errors.js";
 import { viewOf } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 import type { AnyModule } from "./base.js";
@@ -250,7 +251,8 @@ class BackwardCall {
   private runPre(grads: ModuleGrads): ModuleGrads {
     let now = grads;
     for (const entry of this.pre) {
-      now = replaced((entry.fn as (...a: unknown[]) => unknown)(this.module, now) as never, now);
+      const given = (entry.fn as (...a: unknown[]) => unknown)(this.module, now);
+      now = replaced(this.module, given as never, now);
     }
     this.gradOutput = now;
     if (this.lone !== null) this.runPost(new Array<null>(this.lone).fill(null));
@@ -260,18 +262,26 @@ class BackwardCall {
   private runPost(grads: ModuleGrads): ModuleGrads {
     let now = grads;
     for (const entry of this.post) {
-      now = replaced(
-        (entry.fn as (...a: unknown[]) => unknown)(this.module, now, this.gradOutput) as never,
-        now,
-      );
+      const given = (entry.fn as (...a: unknown[]) => unknown)(this.module, now, this.gradOutput);
+      now = replaced(this.module, given as never, now);
     }
     return now;
   }
 }
 
-function replaced(result: ModuleGrads | Tensor | undefined | null, before: ModuleGrads): ModuleGrads {
+/** The gradients that a hook leaves: what it returned, one for each of those it got, or those themselves. */
+function replaced(
+  module: AnyModule,
+  result: ModuleGrads | Tensor | undefined | null,
+  before: ModuleGrads,
+): ModuleGrads {
   if (result === undefined || result === null) return before;
-  return result instanceof Tensor ? [result] : result;
+  const now = result instanceof Tensor ? [result] : result;
+  if (Array.isArray(now) && now.length === before.length) return now;
+  throw new AutogradError(
+    `[${module._getName()}] a backward hook returned ${Array.isArray(now) ? `${now.length} gradients` : typeof now}, ` +
+      `expected ${before.length}, one for each that it got, or nothing`,
+  );
 }
 
 function addGlobal(list: HookList, fn: AnyFn, options?: ForwardHookOptions): HookHandle {

@@ -24,6 +24,9 @@ export interface ParameterOptions {
  * @throws AutogradError when one is wanted of a tensor that `inferenceMode` made, outside of it.
  */
 export class Parameter extends Tensor {
+  /** Sets the type apart: in the place of a parameter a plain tensor would not be learned. */
+  declare protected readonly learned: true;
+
   constructor(data: Tensor = empty([0]), options: ParameterOptions | boolean = true) {
     super(data.storage, data.code, data.shape, data.contig ? null : data.strides, data.storageOffset);
     const requiresGrad = typeof options === "boolean" ? options : (options.requiresGrad ?? true);

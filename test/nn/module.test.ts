@@ -336,6 +336,20 @@ describe("state dicts", () => {
 });
 
 describe("hooks", () => {
+  test("a backward hook that returns another number of gradients is refused", () => {
+    const layer = new Linear(2, 1);
+    const x = ones([1, 2], { requiresGrad: true });
+    const handle = layer.registerFullBackwardHook((_m, [g]) => [g as Tensor, g as Tensor]);
+    expect(() => layer(x).sum().backward()).toThrow(
+      "[Linear] a backward hook returned 2 gradients, expected 1, one for each that it got, or nothing",
+    );
+    handle.remove();
+    layer.registerFullBackwardPreHook(() => []);
+    expect(() => layer(x).sum().backward()).toThrow(
+      "[Linear] a backward hook returned 0 gradients, expected 1",
+    );
+  });
+
   test("before and after forward see and replace arguments and output, in order", () => {
     const layer = new ReLU();
     const order: string[] = [];
@@ -594,6 +608,15 @@ describe("types of members", () => {
     const scales = new nn.ParameterDict({ s: ones([2]) });
     expect(scales.get("s").shape).toEqual([2]);
     expect(scales.get("t")?.shape).toBeUndefined();
+  });
+
+  test("a plain tensor does not compile in the place of a parameter", () => {
+    const layer = new Linear(1, 1);
+    // @ts-expect-error: it would not be learned
+    layer.weight = ones([1, 1]);
+    expect([...layer.namedParameters()].map(([name]) => name)).toEqual(["bias"]);
+    layer.weight = new Parameter(ones([1, 1]));
+    expect([...layer.parameters()]).toHaveLength(2);
   });
 
   test("a hook before forward may return a list of new arguments as it is written", () => {
