@@ -33,6 +33,7 @@ const cases: [string, number[], AttentionAttrs][] = [
   ["causal, fewer keys", [1, 5, 3, 2, 2], { scale: 1, isCausal: true, mask: null }],
   ["masked", [2, 2, 3, 3, 2], { scale: 1, isCausal: false, mask }],
   ["several blocks of queries", [2, 150, 140, 8, 5], { scale: 0.3, isCausal: true, mask: null }],
+  ["several shorter blocks", [2, 97, 90, 4, 3], { scale: 0.3, isCausal: true, mask: null }],
 ];
 
 describe.each(cases)("%s", (_, [B, L, S, E, Ev], attrs) => {

@@ -9,11 +9,14 @@ import { foldWide, lanes2, load2, loadSome, storeSome } from "./wide";
 /** Most queries in a block. */
 const BLOCK: i32 = 64;
 
-/** Queries in a block: fewer where a short causal sequence would otherwise compute much that nothing sees. */
+/**
+ * Queries in a block: fewer where a short causal sequence would otherwise compute much that nothing sees, eight full
+ * register tiles of the products then.
+ */
 // @ts-ignore: decorator
 @inline
 function blockOf(L: i32, causal: bool): i32 {
-  return causal && L <= 128 ? 32 : BLOCK;
+  return causal && L <= 128 ? 40 : BLOCK;
 }
 
 // @ts-ignore: decorator

@@ -2,10 +2,10 @@
 // Every element is the same chain of operations (k in order, blocks in order) whatever the path, the strides
 // or the part of C that a call covers, so splitting M or N among threads changes no bit.
 import { lanes } from "./simd";
-import { MR, TILE_ROW, rowsOf, sumTile } from "./gemmTile";
+import { MR, TILE_ROW, rowsOf, sumInto, sumTile } from "./gemmTile";
 import { packColumns, packRows } from "./gemmPack";
 import { sumDots, sumStrip } from "./gemmVector";
-import { writeTile } from "./gemmWrite";
+import { writeTile, writeWhole } from "./gemmWrite";
 import { giveSlot, slotScratch, takeSlot } from "./slots";
 
 const KC: i32 = 384; // longest sum kept in registers
@@ -43,6 +43,7 @@ function product<T>(
     const kc = min(kb, K - k0);
     const b0: T = k0 == 0 ? beta : 1;
     const bias0: usize = k0 + kc >= K ? bias : 0;
+    const plain = csC == S && alpha == 1 && (b0 == 0 || b0 == 1);
     const aBlock = A + <usize>k0 * csA;
     const bBlock = B + <usize>k0 * rsB;
     if (M == 1 && rsB == S && csB != S) {
@@ -101,9 +102,15 @@ function product<T>(
               }
               p = bFrom + <usize>(j - skip) * S;
             }
-            if (v) sumTile<T>(r, v, a, ra, as, p, bs, kc, tile);
             const at = biasRow ? biasRow + <usize>j * biasN : 0;
-            writeTile<T>(tile, TILE_ROW, r, skip, cols, c + <usize>j * csC, rsC, csC, alpha, b0, at, biasM, biasN);
+            const to = c + <usize>j * csC;
+            const full = plain && r == MR && cols == 2 * L && !at;
+            if (full && b0 == 0) sumInto<T>(a, ra, as, p, bs, kc, tile, to, rsC);
+            else {
+              if (v) sumTile<T>(r, v, a, ra, as, p, bs, kc, tile);
+              if (full) writeWhole<T>(tile, to, rsC, true, 0);
+              else writeTile<T>(tile, TILE_ROW, r, skip, cols, to, rsC, csC, alpha, b0, at, biasM, biasN);
+            }
             j += cols;
             p += <usize>kc * bs;
           }

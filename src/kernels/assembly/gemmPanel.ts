@@ -3,7 +3,7 @@
 // dense down its columns, a piece packs its rows first. The sums are those of gemm.ts, element for element.
 import { packedBytes } from "./gemm";
 import { packColumns, packRows } from "./gemmPack";
-import { MR, TILE_ROW, rowsOf, sumTile } from "./gemmTile";
+import { MR, TILE_ROW, rowsOf, sumInto, sumTile } from "./gemmTile";
 import { writeTile, writeWhole } from "./gemmWrite";
 import { lanes } from "./simd";
 import { giveSlot, slotScratch, takeSlot } from "./slots";
@@ -56,9 +56,15 @@ function oneTile<T>(
   const L = lanes<T>();
   const v = left > L ? 2 : 1;
   const cols = min(left, v * L);
+  if (cols == 2 * L && r == MR) {
+    if (add || at) {
+      sumTile<T>(MR, 2, a, ra, S, b, 32, kc, tile);
+      writeWhole<T>(tile, c, rc, add, at);
+    } else sumInto<T>(a, ra, S, b, 32, kc, tile, c, rc);
+    return cols;
+  }
   sumTile<T>(r, v, a, ra, S, b, <usize>v << 4, kc, tile);
-  if (cols == 2 * L && r == MR) writeWhole<T>(tile, c, rc, add, at);
-  else writeTile<T>(tile, TILE_ROW, r, 0, cols, c, rc, S, 1, add ? 1 : 0, at, 0, S);
+  writeTile<T>(tile, TILE_ROW, r, 0, cols, c, rc, S, 1, add ? 1 : 0, at, 0, S);
   return cols;
 }
 

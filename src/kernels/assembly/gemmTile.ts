@@ -10,10 +10,14 @@ export const TILE_ROW: usize = 32;
 /**
  * t[r, :] = sum over k of a[r, k] b[k, :], added in the order of k.
  * Steps in bytes: a[r, k] at a + r ra + k as; b[k, :] at b + k bs, or with TAB at b plus the u32 at bs + 4 k.
+ * With INTO t holds where the first row goes and the step to the next, both u32: kept in memory, since every register
+ * is taken. (Anything else done to the sums here makes V8 spill them within the loop, at half the speed.)
  */
 // @ts-ignore: decorator
 @inline
-export function tile<T>(TAB: bool, R: i32, V: i32, a: usize, ra: usize, as: usize, b: usize, bs: usize, k: i32, t: usize): void {
+export function tile<T>(
+  TAB: bool, R: i32, V: i32, a: usize, ra: usize, as: usize, b: usize, bs: usize, k: i32, t: usize, INTO: bool = false,
+): void {
   let c00 = i32x4.splat(0), c01 = i32x4.splat(0);
   let c10 = i32x4.splat(0), c11 = i32x4.splat(0);
   let c20 = i32x4.splat(0), c21 = i32x4.splat(0);
@@ -54,6 +58,25 @@ export function tile<T>(TAB: bool, R: i32, V: i32, a: usize, ra: usize, as: usiz
     }
     if (TAB) bs += 4;
     else b += bs;
+  }
+  if (INTO) {
+    const rc = <usize>load<u32>(t, 4);
+    t = <usize>load<u32>(t);
+    v128.store(t, c00);
+    v128.store(t, c01, 16);
+    t += rc;
+    v128.store(t, c10);
+    v128.store(t, c11, 16);
+    t += rc;
+    v128.store(t, c20);
+    v128.store(t, c21, 16);
+    t += rc;
+    v128.store(t, c30);
+    v128.store(t, c31, 16);
+    t += rc;
+    v128.store(t, c40);
+    v128.store(t, c41, 16);
+    return;
   }
   v128.store(t, c00);
   if (V > 1) v128.store(t, c01, 16);
@@ -108,6 +131,19 @@ function t51<T>(a: usize, ra: usize, as: usize, b: usize, bs: usize, k: i32, t: 
 function t52<T>(a: usize, ra: usize, as: usize, b: usize, bs: usize, k: i32, t: usize): void {
   if (k < 0) t52<T>(a, ra, as, b, bs, 0, t);
   tile<T>(false, 5, 2, a, ra, as, b, bs, k, t);
+}
+function t52Into<T>(a: usize, ra: usize, as: usize, b: usize, bs: usize, k: i32, t: usize): void {
+  if (k < 0) t52Into<T>(a, ra, as, b, bs, 0, t);
+  tile<T>(false, MR, 2, a, ra, as, b, bs, k, t, true);
+}
+
+/** The full tile, MR rows of two vectors, straight to c, its rows rc bytes apart; t is scratch. */
+// @ts-ignore: decorator
+@inline
+export function sumInto<T>(a: usize, ra: usize, as: usize, b: usize, bs: usize, k: i32, t: usize, c: usize, rc: usize): void {
+  store<u32>(t, <u32>c);
+  store<u32>(t, <u32>rc, 4);
+  t52Into<T>(a, ra, as, b, bs, k, t);
 }
 
 /** The tile of r rows (1 to MR) and v vectors (1 or 2) with b[k, :] every bs bytes. */
