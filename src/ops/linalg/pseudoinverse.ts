@@ -22,10 +22,12 @@ import {
   checkSquare,
   eachMatrix,
   expandBatches,
+  identity,
   matrixSize,
   multiply,
   read,
   transposed,
+  working,
   write,
 } from "./core.js";
 import { eigvalsh, symmetricEigen } from "./eigh.js";
@@ -181,8 +183,7 @@ export function matrixRank(A: Tensor, options: number | (RankOptions & { tol?: T
   return sum(gt(S, bound), -1);
 }
 
-/** The diagonal of R shows the rank where it falls by less than 1 / (rtol * n * this). */
-const MARGIN = 1000;
+const length = (x: Float64Array): number => Math.sqrt(x.reduce((sum, v) => sum + v * v, 0));
 
 /** X[n, k] of least |a X - b| by a pivoted QR decomposition; null where columns of a[m, n] may depend on each other. */
 function solveByQR(
@@ -195,10 +196,13 @@ function solveByQR(
 ): Float64Array | null {
   if (m < n || n === 0) return null;
   const { q, r, order } = pivotedQR(a, m, n);
-  const smallest = Math.abs(r[n * n - 1] as number);
-  if (!(smallest > MARGIN * n * rtol * Math.abs(r[0] as number))) return null;
+  const [triangle, upper] = [write(r, [n, n], FLOAT64), { upper: true, unit: false }];
+  // |R|_F is at least the largest singular value, 1 / |R^-1|_F at most the smallest.
+  const inverse = working(identity(n, FLOAT64));
+  solveInto(inverse, triangle, upper);
+  if (!(length(r) * length(read(inverse)) * rtol < 1)) return null;
   const y = write(multiply(q, b, n, m, k), [n, k], FLOAT64);
-  solveInto(y, write(r, [n, n], FLOAT64), { upper: true, unit: false });
+  solveInto(y, triangle, upper);
   const rows = read(y);
   const x = new Float64Array(n * k);
   order.forEach((to, i) => {
