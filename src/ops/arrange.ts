@@ -3,7 +3,7 @@ import { defineOp, run } from "../autograd/node.js";
 import { INT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { copyInto, copyOf, empty, fromTyped, toNumbers, viewOf } from "../tensor/raw.js";
-import { type Shape, wrapDim } from "../tensor/shape.js";
+import { checkWhole, type Shape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { clone } from "./cast.js";
 import { listOf } from "./dims.js";
@@ -107,6 +107,7 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: Dims)
       "[roll] a tensor without dimensions cannot be rolled along one; try roll(x, shifts)",
     );
   const by = listOf(shifts);
+  for (const shift of by) checkWhole("roll", "a shift", shift);
   if (along.length === 0 && by.length === 1) return reshape(rollOne(flatten(x), 0, by[0] as number), x.shape);
   if (by.length === 0 || by.length !== along.length) {
     throw new ShapeError(`[roll] expected as many shifts as dims, got ${by.length} and ${along.length}`);
@@ -126,6 +127,7 @@ export interface Rot90Options {
 export function rot90(x: Tensor, k: number | Rot90Options = 1, dims: readonly number[] = [0, 1]): Tensor {
   const o = typeof k === "number" ? { k, dims } : { k: k.k ?? 1, dims: k.dims ?? dims };
   const rank = x.shape.length;
+  checkWhole("rot90", "k", o.k);
   if (o.dims.length !== 2) throw new ShapeError(`[rot90] expected two dims, got ${show(o.dims)}`);
   if (rank < 2) throw new ShapeError(`[rot90] expected at least 2 dimensions, got shape ${show(x.shape)}`);
   const [a, b] = o.dims.map((d) => wrapDim("rot90", d, rank)) as [number, number];

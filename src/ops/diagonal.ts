@@ -5,7 +5,7 @@ import { SIZES } from "../tensor/dtype.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
 import { GRAIN, inPieces } from "../tensor/launch.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
-import { contiguousStrides, wrapDim } from "../tensor/shape.js";
+import { checkWhole, contiguousStrides, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { clone } from "./cast.js";
 import { defineView, type Geometry, scatterView } from "./geometry.js";
@@ -46,11 +46,13 @@ export function diagonalArgs(
   dims: readonly [number, number],
 ): Diagonal {
   if (rank < 2) throw new ShapeError(`[${op}] expected at least 2 dimensions, got ${rank}`);
+  const { offset = 0 } = options;
+  checkWhole(op, "offset", offset);
   const dim1 = wrapDim(op, options.dim1 ?? dims[0], rank);
   const dim2 = wrapDim(op, options.dim2 ?? dims[1], rank);
   if (dim1 === dim2)
     throw new IndexError(`[${op}] dim1 and dim2 must differ, got ${options.dim1} and ${options.dim2}`);
-  return { offset: options.offset ?? 0, dim1, dim2 };
+  return { offset, dim1, dim2 };
 }
 
 const diagonalView = defineView<Diagonal>("Diagonal", diagonalOf);
@@ -137,6 +139,7 @@ function keepTriangle(x: Tensor, attrs: Triangle): Tensor {
 function triangle(op: string, x: Tensor, diagonal: number, upper: 0 | 1): Tensor {
   if (x.shape.length < 2)
     throw new ShapeError(`[${op}] expected at least 2 dimensions, got shape ${show(x.shape)}`);
+  checkWhole(op, "diagonal", diagonal);
   const reach = Math.max(...x.shape);
   return keepTriangle(x, { diagonal: Math.max(-reach - 1, Math.min(reach + 1, diagonal)), upper });
 }

@@ -344,12 +344,10 @@ export function indexAdd(
 ): Tensor {
   const d = wrapDim("indexAdd", dim, x.shape.length);
   const src = slicesFor("indexAdd", x, d, index, source);
-  if (x.code === BOOL) {
-    const alpha = Number(options.alpha ?? 1) === 0 ? 0 : 1;
-    return cast(indexAdd(cast(x, INT64), dim, index, cast(src, INT64), { alpha }), BOOL); // "or"
-  }
-  const i = vectorIndex("indexAdd", index, x.shape[d] ?? 1);
   const { alpha = 1 } = options;
+  const whole = { alpha: Number(alpha) === 0 ? 0 : 1 };
+  if (x.code === BOOL) return cast(indexAdd(cast(x, INT64), dim, index, cast(src, INT64), whole), BOOL); // "or"
+  const i = vectorIndex("indexAdd", index, x.shape[d] ?? 1);
   checkAlpha("indexAdd", alpha, x.code);
   const factor = x.code === UINT8 ? Number(BigInt.asUintN(8, BigInt(alpha))) : Number(alpha); // -1 is 255 there
   return run(indexAddOp, [x, src, i], { dim: d, alpha: factor });

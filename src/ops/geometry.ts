@@ -205,9 +205,10 @@ export function asStrided(
 }
 
 function checkReach(x: Tensor, size: Shape, stride: readonly number[], offset: number): void {
-  if (size.length !== stride.length || stride.some((s) => s < 0) || offset < 0) {
+  const whole = [...size, ...stride, offset].every((n) => Number.isInteger(n) && n >= 0);
+  if (size.length !== stride.length || !whole) {
     throw new ShapeError(
-      `[asStrided] size ${show(size)} and stride ${show(stride)} must have the same length and strides >= 0`,
+      `[asStrided] size ${show(size)} and stride ${show(stride)} must have the same length and be whole numbers >= 0, as the offset ${offset}`,
     );
   }
   const last = offset + size.reduce((sum, n, i) => sum + (n - 1) * (stride[i] as number), 0);

@@ -3,6 +3,7 @@ import { defineOp, run } from "../autograd/node.js";
 import { zerosLike } from "../tensor/create.js";
 import { isFloat } from "../tensor/dtype.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkWhole } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { clone } from "./cast.js";
 import { floatOnly, mapUnary, notBool, type Unary } from "./core.js";
@@ -48,6 +49,7 @@ export interface RoundOptions {
  */
 export function round(x: Tensor, options: RoundOptions = {}): Tensor {
   const decimals = options.decimals ?? 0;
+  checkWhole("round", "decimals", decimals);
   if (decimals === 0) return nearest(x);
   floatOnly("round")(x.code);
   return run(roundDecimalsOp, [x], decimals);

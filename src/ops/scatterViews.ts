@@ -1,7 +1,7 @@
 /** Copies of a tensor with another one written where a view looks: selectScatter, sliceScatter and their kin. */
 import { engineOps, run } from "../autograd/node.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
-import { contiguousStrides, numelOf, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
+import { checkWhole, contiguousStrides, numelOf, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { cast, clone } from "./cast.js";
 import { type DiagonalOptions, diagonalArgs, diagonalOf } from "./diagonal.js";
@@ -69,6 +69,7 @@ export function sliceScatter(x: Tensor, src: Tensor, options: SliceScatterOption
     throw new IndexError(`[sliceScatter] step must be a whole number >= 1, got ${step}`);
   const { shape, strides } = whole(x);
   const size = shape[d] ?? 0;
+  for (const bound of [options.start ?? 0, options.end ?? size]) checkWhole("sliceScatter", "a bound", bound);
   const clampTo = (v: number) => Math.min(size, Math.max(0, v < 0 ? v + size : v));
   const start = clampTo(options.start ?? 0);
   const length = Math.max(0, Math.ceil((clampTo(options.end ?? size) - start) / step));

@@ -5,7 +5,7 @@ import { OWNED } from "../autograd/pass.js";
 import { INT64, nameOf, sizeOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { toNumbers, viewOf } from "../tensor/raw.js";
-import { contiguousStrides, numelOf, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
+import { checkWhole, contiguousStrides, numelOf, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { constant } from "./core.js";
 import { cat, type JoinDim, stack } from "./join.js";
@@ -168,6 +168,7 @@ export function tensorSplit(
       `[tensorSplit] expected a number of pieces, a list of indices or a tensor, got ${typeof given}`,
     );
   }
+  for (const i of given) checkWhole("tensorSplit", "an index", i);
   const bounds = given.map((i) => Math.min(total, Math.max(0, i < 0 ? i + total : i)));
   const edges = [0, ...bounds, total];
   const lengths = edges.slice(1).map((end, i) => end - (edges[i] as number));

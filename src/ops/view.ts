@@ -5,6 +5,7 @@ import { viewOf } from "../tensor/raw.js";
 import {
   broadcastStrides,
   checkList,
+  checkWhole,
   inferShape,
   numelOf,
   type Shape,
@@ -35,7 +36,7 @@ export function expand(x: Tensor, size: Shape): Tensor {
   checkList("expand", size);
   const lead = size.length - x.shape.length;
   const fits = lead >= 0 && x.shape.every((n, d) => n === 1 || size[d + lead] === -1 || size[d + lead] === n);
-  if (!fits || size.some((n, d) => n < 0 && (n !== -1 || d < lead))) {
+  if (!fits || size.some((n, d) => !Number.isInteger(n) || (n < 0 && (n !== -1 || d < lead)))) {
     throw new ShapeError(
       `[expand] cannot expand shape ${show(x.shape)} to ${show(size)}: expected the same sizes, or larger ones where the ` +
         "tensor has 1, and as many dimensions or more; try unsqueeze for new dimensions, or repeat",
@@ -239,6 +240,8 @@ export function narrow(x: Tensor, dim: number, start: number | Tensor, length: n
   const d = wrapDim("narrow", dim, x.shape.length);
   const size = x.shape[d] as number;
   const given = typeof start === "number" ? start : itemOf(start);
+  checkWhole("narrow", "start", given);
+  checkWhole("narrow", "length", length);
   const from = given < 0 ? given + size : given;
   if (from < 0 || length < 0 || from + length > size) {
     throw new IndexError(

@@ -252,7 +252,7 @@ export function arange(
   const start = typeof b === "number" ? a : (options?.start ?? 0);
   const end = typeof b === "number" ? b : a;
   const step = typeof c === "number" ? c : (options?.step ?? 1);
-  if (step === 0 || !Number.isFinite(start) || !Number.isFinite(end) || (end - start) / step < 0) {
+  if (step === 0 || ![start, end].every(Number.isFinite) || !((end - start) / step >= 0)) {
     throw new ValueError(
       `[arange] start ${start}, end ${end}, step ${step}: expected finite bounds and a step towards the end`,
     );
@@ -299,7 +299,7 @@ export interface RangeOptions extends CreateOptions {
 export function range(start: number, end: number, options: RangeOptions = {}): Tensor {
   nextOp();
   const step = options.step ?? 1;
-  if (step === 0 || !Number.isFinite(start) || !Number.isFinite(end) || (end - start) / step < 0) {
+  if (step === 0 || ![start, end].every(Number.isFinite) || !((end - start) / step >= 0)) {
     throw new ValueError(
       `[range] start ${start}, end ${end}, step ${step}: expected finite bounds and a step towards the end`,
     );

@@ -1,8 +1,14 @@
 /** Shape arithmetic: sizes, strides, broadcasting, dimension wrapping. Pure functions, no data. */
-import { IndexError, ShapeError, show } from "./errors.js";
+import { IndexError, ShapeError, show, ValueError } from "./errors.js";
 
 /** Sizes of dimensions. */
 export type Shape = readonly number[];
+
+/** Throws unless `value` is a whole number: an offset, a shift, a length. */
+export function checkWhole(op: string, what: string, value: number): void {
+  if (!Number.isSafeInteger(value))
+    throw new ValueError(`[${op}] ${what} must be a whole number, got ${value}`);
+}
 
 /** Number of elements. */
 export function numelOf(shape: Shape): number {

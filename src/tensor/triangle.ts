@@ -4,7 +4,7 @@ import { codeOf, INT64, isFloat } from "./dtype.js";
 import { DTypeError } from "./errors.js";
 import { nextOp } from "./heap.js";
 import { castTo, fromTyped } from "./raw.js";
-import { checkSizes } from "./shape.js";
+import { checkSizes, checkWhole } from "./shape.js";
 import type { Tensor } from "./tensor.js";
 
 /** Options of {@link trilIndices} and {@link triuIndices}. */
@@ -24,6 +24,7 @@ function coordinates(
   const { offset = 0, ...rest }: TriangleOptions =
     typeof options === "number" ? { offset: options } : options;
   checkSizes(op, [row, col]);
+  checkWhole(op, "offset", offset);
   const code = rest.dtype === undefined ? INT64 : codeOf(rest.dtype);
   if (isFloat(code)) throw new DTypeError(`[${op}] expected an integer dtype, got ${rest.dtype}`);
   const rows: bigint[] = [];

@@ -8,6 +8,7 @@ import {
   clampMin,
   DTypeError,
   diagEmbed,
+  diagflat,
   grad,
   gradient,
   histogram,
@@ -22,11 +23,16 @@ import {
   noGrad,
   ones,
   ravel,
+  roll,
+  rot90,
   ShapeError,
   selectScatter,
   setDefaultDtype,
+  sliceScatter,
   type Tensor,
   tensor,
+  tensorSplit,
+  triuIndices,
   zeros,
 } from "../../src/index.js";
 
@@ -125,6 +131,37 @@ describe("losses and dropout beside integers", () => {
 });
 
 describe("refusals", () => {
+  const x = () =>
+    tensor(
+      [
+        [1, 2, 3],
+        [4, 5, 6],
+      ],
+      { dtype: "float64" },
+    );
+  const fractions: Record<string, (n: number) => unknown> = {
+    roll: (n) => roll(x(), n),
+    "roll along a dimension": (n) => roll(x(), [n], [0]),
+    diagonal: (n) => x().diagonal({ offset: n }),
+    diagEmbed: (n) => diagEmbed(x(), { offset: n }),
+    diagflat: (n) => diagflat(x(), n),
+    tril: (n) => x().tril(n),
+    triuIndices: (n) => triuIndices(3, 3, { offset: n }),
+    rot90: (n) => rot90(x(), n),
+    "narrow from": (n) => x().narrow(0, n, 1),
+    "narrow of length": (n) => x().narrow(0, 0, n),
+    expand: (n) => x().expand([n, 2, 3]),
+    asStrided: (n) => x().asStrided([2], [n]),
+    "asStrided from": (n) => x().asStrided([2], [1], { storageOffset: n }),
+    tensorSplit: (n) => tensorSplit(x(), [n]),
+    sliceScatter: (n) => sliceScatter(x(), x(), { start: n }),
+    "round to decimals": (n) => x().round({ decimals: n }),
+    "arange by NaN": (n) => arange(0, 5, n * Number.NaN),
+  };
+  test.each(Object.entries(fractions))("fractions and NaN where whole numbers belong: %s", (_, call) => {
+    for (const n of [0.5, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) expect(() => call(n)).toThrow(/^\[/);
+  });
+
   test("kernels of avgPool3d larger than the image, whatever the padding", () => {
     expect(() => F.avgPool3d(ones([1, 1, 2, 4, 4]), 3, { padding: 1 })).toThrow(ShapeError);
     expect(F.avgPool2d(ones([1, 1, 2, 4]), 3, { padding: 1 }).shape).toEqual([1, 1, 1, 2]);

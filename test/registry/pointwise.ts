@@ -186,7 +186,7 @@ export const pointwise = {
     ints,
     ints,
   ),
-  ldexp: binary((a, b) => a * 2 ** b, {}, { whole: true, low: -3, high: 4 }),
+  ldexp: binary((a, b) => a * 2 ** b, {}, { whole: true, low: -3, high: 4, dtype: "float64" }),
   le,
   lerp: calls(
     {
