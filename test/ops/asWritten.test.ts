@@ -45,7 +45,9 @@ describe("options by position", () => {
 
 test("sizes and dims without brackets: the message shows the brackets", () => {
   const x = randn([2, 3]);
-  expect(() => untyped(x).view?.(3, 2)).toThrow("[view] expected a list of sizes, got 3; try view([3]), all sizes in one list");
+  expect(() => untyped(x).view?.(3, 2)).toThrow(
+    "[view] expected a list of sizes, got 3; try view([3]), all sizes in one list",
+  );
   expect(() => untyped(x).permute?.(1, 0)).toThrow(
     "[permute] expected a list of dims, got 1; try permute([1, …])",
   );
