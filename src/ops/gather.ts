@@ -2,7 +2,7 @@
 
 import { defineOp, run } from "../autograd/node.js";
 import { kernels } from "../kernels/index.js";
-import { BOOL, INT32, INT64, nameOf, SIZES, UINT8 } from "../tensor/dtype.js";
+import { BOOL, checkFits, INT32, INT64, nameOf, SIZES, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
 import {
@@ -198,7 +198,10 @@ const scatterAddOp = defineOp<{ dim: number }>({
 });
 
 function source(op: string, x: Tensor, src: Tensor | Scalar, index: Tensor, dim: number): Tensor {
-  if (!(src instanceof Tensor)) return full([], src, x.code);
+  if (!(src instanceof Tensor)) {
+    checkFits(op, src, x.code);
+    return full([], src, x.code);
+  }
   if (src.code !== x.code)
     throw new DTypeError(
       `[${op}] expected src of dtype ${nameOf(x.code)}, as the tensor's, got ${nameOf(src.code)}`,

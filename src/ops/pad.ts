@@ -1,5 +1,6 @@
 /** Padding: constant, reflect, replicate and circular. */
 import { defineOp, type Op, run } from "../autograd/node.js";
+import { checkFits } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { copyInto, empty, fillWith, viewOf } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
@@ -118,11 +119,9 @@ export function pad(
     }
   });
   if (mode === "constant") {
-    return run(constantPadOp, [input], {
-      before,
-      after,
-      value: value instanceof Tensor ? itemOf(value) : value,
-    });
+    const number = value instanceof Tensor ? itemOf(value) : value;
+    checkFits("pad", number, input.code);
+    return run(constantPadOp, [input], { before, after, value: number });
   }
   if (mode !== "reflect" && mode !== "replicate" && mode !== "circular") {
     throw new ValueError(

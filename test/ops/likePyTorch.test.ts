@@ -162,6 +162,16 @@ describe("refusals", () => {
     for (const n of [0.5, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) expect(() => call(n)).toThrow(/^\[/);
   });
 
+  test("numbers that an integer tensor does not hold, as padding and as what is scattered", () => {
+    const [ints, index] = [tensor([1, 2], { dtype: "int32" }), tensor([0])];
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 1e10]) {
+      expect(() => F.pad(ints, [1, 1], { value })).toThrow(DTypeError);
+      expect(() => ints.scatter(0, index, value)).toThrow(DTypeError);
+    }
+    expect(F.pad(ints, [1, 0], { value: -1.5 }).toArray()).toEqual([-1, 1, 2]);
+    expect(ints.scatter(0, index, 1.5).toArray()).toEqual([1, 2]);
+  });
+
   test("kernels of avgPool3d larger than the image, whatever the padding", () => {
     expect(() => F.avgPool3d(ones([1, 1, 2, 4, 4]), 3, { padding: 1 })).toThrow(ShapeError);
     expect(F.avgPool2d(ones([1, 1, 2, 4]), 3, { padding: 1 }).shape).toEqual([1, 1, 1, 2]);
