@@ -7,6 +7,7 @@ const START = (canSurvey ? 8 : 32) * 1024 * 1024;
 const EASY = [48 * 1024 * 1024, 128 * 1024 * 1024] as const;
 const MOST = 3 * 1024 ** 3;
 
+/** The most bytes that the heap is to hold, as far as what the current op uses allows. */
 export class Limit {
   bytes = START;
   /** Set by hand: then it stays. */
