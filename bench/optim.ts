@@ -1,6 +1,7 @@
 /**
  * A step of each optimizer over a million parameters, in one tensor and in a thousand. Run by itself, this file prints
- * for one thread and for two what the thousand cost over the one: `tsx bench/optim.ts [NAME]` after a build.
+ * for one thread and for two what the thousand cost over the one: `tsx bench/optim.ts [NAME] [--tensors N]` after a
+ * build; N tensors of 1,000 where a thousand are more than the machine's caches of addresses hold.
  * The thousand are vectors, and for optimizers that see matrices matrices of 25 x 40 too. What these are compared to does
  * the same arithmetic: Adafactor's one parameter is a stack of as many matrices; Muon takes no stacks, so its base are
  * the products and sums of its iterations alone, over all matrices as a batch.
@@ -38,7 +39,9 @@ const OPTIMIZERS: readonly Bench[] = [
   { name: "Adafactor", make: optim.Adafactor },
 ];
 
-const TOTAL = 1_000_000;
+const count = process.argv.indexOf("--tensors");
+const TENSORS = count < 0 ? 1000 : Number(process.argv[count + 1]);
+const TOTAL = 1000 * TENSORS;
 const MATRIX = [25, 40] as const;
 
 /** Muon's five iterations X = a X + (b X X' + c (X X')^2) X over a batch of matrices. */
@@ -103,28 +106,29 @@ step = optimizer.step
   };
 }
 
-export const optimizers: Workload[] = OPTIMIZERS.flatMap((o) => [workload(o, 1), workload(o, 1000)]);
+export const optimizers: Workload[] = OPTIMIZERS.flatMap((o) => [workload(o, 1), workload(o, TENSORS)]);
 
 /** Prints milliseconds of both, three times over in turns (medians), and their ratio; then PyTorch's. */
 function compare(benches: readonly Bench[], seconds: number): void {
   const theirs = timePytorch(
-    benches.filter((b) => b.matrix === undefined).flatMap((b) => [workload(b, 1), workload(b, 1000)]),
+    benches.filter((b) => b.matrix === undefined).flatMap((b) => [workload(b, 1), workload(b, TENSORS)]),
     [1, 2],
     seconds,
   );
   const row = (cells: readonly string[]) =>
     console.log(cells.map((c, i) => (i === 0 ? c.padEnd(36) : c.padStart(12))).join(""));
-  row(["", "1 tensor", "1000", "ratio", "fresh grads", "PyTorch 1", "1000", "ratio"]);
+  const n = String(TENSORS);
+  row(["", "1 tensor", n, "ratio", "fresh grads", "PyTorch 1", n, "ratio"]);
   for (const bench of benches) {
     for (const threads of [1, 2]) {
       setNumThreads(threads);
-      const steps = [stepOf(bench, 1), stepOf(bench, 1000), stepOf(bench, 1000, true)];
+      const steps = [stepOf(bench, 1), stepOf(bench, TENSORS), stepOf(bench, TENSORS, true)];
       const rounds = [0, 1, 2].map(() => steps.map((step) => time(step, seconds)));
       const [one, many, fresh] = steps.map((_, k) => {
         const sorted = rounds.map((r) => r[k] as number).sort((a, b) => a - b);
         return sorted[1] as number;
       }) as [number, number, number];
-      const [a, b] = [1, 1000].map((n) => theirs.get(workload(bench, n).name)?.get(threads));
+      const [a, b] = [1, TENSORS].map((n) => theirs.get(workload(bench, n).name)?.get(threads));
       row([
         `${bench.name}, threads: ${threads}`,
         ...[one, many].map((ms) => ms.toFixed(3)),
@@ -137,7 +141,7 @@ function compare(benches: readonly Bench[], seconds: number): void {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const only = process.argv[2];
+  const only = process.argv[2]?.startsWith("--") ? undefined : process.argv[2];
   compare(
     [...OPTIMIZERS, ...OF_MATRICES].filter(({ name }) => only === undefined || name === only),
     0.1,
