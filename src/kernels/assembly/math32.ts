@@ -107,19 +107,25 @@ export function tanh32(x: v128): v128 {
   return v128.bitselect(x, r, c(-0.0));
 }
 
+// Wide: exp(r) - 1 for r = y - n ln 2, where `shifted` holds n in its low bits.
+// @ts-ignore: decorator
+@inline
+function expm1Rest(y: v128, shifted: v128): v128 {
+  const r = f64x2.sub(y, f64x2.mul(f64x2.sub(shifted, k(6755399441055744.0)), k(0.69314718055994530942)));
+  let q = mad(k(1.392617611993558e-3), r, 8.363173074513711e-3);
+  q = mad(q, r, 4.1666554662050534e-2);
+  q = mad(q, r, 1.666657702559799e-1);
+  q = mad(q, r, 0.5);
+  return f64x2.add(r, f64x2.mul(f64x2.mul(r, r), q));
+}
+
 // Wide: exp(x) on float64 lanes, relative error 2e-9.
 // @ts-ignore: decorator
 @inline
 export function expWide(x: v128): v128 {
   const y = f64x2.pmax(f64x2.pmin(x, k(700.0)), k(-700.0));
   const shifted = f64x2.add(f64x2.mul(y, k(1.44269504088896338700)), k(6755399441055744.0));
-  const r = f64x2.sub(y, f64x2.mul(f64x2.sub(shifted, k(6755399441055744.0)), k(0.69314718055994530942)));
-  let q = mad(k(1.392617611993558e-3), r, 8.363173074513711e-3);
-  q = mad(q, r, 4.1666554662050534e-2);
-  q = mad(q, r, 1.666657702559799e-1);
-  q = mad(q, r, 0.5);
-  const p = f64x2.add(k(1.0), f64x2.add(r, f64x2.mul(f64x2.mul(r, r), q)));
-  return i64x2.add(p, i64x2.shl(shifted, 52));
+  return i64x2.add(f64x2.add(k(1.0), expm1Rest(y, shifted)), i64x2.shl(shifted, 52));
 }
 
 // Wide: exp(x) - 1 = 2^n p + (2^n - 1), p = exp(r) - 1; relative error 4e-9.
@@ -128,12 +134,7 @@ export function expWide(x: v128): v128 {
 export function expm1Wide(x: v128): v128 {
   const y = f64x2.pmax(f64x2.pmin(x, k(700.0)), k(-700.0));
   const shifted = f64x2.add(f64x2.mul(y, k(1.44269504088896338700)), k(6755399441055744.0));
-  const r = f64x2.sub(y, f64x2.mul(f64x2.sub(shifted, k(6755399441055744.0)), k(0.69314718055994530942)));
-  let q = mad(k(1.392617611993558e-3), r, 8.363173074513711e-3);
-  q = mad(q, r, 4.1666554662050534e-2);
-  q = mad(q, r, 1.666657702559799e-1);
-  q = mad(q, r, 0.5);
-  const p = f64x2.add(r, f64x2.mul(f64x2.mul(r, r), q));
+  const p = expm1Rest(y, shifted);
   const s = i64x2.add(k(1.0), i64x2.shl(shifted, 52));
   return v128.bitselect(x, f64x2.add(f64x2.mul(s, p), f64x2.sub(s, k(1.0))), f64x2.eq(x, k(0.0)));
 }
