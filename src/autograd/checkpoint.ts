@@ -10,8 +10,10 @@ import { Tensor } from "../tensor/tensor.js";
 import { GradientEdge } from "./edge.js";
 import { grad } from "./engine.js";
 import { enableGrad, mode } from "./mode.js";
-import { defineMultiOp, Node, relink } from "./node.js";
+import { Node } from "./node.js";
+import { defineMultiOp } from "./op.js";
 import { tensorsIn, withTensors } from "./tree.js";
+import { relink } from "./views.js";
 
 /** Options of {@link checkpoint}. */
 export interface CheckpointOptions {
@@ -87,7 +89,7 @@ function again(node: Node<Segment>): Tensor[] {
 }
 
 function edgeOf(t: Tensor): GradientEdge {
-  if (t.base !== null && t.base.graphEpoch !== t.graphEpoch) relink(t);
+  relink(t);
   return new GradientEdge((t.node as Node | null) ?? t, t.outputNr);
 }
 

@@ -1,7 +1,9 @@
 /** Higher derivatives of fused ops: through their composed twin, where each piece is differentiable at every order. */
 import type { Tensor } from "../tensor/tensor.js";
 import { grad } from "./engine.js";
-import { engineOps, type InputGrads, type Node } from "./node.js";
+import { engineOps } from "./engineOps.js";
+import type { Node } from "./node.js";
+import type { InputGrads } from "./op.js";
 
 /**
  * The gradients of a fused op's inputs as part of the graph: those of `compose(inputs)`, which must compute what the

@@ -7,9 +7,11 @@ import { full } from "../tensor/raw.js";
 import { type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { GradientEdge } from "./edge.js";
+import { engineOps } from "./engineOps.js";
 import { mode, observed } from "./mode.js";
-import { engineOps, Node, relink } from "./node.js";
+import { Node } from "./node.js";
 import { type Captures, leafHooks, OWNED, onPath, Pass, running, topological } from "./pass.js";
+import { relink } from "./views.js";
 
 /** Options of a backward pass. */
 export interface BackwardOptions {
@@ -55,7 +57,7 @@ function execute(
   mode.grad = create;
   try {
     const seeds = roots.map((root, i) => {
-      if (root.base !== null && root.base.graphEpoch !== root.graphEpoch) relink(root);
+      relink(root);
       if (!root.requiresGrad) {
         throw new AutogradError(
           `[${op}] tensor ${i} does not require a gradient and has no gradFn: nothing to differentiate; ` +
@@ -181,7 +183,7 @@ function capturesOf(op: string, wanted: readonly GradTarget[], cut: boolean): Ca
       return;
     }
     const input = target instanceof GradientEdge ? (target.node as Tensor) : target;
-    if (input.base !== null && input.base.graphEpoch !== input.graphEpoch) relink(input);
+    relink(input);
     if (!input.requiresGrad) {
       throw new AutogradError(
         `[${op}] input ${index} does not require a gradient; try requiresGrad: true when making it`,

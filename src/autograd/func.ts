@@ -7,8 +7,8 @@ import { nextOp } from "../tensor/heap.js";
 import { detached, full } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
+import { engineOps } from "./engineOps.js";
 import { enableGrad, mode } from "./mode.js";
-import { engineOps } from "./node.js";
 import { mapTensors, tensorsIn, withTensors } from "./tree.js";
 import { flowsBeyond, gradsOf, oneHot, variable, zerosLike } from "./variables.js";
 

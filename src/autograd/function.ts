@@ -4,7 +4,8 @@ import { AutogradError } from "../tensor/errors.js";
 import { detached, full } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 import { mode, noGrad } from "./mode.js";
-import { type InputGrads, type MultiOp, type Node, runMulti } from "./node.js";
+import type { Node } from "./node.js";
+import { type InputGrads, type MultiOp, runMulti } from "./op.js";
 
 /** What `forward` and `backward` of a custom {@link Function} share. */
 export class FunctionContext {

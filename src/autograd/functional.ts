@@ -6,8 +6,8 @@ import { AutogradError, show } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { detached, full } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { engineOps } from "./engineOps.js";
 import { enableGrad } from "./mode.js";
-import { engineOps } from "./node.js";
 import { asTensors, checkVectors, gradsOf, leafOf, oneHot, variable, zerosLike } from "./variables.js";
 
 /** One tensor, or several. */

@@ -7,12 +7,14 @@ import { Tensor } from "../tensor/tensor.js";
 import { GradientEdge } from "./edge.js";
 import { type HookHandle, hookHandle } from "./methods.js";
 import { during, type ModeScope, mode, type SavedTensorsHooks } from "./mode.js";
-import { Node, type NodeHook, type NodePreHook, relink } from "./node.js";
+import { Node, type NodeHook, type NodePreHook } from "./node.js";
 import { type Pass, running } from "./pass.js";
+import { relink } from "./views.js";
 
 export { GradientEdge } from "./edge.js";
 export type { SavedTensorsHooks } from "./mode.js";
-export type { HookResult, InputGrads, Node, NodeHook, NodePreHook } from "./node.js";
+export type { HookResult, Node, NodeHook, NodePreHook } from "./node.js";
+export type { InputGrads } from "./op.js";
 
 /** What `gradFn` offers besides its name and `nextFunctions`. */
 export interface NodeMethods {
@@ -71,7 +73,7 @@ Object.assign(Node.prototype, nodeMethods);
  * @throws AutogradError when the tensor does not require a gradient.
  */
 export function getGradientEdge(tensor: Tensor): GradientEdge {
-  if (tensor.base !== null && tensor.base.graphEpoch !== tensor.graphEpoch) relink(tensor);
+  relink(tensor);
   if (!tensor.requiresGrad) {
     throw new AutogradError(
       "[getGradientEdge] the tensor does not require a gradient, so no gradient flows to it; try requiresGrad: true",

@@ -9,8 +9,10 @@ import { copyInto, copyOf } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import { INFERENCE } from "../tensor/storage.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { engineOps } from "./engineOps.js";
 import { mode } from "./mode.js";
-import { engineOps, Node, placeOf, recordedSoFar, relink } from "./node.js";
+import { Node, recordedSoFar } from "./node.js";
+import { placeOf, relink } from "./views.js";
 
 /** Throws when `x` may not be changed in place now. */
 export function checkInPlace(op: string, x: Tensor): void {
@@ -66,7 +68,7 @@ export function assign(op: string, x: Tensor, from: Tensor | (() => Tensor)): Te
   }
   const value = result.code === x.code ? result : engineOps.cast(result, x.code);
   const node = value.node as Node | null;
-  if (x.base !== null && x.base.graphEpoch !== x.graphEpoch) relink(x);
+  relink(x);
   if (mode.grad && (node !== null || x.requiresGrad)) rewrite(x, value, node, since);
   else {
     copyInto(x, value);

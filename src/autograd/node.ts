@@ -1,44 +1,15 @@
-/**
- * The tape: an op's definition, the Node that records one call of it, and `run`, through which every op goes.
- * Adding an op needs its forward on raw data and its derivative in differentiable ops; broadcasting of gradients,
- * accumulation and skipping of inputs without a gradient are the engine's work, never a formula's.
- */
-import { isFloat } from "../tensor/dtype.js";
+/** The tape: a Node records one call of an op, with what its backward needs and where its gradients go. */
 import { AutogradError, show } from "../tensor/errors.js";
 import { INSPECT } from "../tensor/format.js";
-import { nextOp, release, type Storage, unsave } from "../tensor/heap.js";
+import { release, type Storage, unsave } from "../tensor/heap.js";
 import { detached } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
 import { INFERENCE } from "../tensor/storage.js";
 import { type GradFn, Tensor, type TensorHook } from "../tensor/tensor.js";
+import { engineOps } from "./engineOps.js";
 import { enableGrad, mode, noGrad, type PassObserver, type SavedTensorsHooks } from "./mode.js";
+import type { ForwardContext, InputGrads, MultiOp, Op } from "./op.js";
 import { tensorsIn } from "./tree.js";
-
-/** Gradients for the inputs of an op; null (or a missing tail) where there is none. */
-export type InputGrads = readonly (Tensor | null)[];
-
-/** What a forward may do besides computing. */
-export interface ForwardContext {
-  /** Whether this call is recorded: when false, nothing needs to be prepared for a backward. */
-  readonly recording: boolean;
-  /** Keeps by-products (no input, no output) for the backward, as `node.extra`. The tape owns and frees them. */
-  keep(...tensors: Tensor[]): void;
-  /** Whether input `i` needs a gradient. */
-  needs(i: number): boolean;
-}
-
-interface OpBase<A> {
-  /** Name as printed: `Mul` in `gradFn=<Mul>`. */
-  readonly name: string;
-  /** Which inputs the backward reads (`true`: all): saved, with a check that they are not changed in place. */
-  readonly saves?: boolean | readonly number[];
-  /** Whether the backward reads the output. */
-  readonly savesOutput?: boolean;
-  /** Set for functions of users: what their backward makes may be held elsewhere, so nothing is freed early. */
-  readonly foreign?: boolean;
-  /** @internal Phantom, to tie attrs. */
-  readonly attrs?: A;
-}
 
 /** What a hook returns: gradients that replace the given ones, or nothing. */
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing at all
@@ -62,22 +33,6 @@ interface PackedTensors {
   readonly saved: readonly (Packed | null)[] | null;
   readonly outputs: readonly (Packed | null)[] | null;
   readonly extra: readonly (Packed | null)[];
-}
-
-/** A differentiable op with one output. */
-export interface Op<A = null> extends OpBase<A> {
-  /** Computes on raw data: kernels and raw helpers only, never other ops. */
-  forward(x: readonly Tensor[], attrs: A, ctx: ForwardContext): Tensor;
-  /** The derivative, written in differentiable ops, so that gradients of any order exist. */
-  backward(grad: Tensor, node: Node<A>): InputGrads;
-}
-
-/** A differentiable op with several outputs; missing gradients arrive as null. */
-export interface MultiOp<A = null> extends OpBase<A> {
-  forward(x: readonly Tensor[], attrs: A, ctx: ForwardContext): Tensor[];
-  backward(grads: readonly (Tensor | null)[], node: Node<A>): InputGrads;
-  /** Outputs (by index) that carry no gradient, such as indices. */
-  readonly nonDifferentiable?: readonly number[];
 }
 
 let sequence = 0;
@@ -388,146 +343,3 @@ const NO_TENSORS: Tensor[] = [];
 const NO_EDGES: (Node | Tensor | null)[] = [];
 const NO_NUMBERS: readonly number[] = [];
 const NO_SHAPES: readonly Shape[] = [];
-
-/** Context of calls that are not recorded: frees by-products at once. */
-const idle: ForwardContext & { kept: Tensor[] } = {
-  kept: [],
-  recording: false,
-  keep(...tensors: Tensor[]) {
-    this.kept.push(...tensors);
-  },
-  needs: () => false,
-};
-
-function freeKept(): void {
-  for (const t of idle.kept) release(t.storage);
-  idle.kept.length = 0;
-}
-
-/** Where a view's elements are in the storage, and where those of its base are. @internal */
-export interface ViewPlace {
-  readonly shape: Shape;
-  readonly strides: readonly number[];
-  readonly offset: number;
-  readonly of?: { readonly shape: Shape; readonly strides: readonly number[]; readonly offset: number };
-}
-
-/** @internal The place of a view in its base. */
-export function placeOf(view: Tensor, base: Tensor): ViewPlace {
-  const of = { shape: base.shape, strides: base.strides, offset: base.storageOffset };
-  return { shape: view.shape, strides: view.strides, offset: view.storageOffset, of };
-}
-
-/** @internal Ops that the engine itself uses; `src/ops` fills them in. */
-export interface EngineOps {
-  add(a: Tensor, b: Tensor): Tensor;
-  sumTo(x: Tensor, shape: Shape): Tensor;
-  cast(x: Tensor, code: number): Tensor;
-  clone(x: Tensor): Tensor;
-  alias(x: Tensor): Tensor;
-  reshape(x: Tensor, shape: Shape): Tensor;
-  select(x: Tensor, dim: number, index: number): Tensor;
-  stack(tensors: readonly Tensor[], dim: number): Tensor;
-  asStrided: Op<ViewPlace>;
-  asStridedScatter: Op<ViewPlace>;
-}
-
-/** @internal */
-export const engineOps = {} as EngineOps;
-
-/** Links a view anew after its base was changed in place. @internal */
-export function relink(view: Tensor): void {
-  const base = view.base as Tensor;
-  view.graphEpoch = base.graphEpoch;
-  if (!base.requiresGrad) return;
-  const node = new Node(engineOps.asStrided, placeOf(view, base), [base]);
-  node.outShapes = [view.shape];
-  node.outCodes = [view.code];
-  view.node = node;
-  view.outputNr = 0;
-}
-
-function anyRequiresGrad(x: readonly Tensor[]): boolean {
-  let any = false;
-  for (let i = 0; i < x.length; i++) {
-    const t = x[i] as Tensor;
-    if (t.base !== null && t.base.graphEpoch !== t.graphEpoch) relink(t);
-    if (t.node !== null || t.leafRequiresGrad) any = true;
-  }
-  return any;
-}
-
-function attach(node: Node, out: Tensor, nr: number): void {
-  node.outShapes.push(out.shape);
-  node.outCodes.push(out.code);
-  out.node = node;
-  out.outputNr = nr;
-}
-
-/** Runs an op on its inputs, recording it when a gradient may be asked for. */
-export function run<A>(op: Op<A>, x: readonly Tensor[], attrs: A): Tensor {
-  nextOp();
-  if (mode.grad && anyRequiresGrad(x)) {
-    const node = new Node(op, attrs, x);
-    const out = op.forward(x, attrs, node);
-    if (!isFloat(out.code)) {
-      node.release(); // integers and booleans have no gradient: the graph ends here
-      return out;
-    }
-    attach(node as Node, out, 0);
-    node.saveFor(x, out);
-    return out;
-  }
-  const out = op.forward(x, attrs, idle);
-  if (idle.kept.length > 0) freeKept();
-  return out;
-}
-
-/** Runs an op with several outputs. */
-export function runMulti<A>(op: MultiOp<A>, x: readonly Tensor[], attrs: A): Tensor[] {
-  nextOp();
-  if (mode.grad && anyRequiresGrad(x)) {
-    const node = new Node(op, attrs, x);
-    node.multi = true;
-    const outs = op.forward(x, attrs, node);
-    outs.forEach((out, nr) => {
-      const differentiable = isFloat(out.code) && op.nonDifferentiable?.includes(nr) !== true;
-      if (differentiable) attach(node as Node, out, nr);
-      else {
-        node.outShapes.push(out.shape);
-        node.outCodes.push(out.code);
-      }
-    });
-    node.saveFor(x, outs);
-    return outs;
-  }
-  const outs = op.forward(x, attrs, idle);
-  if (idle.kept.length > 0) freeKept();
-  return outs;
-}
-
-/** Runs an op whose output shares the storage of its input: a later in-place change of either is seen by both. */
-export function runView<A>(op: Op<A>, x: Tensor, attrs: A): Tensor {
-  const inputs = [x];
-  let out: Tensor;
-  if (mode.grad && anyRequiresGrad(inputs)) {
-    const node = new Node(op, attrs, inputs);
-    out = op.forward(inputs, attrs, node);
-    attach(node as Node, out, 0);
-    node.saveFor(inputs, out);
-  } else out = op.forward(inputs, attrs, idle);
-  const base = x.base ?? x;
-  out.base = base;
-  out.graphEpoch = base.graphEpoch;
-  return out;
-}
-
-/** Defines an op; only types are checked here. */
-export function defineOp<A = null>(op: Op<A>): Op<A> {
-  return op;
-}
-
-/** Defines an op with several outputs. */
-export function defineMultiOp<A = null>(op: MultiOp<A>): MultiOp<A> {
-  return op;
-}

@@ -16,8 +16,10 @@ import {
 import { addInto, anyNaN, copyOf } from "../tensor/raw.js";
 import { type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor, TensorHook } from "../tensor/tensor.js";
+import { engineOps } from "./engineOps.js";
 import { type BackwardPass, mode, type PassObserver } from "./mode.js";
-import { engineOps, type InputGrads, type MultiOp, Node, type Op } from "./node.js";
+import { Node } from "./node.js";
+import type { InputGrads, MultiOp, Op } from "./op.js";
 
 /** Storage flag: made by a formula of the running pass, no handle of a user to it. @internal */
 export const OWNED = 4;

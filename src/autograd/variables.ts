@@ -6,7 +6,8 @@ import { detached, fromTyped, full } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { grad } from "./engine.js";
-import { engineOps, Node } from "./node.js";
+import { engineOps } from "./engineOps.js";
+import { Node } from "./node.js";
 
 /** A new leaf on the same data. */
 export function leafOf(op: string, t: Tensor, requiresGrad = true): Tensor {

@@ -7,7 +7,7 @@ import { getRngState, setRngState } from "../tensor/generator.js";
 import { toTyped } from "../tensor/raw.js";
 import { wrapDim } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
-import { engineOps } from "./node.js";
+import { engineOps } from "./engineOps.js";
 import { mapTensors, tensorsIn, withTensors } from "./tree.js";
 
 /** Which dimension of an argument is the batch: a number, null for none, or a tree of them like the argument. */

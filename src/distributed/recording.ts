@@ -5,7 +5,8 @@
  * says in the header of the collective whether it records and whether its input needs a gradient.
  */
 import { mode } from "../autograd/mode.js";
-import { defineMultiOp, type InputGrads, type MultiOp, type Node, runMulti } from "../autograd/node.js";
+import type { Node } from "../autograd/node.js";
+import { defineMultiOp, type InputGrads, type MultiOp, runMulti } from "../autograd/op.js";
 import { type DTypeCode, FLOAT32 } from "../tensor/dtype.js";
 import { AutogradError } from "../tensor/errors.js";
 import { KEPT } from "../tensor/heap.js";

@@ -10,7 +10,7 @@
  */
 import { grad } from "../autograd/engine.js";
 import { enableGrad, mode } from "../autograd/mode.js";
-import { defineMultiOp, type InputGrads, runMulti } from "../autograd/node.js";
+import { defineMultiOp, type InputGrads, runMulti } from "../autograd/op.js";
 import { add, mul, neg, sub } from "../ops/arithmetic.js";
 import { doubleSums, mapDouble, rowsOf } from "../ops/batchNormBackward.js";
 import { contiguous } from "../ops/cast.js";

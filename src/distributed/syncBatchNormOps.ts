@@ -7,7 +7,7 @@
  * derivative is in syncBatchNormDouble.ts.
  */
 import { mode } from "../autograd/mode.js";
-import { defineMultiOp, defineOp, run, runMulti } from "../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../autograd/op.js";
 import { kernels } from "../kernels/index.js";
 import { moveRunning, type Running } from "../ops/batchNorm.js";
 import { batchNormBackward, rowsOf } from "../ops/batchNormBackward.js";

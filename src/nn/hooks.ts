@@ -1,7 +1,7 @@
 /** Hooks around a module's call: before and after forward, before and after its part of a backward pass. */
 import { type HookHandle, hookHandle } from "../autograd/methods.js";
 import { mode } from "../autograd/mode.js";
-import { defineMultiOp, runMulti } from "../autograd/node.js";
+import { defineMultiOp, runMulti } from "../autograd/op.js";
 import { AutogradError } from "../tensor/errors.js";
 import { viewOf } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";

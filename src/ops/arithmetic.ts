@@ -1,5 +1,6 @@
 /** Sums, differences, products and quotients, with broadcasting and promotion. */
-import { defineOp, engineOps, run } from "../autograd/node.js";
+import { engineOps } from "../autograd/engineOps.js";
+import { defineOp, run } from "../autograd/op.js";
 import { BOOL, type DTypeCode, isFloat, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";

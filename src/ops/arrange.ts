@@ -1,5 +1,5 @@
 /** Copies in another order or number: flip, roll, rot90, repeat, tile, repeatInterleave; and the view unfold. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { INT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { copyInto, copyOf, empty, fromTyped, toNumbers, viewOf } from "../tensor/raw.js";

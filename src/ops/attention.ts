@@ -5,7 +5,8 @@
  */
 import { composedBackward } from "../autograd/composed.js";
 import { mode } from "../autograd/mode.js";
-import { defineOp, type Node, run } from "../autograd/node.js";
+import type { Node } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { kernels, putInts } from "../kernels/index.js";
 import { FLOAT32 } from "../tensor/dtype.js";
 import { address, allocate, release } from "../tensor/heap.js";

@@ -1,5 +1,6 @@
 /** Attributes of Tensor that need ops or autograd: transposes, data, gradFn, iteration, printing. */
-import { type Node, relink } from "../autograd/node.js";
+import type { Node } from "../autograd/node.js";
+import { relink } from "../autograd/views.js";
 import { getDefaultDtype } from "../tensor/dtype.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
 import { formatTensor, INSPECT } from "../tensor/format.js";
@@ -45,7 +46,7 @@ declare module "../tensor/tensor.js" {
 }
 
 function gradFnOf(x: Tensor): Node | null {
-  if (x.base !== null && x.base.graphEpoch !== x.graphEpoch) relink(x);
+  relink(x);
   return x.node as Node | null;
 }
 

@@ -1,5 +1,5 @@
 /** Average pooling over windows in one to three dimensions. */
-import { defineOp, type Op, run } from "../autograd/node.js";
+import { defineOp, type Op, run } from "../autograd/op.js";
 import { FLOAT64, isFloat } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { type KernelTable, kernelTable } from "../tensor/launch.js";

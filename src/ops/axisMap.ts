@@ -3,7 +3,7 @@
  * once; a banded sum weighs several positions along one axis. The derivative of either is its transpose.
  */
 
-import { defineOp, type Op, run } from "../autograd/node.js";
+import { defineOp, type Op, run } from "../autograd/op.js";
 import { putInts } from "../kernels/index.js";
 import { FLOAT64, INT32, SIZES } from "../tensor/dtype.js";
 import { release } from "../tensor/heap.js";

@@ -3,7 +3,7 @@
  * (batchNormBackward.ts). The running statistics are moved in the forward, raw; nothing saves them, so that a pending
  * backward never minds.
  */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { kernels } from "../kernels/index.js";
 import { type DTypeCode, FLOAT32, FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";

@@ -5,7 +5,7 @@
  * where mean and r are constants (eval mode), dx = w r g. The second derivative is in normDouble.ts and, as a
  * composition for orders three and up, in {@link doubleBackwardComposed}.
  */
-import { defineMultiOp, type InputGrads, runMulti } from "../autograd/node.js";
+import { defineMultiOp, type InputGrads, runMulti } from "../autograd/op.js";
 import { FLOAT64 } from "../tensor/dtype.js";
 import { release } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, kernelFor, kernelTable } from "../tensor/launch.js";

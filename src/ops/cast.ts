@@ -1,5 +1,6 @@
 /** Copies and casts: clone, contiguous, detach, to and the named casts. */
-import { defineOp, engineOps, run } from "../autograd/node.js";
+import { engineOps } from "../autograd/engineOps.js";
+import { defineOp, run } from "../autograd/op.js";
 import { codeOf, type DType, type DTypeCode } from "../tensor/dtype.js";
 import { castTo, copyOf, detached } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";

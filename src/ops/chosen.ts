@@ -3,7 +3,7 @@
  * Each of the two is the derivative of the other, so every max pooling has gradients of all orders. Of windows of 2 x 2
  * side by side a byte says which of the four it was, in place of an index.
  */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { INT32, UINT8 } from "../tensor/dtype.js";
 import { type KernelTable, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";

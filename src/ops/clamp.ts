@@ -1,5 +1,5 @@
 /** Limits on values: clamp and its one-sided forms, nanToNum. */
-import { defineOp, type Op, run } from "../autograd/node.js";
+import { defineOp, type Op, run } from "../autograd/op.js";
 import { BOOL, type DTypeCode, FLOAT32, isFloat } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";

@@ -2,7 +2,7 @@
  * Convolution in one to three dimensions. y = x * w is linear in x and in w, so three ops suffice, the output, the
  * gradient of the input and the gradient of the weight: the derivatives of each are the two others.
  */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { checkOptions } from "../tensor/options.js";

@@ -1,6 +1,7 @@
 /** What op files share: operands, promotion, elementwise maps over tensors of any strides. */
 import { mode } from "../autograd/mode.js";
-import { defineOp, type Node, run } from "../autograd/node.js";
+import type { Node } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import {
   BOOL,
   category,

@@ -3,7 +3,8 @@
  * weights, ignored targets and label smoothing. Fused for class targets; probabilities as targets are composed.
  */
 
-import { defineOp, type Node, type Op, run } from "../autograd/node.js";
+import type { Node } from "../autograd/node.js";
+import { defineOp, type Op, run } from "../autograd/op.js";
 import { kernels } from "../kernels/index.js";
 import { type DTypeCode, INT64, isFloat, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";

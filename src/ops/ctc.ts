@@ -3,7 +3,7 @@
  * the algorithm; under `createGraph` the gradient is made of plain ops, so that it has gradients itself.
  */
 import { mode } from "../autograd/mode.js";
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { BOOL, FLOAT64, INT32, INT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { AutogradError, DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";

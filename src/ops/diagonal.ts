@@ -1,5 +1,5 @@
 /** Diagonals and triangles of matrices: diagonal, diag, diagEmbed, diagflat, tril, triu. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { push } from "../kernels/index.js";
 import { SIZES } from "../tensor/dtype.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";

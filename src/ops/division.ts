@@ -1,5 +1,5 @@
 /** Division with a rounding mode, remainders and the rest of number theory on quotients. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { zerosLike } from "../tensor/create.js";
 import { type DTypeCode, isFloat } from "../tensor/dtype.js";
 import { ValueError, ZeroDivisionError } from "../tensor/errors.js";

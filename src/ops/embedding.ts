@@ -1,6 +1,6 @@
 /** Rows of a table by index, and their gradient, which is added up by row. */
 
-import { defineOp, type Op, run } from "../autograd/node.js";
+import { defineOp, type Op, run } from "../autograd/op.js";
 import { mem } from "../kernels/index.js";
 import { type DTypeCode, FLOAT32, SIZES } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";

@@ -1,5 +1,5 @@
 /** Exponentials, logarithms and the functions made of them. */
-import { defineOp, type Op, run } from "../autograd/node.js";
+import { defineOp, type Op, run } from "../autograd/op.js";
 import { kernelTable } from "../tensor/launch.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";

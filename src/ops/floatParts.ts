@@ -1,5 +1,5 @@
 /** The parts of floating numbers: mantissa, exponent, neighbours. */
-import { defineMultiOp, runMulti } from "../autograd/node.js";
+import { defineMultiOp, runMulti } from "../autograd/op.js";
 import { type DTypeCode, defaultFloatCode, FLOAT64, INT32 } from "../tensor/dtype.js";
 import { AutogradError } from "../tensor/errors.js";
 import { castTo, fromTyped, toTyped } from "../tensor/raw.js";

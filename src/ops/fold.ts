@@ -1,6 +1,6 @@
 /** Patches of images as columns (unfold) and the sum of columns back into images (fold): each other's transposes. */
 
-import { defineOp, type Op, run } from "../autograd/node.js";
+import { defineOp, type Op, run } from "../autograd/op.js";
 import { putInts } from "../kernels/index.js";
 import { isFloat, SIZES } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";

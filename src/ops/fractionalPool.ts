@@ -1,6 +1,6 @@
 /** Fractional max pooling: windows at pseudo-random places, with any ratio of sizes (Graham, arXiv 1412.6071). */
 
-import { defineMultiOp, runMulti } from "../autograd/node.js";
+import { defineMultiOp, runMulti } from "../autograd/op.js";
 import { putInts } from "../kernels/index.js";
 import { FLOAT32, INT32, INT64, isFloat } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";

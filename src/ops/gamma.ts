@@ -1,5 +1,5 @@
 /** The gamma function's family: logarithm, derivatives, incomplete integrals, zeta. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { AutogradError, ValueError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
 import type { Tensor } from "../tensor/tensor.js";

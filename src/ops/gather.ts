@@ -1,6 +1,6 @@
 /** Moves along one dimension by index: gather, scatter and its reductions, indexSelect, indexAdd, indexCopy, indexFill. */
 
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { kernels } from "../kernels/index.js";
 import { BOOL, checkFits, INT32, INT64, nameOf, SIZES, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show } from "../tensor/errors.js";

@@ -2,7 +2,8 @@
  * Views as pure geometry: a view op is a function from (shape, strides, offset) to (shape, strides, offset).
  * Its derivative puts the gradient where the view looked, into zeros, and that one's derivative is the view again.
  */
-import { defineOp, engineOps, run, runView } from "../autograd/node.js";
+import { engineOps } from "../autograd/engineOps.js";
+import { defineOp, run, runView } from "../autograd/op.js";
 import { mem } from "../kernels/index.js";
 import { FLOAT64, SIZES } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";

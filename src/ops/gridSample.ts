@@ -2,7 +2,7 @@
  * Sampling at the points of a grid. An output is a weighted sum of taps, linear in the image and in the weights, so
  * the three ops below are each other's derivatives; the weights are ordinary differentiable functions of the grid.
  */
-import { defineOp, type Op, run } from "../autograd/node.js";
+import { defineOp, type Op, run } from "../autograd/op.js";
 import { FLOAT32, FLOAT64, INT32, isFloat } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";

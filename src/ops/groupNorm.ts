@@ -4,7 +4,7 @@
  * h = g w and E the mean of a group:
  *   dx = r (h - E h - x^ E[h x^]), dw = sum g x^, db = sum g
  */
-import { defineMultiOp, defineOp, run, runMulti } from "../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../autograd/op.js";
 import { kernels } from "../kernels/index.js";
 import { FLOAT64 } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";

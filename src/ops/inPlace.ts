@@ -4,7 +4,7 @@
  */
 import { assign, checkInPlace, checkLeaf } from "../autograd/inplace.js";
 import { mode } from "../autograd/mode.js";
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { zerosLike } from "../tensor/create.js";
 import { BOOL, checkFits, FLOAT64, isFloat, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";

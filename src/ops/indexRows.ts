@@ -1,5 +1,5 @@
 /** Picking and writing rows of a tensor by a linear index: what index tensors come down to, and the derivatives. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { kernels } from "../kernels/index.js";
 import { BOOL, SIZES } from "../tensor/dtype.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";

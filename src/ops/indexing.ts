@@ -4,7 +4,7 @@
  */
 import { assign, checkInPlace } from "../autograd/inplace.js";
 import { mode } from "../autograd/mode.js";
-import { run } from "../autograd/node.js";
+import { run } from "../autograd/op.js";
 import { kernels, putInts } from "../kernels/index.js";
 import { type TensorData, tensor } from "../tensor/create.js";
 import { INT64 } from "../tensor/dtype.js";

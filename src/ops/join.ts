@@ -1,5 +1,6 @@
 /** Joining tensors: cat, stack and their kin. One strided copy for each piece; along dimension 0 a plain one. */
-import { defineOp, engineOps, run } from "../autograd/node.js";
+import { engineOps } from "../autograd/engineOps.js";
+import { defineOp, run } from "../autograd/op.js";
 import type { DTypeCode } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { copyInto, empty, full, viewOf } from "../tensor/raw.js";

@@ -3,7 +3,7 @@
  * op again. With x^ = (x - mean) r, h = g w and E the mean of a row:
  *   dx = r (h - E h - x^ E[h x^]), dw = sum g x^, db = sum g        (RMS norm: mean = 0, no E h)
  */
-import { defineMultiOp, defineOp, run, runMulti } from "../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../autograd/op.js";
 import { FLOAT32, FLOAT64, nameOf, SIZES } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";

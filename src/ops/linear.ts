@@ -1,5 +1,5 @@
 /** The affine map x W^T + b as one op on the matrix product kernel, and Bilinear. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
 import { contiguous as compact, empty, fillWith, viewOf } from "../tensor/raw.js";

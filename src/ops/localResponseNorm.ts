@@ -1,6 +1,6 @@
 /** Normalisation by neighbouring channels, and by a norm. */
 import { noGrad } from "../autograd/mode.js";
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { FLOAT64 } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { castTo, copyOf, fromTyped } from "../tensor/raw.js";

@@ -1,5 +1,5 @@
 /** Losses of two tensors elementwise, as ops of one pass forward and one backward that are right at every order. */
-import { defineOp, type Op, run } from "../autograd/node.js";
+import { defineOp, type Op, run } from "../autograd/op.js";
 import { SIZES } from "../tensor/dtype.js";
 import { enqueue, GRAIN, inPieces, kernelFor, kernelTable } from "../tensor/launch.js";
 import { contiguous, empty, full, ptr, readAt } from "../tensor/raw.js";

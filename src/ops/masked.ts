@@ -1,5 +1,5 @@
 /** Elements under a mask and positions of non-zero elements: maskedSelect, maskedScatter, nonzero, argwhere. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { putInts } from "../kernels/index.js";
 import { INT64, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, show, ValueError } from "../tensor/errors.js";

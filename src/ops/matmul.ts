@@ -1,6 +1,6 @@
 /** Matrix products on the packed GEMM kernel: mm, bmm, matmul, mv, dot, outer and the add-forms. */
 
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { BOOL, FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
 import { empty, full } from "../tensor/raw.js";

@@ -1,5 +1,5 @@
 /** Max pooling over windows in one to three dimensions. */
-import { defineMultiOp, defineOp, run, runMulti } from "../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../autograd/op.js";
 import { INT32, INT64, isFloat, UINT8 } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
 import { type KernelTable, kernelTable } from "../tensor/launch.js";

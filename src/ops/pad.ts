@@ -1,5 +1,5 @@
 /** Padding: constant, reflect, replicate and circular. */
-import { defineOp, type Op, run } from "../autograd/node.js";
+import { defineOp, type Op, run } from "../autograd/op.js";
 import { checkFits } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { copyInto, empty, fillWith, viewOf } from "../tensor/raw.js";

@@ -1,5 +1,5 @@
 /** Powers and roots. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { zerosLike } from "../tensor/create.js";
 import { type DTypeCode, FLOAT64, isFloat } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";

@@ -1,5 +1,6 @@
 /** Draws whose parameters are tensors: bernoulli, poisson, binomial, normal, multinomial. */
-import { defineOp, type Node, run } from "../autograd/node.js";
+import type { Node } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { withGrad } from "../tensor/create.js";
 import { codeOf, type DTypeCode, defaultFloatCode, INT32, INT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";

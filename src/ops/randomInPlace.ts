@@ -1,7 +1,7 @@
 /** The random fillers as methods: `x.uniform_()` and its kin, checked and recorded like every in-place op. */
 import { assign, checkInPlace } from "../autograd/inplace.js";
 import { mode } from "../autograd/mode.js";
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { zeros } from "../tensor/create.js";
 import { isFloat } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";

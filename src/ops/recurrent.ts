@@ -4,7 +4,8 @@
  */
 import { composedBackward } from "../autograd/composed.js";
 import { mode } from "../autograd/mode.js";
-import { defineMultiOp, type Node, runMulti } from "../autograd/node.js";
+import type { Node } from "../autograd/node.js";
+import { defineMultiOp, runMulti } from "../autograd/op.js";
 import { release } from "../tensor/heap.js";
 import { kernelTable } from "../tensor/launch.js";
 import { addInto, contiguous, copyOf, empty, full, viewOf } from "../tensor/raw.js";

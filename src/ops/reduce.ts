@@ -1,5 +1,5 @@
 /** Extremes, positions, counts and truth over dimensions: amax, amin, max, min, argmax, argmin, all, any, countNonzero. */
-import { defineMultiOp, defineOp, run, runMulti } from "../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../autograd/op.js";
 import { BOOL, type DTypeCode, INT64, SIZES } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";

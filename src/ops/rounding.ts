@@ -1,5 +1,5 @@
 /** Rounding to whole numbers or decimals; the gradient is zero (that of frac is one). */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { zerosLike } from "../tensor/create.js";
 import { isFloat } from "../tensor/dtype.js";
 import { kernelTable } from "../tensor/launch.js";

@@ -1,5 +1,5 @@
 /** Running sums, products, extremes and log-sum-exps along one dimension, and prod, whose gradient is made of them. */
-import { defineMultiOp, defineOp, type Op, run, runMulti } from "../autograd/node.js";
+import { defineMultiOp, defineOp, type Op, run, runMulti } from "../autograd/op.js";
 import {
   BOOL,
   codeOf,

@@ -1,5 +1,5 @@
 /** Reductions at indices along one dimension: scatterReduce, indexReduce. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { BOOL, type DTypeCode, INT32, isFloat, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";

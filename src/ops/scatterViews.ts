@@ -1,5 +1,6 @@
 /** Copies of a tensor with another one written where a view looks: selectScatter, sliceScatter and their kin. */
-import { engineOps, run } from "../autograd/node.js";
+import { engineOps } from "../autograd/engineOps.js";
+import { run } from "../autograd/op.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
 import { checkWhole, contiguousStrides, numelOf, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";

@@ -1,5 +1,5 @@
 /** Signs and magnitudes. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { zerosLike } from "../tensor/create.js";
 import { BOOL, UINT8 } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";

@@ -1,5 +1,5 @@
 /** Elementwise functions whose derivative has a kernel too: one kernel forward, one backward, right at all orders. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import type { DTypeCode } from "../tensor/dtype.js";
 import { kernelTable } from "../tensor/launch.js";
 import { full } from "../tensor/raw.js";

@@ -1,5 +1,5 @@
 /** softmax and logSoftmax along one dimension: fused, shifted by the maximum, right at every order. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { codeOf, type DType, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
 import { DTypeError, ShapeError } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";

@@ -1,5 +1,5 @@
 /** Sorting along one dimension and what rests on it: topk, order statistics, median, mode. NaN is the largest value. */
-import { defineMultiOp, type MultiOp, runMulti } from "../autograd/node.js";
+import { defineMultiOp, type MultiOp, runMulti } from "../autograd/op.js";
 import { INT64, isFloat } from "../tensor/dtype.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";

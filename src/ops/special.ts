@@ -1,5 +1,5 @@
 /** The `special` namespace: every function of `torch.special`, those that live elsewhere included. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { release } from "../tensor/heap.js";
 import { kernelTable } from "../tensor/launch.js";
 import type { Tensor } from "../tensor/tensor.js";

@@ -1,6 +1,6 @@
 /** Cutting tensors along a dimension: split, chunk, tensorSplit, unbind. Views of the input, recorded as one op. */
 import { mode } from "../autograd/mode.js";
-import { defineMultiOp, type MultiOp, runMulti } from "../autograd/node.js";
+import { defineMultiOp, type MultiOp, runMulti } from "../autograd/op.js";
 import { OWNED } from "../autograd/pass.js";
 import { INT64, nameOf, sizeOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";

@@ -1,5 +1,5 @@
 /** Moments and norms over dimensions: var, std, logsumexp, nansum, nanmean, norm, dist. */
-import { defineMultiOp, defineOp, run, runMulti } from "../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../autograd/op.js";
 import { codeOf, type DType, FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";

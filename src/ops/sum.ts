@@ -1,5 +1,6 @@
 /** sum and mean over any dimensions, and the sum that undoes a broadcast. */
-import { defineOp, engineOps, run } from "../autograd/node.js";
+import { engineOps } from "../autograd/engineOps.js";
+import { defineOp, run } from "../autograd/op.js";
 import {
   codeOf,
   type DType,

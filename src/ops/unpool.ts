@@ -1,5 +1,5 @@
 /** Max unpooling: values back at the places that a max pooling took them from, zeros elsewhere. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { SIZES } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";

@@ -1,5 +1,6 @@
 /** The basic views: reshape, expand, transpose, permute, select, slice, squeeze and their kin. No data moves. */
-import { defineOp, engineOps, runView } from "../autograd/node.js";
+import { engineOps } from "../autograd/engineOps.js";
+import { defineOp, runView } from "../autograd/op.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
 import { viewOf } from "../tensor/raw.js";
 import {

@@ -1,5 +1,5 @@
 /** Selection by a mask: where, maskedFill. */
-import { defineOp, run } from "../autograd/node.js";
+import { defineOp, run } from "../autograd/op.js";
 import { checkFits, type DTypeCode, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
 import { GRAIN, kernelFor, kernelTable } from "../tensor/launch.js";

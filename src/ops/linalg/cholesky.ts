@@ -1,5 +1,5 @@
 /** Cholesky factors of symmetric positive-definite matrices, and systems and inverses with them. */
-import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/op.js";
 import { FLOAT64, INT32 } from "../../tensor/dtype.js";
 import { ShapeError, show } from "../../tensor/errors.js";
 import { enqueue, kernelTable } from "../../tensor/launch.js";

@@ -1,5 +1,5 @@
 /** Determinants: det, slogdet, logdet. */
-import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/op.js";
 import { mem } from "../../kernels/index.js";
 import { FLOAT64 } from "../../tensor/dtype.js";
 import { LinAlgError } from "../../tensor/errors.js";

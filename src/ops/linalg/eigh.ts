@@ -1,5 +1,5 @@
 /** Eigenvalues and vectors of symmetric matrices: eigh, eigvalsh. Householder tridiagonalization, then implicit QL. */
-import { defineMultiOp, runMulti } from "../../autograd/node.js";
+import { defineMultiOp, runMulti } from "../../autograd/op.js";
 import { FLOAT64, INT32 } from "../../tensor/dtype.js";
 import { LinAlgError, ValueError } from "../../tensor/errors.js";
 import { release } from "../../tensor/heap.js";

@@ -1,5 +1,5 @@
 /** LDL^T factorization of symmetric matrices that need not be definite (Bunch-Kaufman), and systems with it. */
-import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/op.js";
 import { INT32 } from "../../tensor/dtype.js";
 import { AutogradError, DTypeError, ShapeError, show } from "../../tensor/errors.js";
 import { fromTyped, toTyped } from "../../tensor/raw.js";

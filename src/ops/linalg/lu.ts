@@ -1,5 +1,5 @@
 /** LU factorization with partial pivoting, and systems solved with it. */
-import { defineMultiOp, runMulti } from "../../autograd/node.js";
+import { defineMultiOp, runMulti } from "../../autograd/op.js";
 import { type DTypeCode, FLOAT64, INT32 } from "../../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../../tensor/errors.js";
 import { enqueue, kernelTable } from "../../tensor/launch.js";

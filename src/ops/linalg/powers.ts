@@ -1,5 +1,5 @@
 /** Products of many matrices, powers and the exponential: matrixPower, matrixExp, multiDot, chainMatmul. */
-import { defineOp, run } from "../../autograd/node.js";
+import { defineOp, run } from "../../autograd/op.js";
 import { BOOL } from "../../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
 import { full } from "../../tensor/raw.js";

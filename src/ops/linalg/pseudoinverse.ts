@@ -1,5 +1,5 @@
 /** Matrices of any shape and rank: pinv, lstsq, matrixRank. */
-import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/op.js";
 import { type DTypeCode, FLOAT32, FLOAT64, INT64 } from "../../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
 import { empty, fromTyped, full, toNumbers } from "../../tensor/raw.js";

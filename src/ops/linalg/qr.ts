@@ -1,5 +1,5 @@
 /** QR decomposition by Householder reflections, as LAPACK does it, and products of reflections. */
-import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/node.js";
+import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/op.js";
 import { FLOAT64, INT32 } from "../../tensor/dtype.js";
 import { AutogradError, ShapeError, show, ValueError } from "../../tensor/errors.js";
 import { release } from "../../tensor/heap.js";

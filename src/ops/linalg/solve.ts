@@ -1,5 +1,5 @@
 /** Systems and inverses of square matrices, by LU factorization: solve, inv, tensorsolve, tensorinv. */
-import { defineOp, run } from "../../autograd/node.js";
+import { defineOp, run } from "../../autograd/op.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
 import { numelOf, type Shape, sameShape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";

@@ -1,5 +1,5 @@
 /** Singular values and vectors: svd, svdvals. By one-sided Jacobi rotations, which are accurate for small values too. */
-import { defineMultiOp, runMulti } from "../../autograd/node.js";
+import { defineMultiOp, runMulti } from "../../autograd/op.js";
 import { kernels } from "../../kernels/index.js";
 import { FLOAT64 } from "../../tensor/dtype.js";
 import { LinAlgError } from "../../tensor/errors.js";

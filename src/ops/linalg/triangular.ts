@@ -1,5 +1,5 @@
 /** Systems with triangular matrices: solveTriangular, on which the other solvers and derivatives rest. */
-import { defineOp, run } from "../../autograd/node.js";
+import { defineOp, run } from "../../autograd/op.js";
 import { FLOAT64 } from "../../tensor/dtype.js";
 import { ShapeError, show } from "../../tensor/errors.js";
 import { enqueue, kernelTable } from "../../tensor/launch.js";
