@@ -3,6 +3,7 @@
 import type { DTypeCode } from "../tensor/dtype.js";
 import { AutogradError, show } from "../tensor/errors.js";
 import { KEPT, quietPoint } from "../tensor/heap.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { full } from "../tensor/raw.js";
 import { type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -10,7 +11,9 @@ import { GradientEdge } from "./edge.js";
 import { engineOps } from "./engineOps.js";
 import { mode, observed } from "./mode.js";
 import { Node } from "./node.js";
-import { type Captures, leafHooks, OWNED, onPath, Pass, running, topological } from "./pass.js";
+import { type Captures, onPath, topological } from "./order.js";
+import { OWNED } from "./ownership.js";
+import { leafHooks, Pass, running } from "./pass.js";
 import { relink } from "./views.js";
 
 /** Options of a backward pass. */
@@ -114,6 +117,11 @@ function listOf<T>(x: T | readonly T[]): readonly T[] {
   return Array.isArray(x) ? (x as readonly T[]) : [x as T];
 }
 
+/** @internal */
+export const BACKWARD_OPTIONS: OptionNames<
+  BackwardOptions & { inputs?: GradTarget | readonly GradTarget[] }
+> = { retainGraph: 1, createGraph: 1, inputs: 1 };
+
 /**
  * Sums the gradients of `tensors` with respect to the leaves into their `grad`. Source: `torch.autograd.backward`.
  * @param gradTensors gradient per tensor; may be left out for tensors of one element.
@@ -124,6 +132,7 @@ export function backward(
   gradTensors?: Tensor | readonly (Tensor | null)[] | null,
   options: BackwardOptions & { inputs?: GradTarget | readonly GradTarget[] } = {},
 ): void {
+  checkOptions("backward", options, BACKWARD_OPTIONS);
   const roots = listOf(tensors);
   const gradOutputs = gradTensors === undefined || gradTensors === null ? [] : listOf(gradTensors);
   if (options.inputs === undefined) {
@@ -163,6 +172,15 @@ export interface GradOptions extends BackwardOptions {
   /** @internal Inputs are where the pass ends: gradients of one do not flow on to another. */
   cut?: boolean;
 }
+
+const GRAD_OPTIONS: OptionNames<GradOptions> = {
+  gradOutputs: 1,
+  allowUnused: 1,
+  materializeGrads: 1,
+  cut: 1,
+  retainGraph: 1,
+  createGraph: 1,
+};
 
 /** What a pass is to find for some targets. */
 function capturesOf(op: string, wanted: readonly GradTarget[], cut: boolean): Captures {
@@ -224,6 +242,7 @@ export function grad(
   inputs: GradTarget | readonly GradTarget[],
   options: GradOptions = {},
 ): unknown {
+  checkOptions("grad", options, GRAD_OPTIONS);
   const wanted = listOf(inputs);
   const captures = capturesOf("grad", wanted, options.cut ?? false);
   const gradOutputs = options.gradOutputs === undefined ? [] : listOf(options.gradOutputs);

@@ -1,7 +1,7 @@
 /** Pictures of the tape: text and Graphviz dot. */
 import { Tensor } from "../tensor/tensor.js";
 import type { Node } from "./node.js";
-import { topological } from "./pass.js";
+import { topological } from "./order.js";
 
 interface Entry {
   readonly id: string;

@@ -1,15 +1,13 @@
 /** The tape: a Node records one call of an op, with what its backward needs and where its gradients go. */
 import { AutogradError, show } from "../tensor/errors.js";
 import { INSPECT } from "../tensor/format.js";
-import { release, type Storage, unsave } from "../tensor/heap.js";
-import { detached } from "../tensor/raw.js";
+import { type Storage, unsave } from "../tensor/heap.js";
 import type { Shape } from "../tensor/shape.js";
 import { INFERENCE } from "../tensor/storage.js";
-import { type GradFn, Tensor, type TensorHook } from "../tensor/tensor.js";
-import { engineOps } from "./engineOps.js";
-import { enableGrad, mode, noGrad, type PassObserver, type SavedTensorsHooks } from "./mode.js";
+import type { GradFn, Tensor, TensorHook } from "../tensor/tensor.js";
+import { mode, type PassObserver } from "./mode.js";
 import type { ForwardContext, InputGrads, MultiOp, Op } from "./op.js";
-import { tensorsIn } from "./tree.js";
+import { dropExtra, PackedTensors } from "./packed.js";
 
 /** What a hook returns: gradients that replace the given ones, or nothing. */
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing at all
@@ -20,20 +18,6 @@ export type NodeHook = (gradInputs: InputGrads, gradOutputs: InputGrads) => Hook
 
 /** Sees the gradients of the outputs of a node before its backward; may replace them. */
 export type NodePreHook = (gradOutputs: InputGrads) => HookResult;
-
-/** A saved tensor in the form that a pack hook gave it. */
-interface Packed {
-  readonly value: unknown;
-}
-
-/** Everything that a node saved, packed; `held` are storages that packed values still share. */
-interface PackedTensors {
-  readonly hooks: SavedTensorsHooks;
-  readonly held: readonly Storage[];
-  readonly saved: readonly (Packed | null)[] | null;
-  readonly outputs: readonly (Packed | null)[] | null;
-  readonly extra: readonly (Packed | null)[];
-}
 
 let sequence = 0;
 
@@ -169,58 +153,20 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
       this.outputs = outs;
       this.outputVersion = (outs[0] as Tensor).storage.version;
     }
-    if (mode.savedHooks !== null && this.holds) this.pack(mode.savedHooks);
+    if (mode.savedHooks === null || !this.holds) return;
+    const { outputs, extra } = this;
+    this.packed = new PackedTensors(mode.savedHooks, { inputs: this.saved, outputs, extra });
+    this.forget();
   }
 
-  /** Gives what was saved to the pack hook, and keeps what it returns in its place. */
-  private pack(hooks: SavedTensorsHooks): void {
-    const held: Storage[] = [];
-    const put = (t: Tensor | null, free: (storage: Storage) => void): Packed | null => {
-      if (t === null) return null;
-      const packed = { value: noGrad(() => hooks.pack(t)) };
-      if (tensorsIn(packed.value).some(({ storage }) => storage === t.storage)) held.push(t.storage);
-      else free(t.storage);
-      return packed;
-    };
-    const dropExtra = (storage: Storage) => {
-      if (--storage.saves === 0) release(storage);
-    };
-    this.packed = {
-      hooks,
-      held,
-      saved: this.saved?.map((t) => put(t, unsave)) ?? null,
-      outputs: this.outputs?.map((t) => put(t, unsave)) ?? null,
-      extra: this.extra.map((t) => put(t, dropExtra)),
-    };
-    this.saved = this.versions = this.outputs = null;
-    this.extra = NO_TENSORS;
-  }
-
-  /** @internal Takes the saved tensors back from the hooks: same values, same place in the graph. */
+  /** @internal Takes back what the hooks on saved tensors hold. */
   unpack(): void {
-    const { hooks, saved, outputs, extra } = this.packed as PackedTensors;
-    const take = (packed: Packed | null, edge: Node | Tensor | null, nr: number): Tensor | null => {
-      if (packed === null) return null;
-      const given = noGrad(() => hooks.unpack(packed.value));
-      if (!(given instanceof Tensor)) {
-        throw new AutogradError(
-          `[savedTensorsHooks] unpack gave ${typeof given} for ${this.name}, expected a tensor`,
-        );
-      }
-      const t = detached(given);
-      t.storage.saves++;
-      if (edge instanceof Node) {
-        t.node = edge;
-        t.outputNr = nr;
-      } else if (edge !== null) t.node = enableGrad(() => engineOps.alias(edge)).node;
-      return t;
-    };
-    this.saved =
-      saved?.map((p, i) => take(p, this.edges[i] as Node | Tensor | null, this.edgeNrs[i] as number)) ?? null;
-    this.versions = this.saved?.map((t) => t?.storage.version ?? 0) ?? null;
-    this.outputs = outputs?.map((p, nr) => take(p, this as Node, nr)) ?? null;
-    this.outputVersion = this.outputs?.[0]?.storage.version ?? 0;
-    this.extra = extra.map((p) => take(p, null, 0) as Tensor);
+    const { inputs, outputs, extra } = (this.packed as PackedTensors).unpack(this as Node);
+    this.saved = inputs;
+    this.versions = inputs?.map((t) => t?.storage.version ?? 0) ?? null;
+    this.outputs = outputs;
+    this.outputVersion = outputs?.[0]?.storage.version ?? 0;
+    this.extra = extra;
   }
 
   /** @internal Lets go of what {@link unpack} took; the hooks keep theirs. */
@@ -228,6 +174,10 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
     for (const t of [...(this.saved ?? []), ...(this.outputs ?? []), ...this.extra]) {
       if (t !== null) unsave(t.storage);
     }
+    this.forget();
+  }
+
+  private forget(): void {
     this.saved = this.versions = this.outputs = null;
     this.extra = NO_TENSORS;
   }
@@ -289,12 +239,9 @@ export class Node<A = unknown> implements GradFn, ForwardContext {
     if (!this.holds) return;
     for (const t of this.saved ?? []) if (t !== null) unsave(t.storage);
     for (const t of this.outputs ?? []) if (t !== null) unsave(t.storage);
-    for (const t of this.extra) if (--t.storage.saves === 0) release(t.storage);
-    this.saved = null;
-    this.versions = null;
-    this.outputs = null;
-    this.extra = NO_TENSORS;
-    for (const storage of this.packed?.held ?? []) unsave(storage);
+    for (const t of this.extra) dropExtra(t.storage);
+    this.forget();
+    this.packed?.release();
     this.packed = null;
     // Whoever keeps a loss keeps its node: it shall not weigh much.
     this.edges = NO_EDGES;

@@ -20,61 +20,8 @@ import { engineOps } from "./engineOps.js";
 import { type BackwardPass, mode, type PassObserver } from "./mode.js";
 import { Node } from "./node.js";
 import type { InputGrads, MultiOp, Op } from "./op.js";
-
-/** Storage flag: made by a formula of the running pass, no handle of a user to it. @internal */
-export const OWNED = 4;
-
-let passes = 0;
-
-/** Gradients asked for by `autograd.grad`: per leaf, or per node and output. @internal */
-export interface Captures {
-  leaves: Map<Tensor, number[]>;
-  nodes: Map<Node, [nr: number, index: number][]>;
-  results: (Tensor | null)[];
-  /** Whether the pass ends at these nodes, so that one's own graph adds nothing to another. */
-  cut: boolean;
-}
-
-/** The graph below some roots, from the newest node to the oldest; what is below `walls` stays out. */
-export function topological(roots: readonly Node[], walls?: ReadonlyMap<Node, unknown>): Node[] {
-  const pass = ++passes;
-  const order: Node[] = [];
-  const stack: Node[] = [];
-  for (const root of roots) {
-    if (root.mark !== pass) {
-      root.mark = pass;
-      stack.push(root);
-    }
-  }
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    order.push(node);
-    if (walls?.has(node) === true) continue;
-    const edges = node.edges;
-    for (let i = 0; i < edges.length; i++) {
-      const next = edges[i];
-      if (next instanceof Node && next.mark !== pass) {
-        next.mark = pass;
-        stack.push(next);
-      }
-    }
-  }
-  return order.sort((a, b) => b.seq - a.seq);
-}
-
-function hold(g: Tensor): Tensor {
-  g.storage.pending++;
-  return g;
-}
-
-function letGo(storage: Storage): void {
-  if (storage.pending === 0 && (storage.flags & OWNED) !== 0) release(storage);
-}
-
-/** A gradient leaves the engine: a user may hold it from now on. */
-function publish(g: Tensor): Tensor {
-  g.storage.flags &= ~OWNED;
-  return g;
-}
+import type { Captures } from "./order.js";
+import { hold, letGo, OWNED, publish } from "./ownership.js";
 
 /** Gradients of a leaf with hooks that are still on their way: hooks see the sum of all. */
 interface Waiting {
@@ -107,7 +54,8 @@ export class Pass implements BackwardPass {
     this.captures = captures;
   }
 
-  sum(a: Tensor, b: Tensor): Tensor {
+  /** a + b, into `a` where that is the pass's own. */
+  private sum(a: Tensor, b: Tensor): Tensor {
     if (this.create) return engineOps.add(a, b);
     if ((a.storage.flags & OWNED) !== 0 && a.storage.pending === 1 && a.contig && a.code === b.code) {
       nextOp();
@@ -121,6 +69,7 @@ export class Pass implements BackwardPass {
     return hold(sum);
   }
 
+  /** One more gradient of output `nr` of a node. */
   toNode(node: Node, nr: number, g: Tensor): void {
     let pending = node.pending;
     if (pending === null) {
@@ -209,9 +158,8 @@ export class Pass implements BackwardPass {
   }
 
   private finishLeaf(leaf: Tensor, grad: Tensor): void {
-    let g = grad;
     if (this.captures !== null && !this.captures.leaves.has(leaf)) return;
-    if (leaf.hooks !== null) g = callHooks(leaf.hooks, publish(g));
+    const g = leaf.hooks === null ? grad : callHooks(leaf.hooks, publish(grad));
     if (this.captures !== null) {
       for (const index of this.captures.leaves.get(leaf) ?? []) {
         const before = this.captures.results[index] ?? null;
@@ -219,41 +167,37 @@ export class Pass implements BackwardPass {
       }
       return;
     }
+    this.accumulate(leaf, g);
+    for (const hook of leaf.accumulateHooks ?? []) hook(leaf);
+  }
+
+  /** leaf.grad += g; the first gradient is taken over when it is the pass's own, and copied otherwise. */
+  private accumulate(leaf: Tensor, g: Tensor): void {
+    const { ownGrad } = leaf;
     if (this.create) {
-      leaf.ownGrad = leaf.ownGrad === null ? g : engineOps.add(leaf.ownGrad, g);
-    } else if (leaf.ownGrad === null) {
+      leaf.ownGrad = ownGrad === null ? g : engineOps.add(ownGrad, g);
+    } else if (ownGrad === null) {
+      const { storage } = g;
       const mine =
-        (g.storage.flags & OWNED) !== 0 &&
-        g.storage.pending === 0 &&
-        g.contig &&
-        g.storage.nbytes === g.nbytes;
+        (storage.flags & OWNED) !== 0 && storage.pending === 0 && g.contig && storage.nbytes === g.nbytes;
       nextOp();
       leaf.ownGrad = mine ? g : copyOf(g);
       publish(leaf.ownGrad).storage.flags |= KEPT;
     } else {
       nextOp();
-      if (leaf.ownGrad.node === null) {
-        addInto(leaf.ownGrad, g);
-        leaf.ownGrad.storage.version++;
-      } else leaf.ownGrad = engineOps.add(leaf.ownGrad, g);
+      if (ownGrad.node === null) {
+        addInto(ownGrad, g);
+        ownGrad.storage.version++;
+      } else leaf.ownGrad = engineOps.add(ownGrad, g);
     }
-    for (const hook of leaf.accumulateHooks ?? []) hook(leaf);
   }
 
+  /** Runs the backward of a node on the gradients that wait for it, and hands on what it gives. */
   run(node: Node): void {
-    const pending = node.pending;
+    const { pending } = node;
     node.pending = null;
     if (pending === null) return;
-    if (node.hooks !== null) {
-      for (const [nr, hooks] of node.hooks) {
-        const g = pending[nr] ?? null;
-        if (g !== null) {
-          g.storage.pending -= this.create ? 0 : 1;
-          const replaced = callHooks(hooks, publish(g));
-          pending[nr] = this.create ? replaced : hold(replaced);
-        }
-      }
-    }
+    if (node.hooks !== null) this.runHooks(node.hooks, pending);
     for (const [nr, index] of this.captures?.nodes.get(node) ?? []) {
       const g = pending[nr] ?? null;
       if (g !== null) (this.captures as Captures).results[index] = publish(g);
@@ -270,14 +214,8 @@ export class Pass implements BackwardPass {
     const outer = owned ? startRecording(made) : null;
     // What a user's function sees, it may keep.
     if (!owned) for (const g of pending) if (g !== null) publish(g);
-    let grads: InputGrads;
     try {
-      if (node.preHooks !== null) this.runPreHooks(node, pending);
-      if (this.captures !== null) node.asked = node.edges.map((edge) => this.asksFor(edge));
-      grads = node.multi
-        ? (node.op as MultiOp<unknown>).backward(pending, node)
-        : (node.op as Op<unknown>).backward(pending[0] as Tensor, node);
-      if (node.postHooks !== null) for (const hook of node.postHooks) grads = hook(grads, pending) ?? grads;
+      const grads = this.differentiate(node, pending);
       if (owned) for (const s of made) s.flags |= OWNED;
       if (mode.anomaly) checkAnomaly(node, grads);
       this.giveUp(pending, false);
@@ -292,13 +230,31 @@ export class Pass implements BackwardPass {
       if (owned) stopRecording(outer);
     }
     if (!this.create) for (const g of pending) if (g !== null) letGo(g.storage);
-    for (const s of made) {
-      if (s.region === null) continue;
-      if (s.pending === 0 && (s.flags & OWNED) !== 0 && s.saves === 0) release(s);
-      else record(s);
-    }
+    freeUnused(made);
     if (!this.retain) node.release();
     else if (node.packed !== null) node.dropUnpacked();
+  }
+
+  /** Calls the hooks on a node's outputs, which may replace their gradients. */
+  private runHooks(hooks: ReadonlyMap<number, readonly TensorHook[]>, pending: (Tensor | null)[]): void {
+    for (const [nr, list] of hooks) {
+      const g = pending[nr] ?? null;
+      if (g === null) continue;
+      if (!this.create) g.storage.pending--;
+      const replaced = callHooks(list, publish(g));
+      pending[nr] = this.create ? replaced : hold(replaced);
+    }
+  }
+
+  /** The gradients of a node's inputs, by its formula and the hooks around it. */
+  private differentiate(node: Node, pending: (Tensor | null)[]): InputGrads {
+    if (node.preHooks !== null) this.runPreHooks(node, pending);
+    if (this.captures !== null) node.asked = node.edges.map((edge) => this.asksFor(edge));
+    let grads = node.multi
+      ? (node.op as MultiOp<unknown>).backward(pending, node)
+      : (node.op as Op<unknown>).backward(pending[0] as Tensor, node);
+    for (const hook of node.postHooks ?? []) grads = hook(grads, pending) ?? grads;
+    return grads;
   }
 
   private runPreHooks(node: Node, pending: (Tensor | null)[]): void {
@@ -369,6 +325,15 @@ export class Pass implements BackwardPass {
   }
 }
 
+/** Frees what a formula made and nobody waits for; the rest is recorded for the pass outside. */
+function freeUnused(made: readonly Storage[]): void {
+  for (const s of made) {
+    if (s.region === null) continue;
+    if (s.pending === 0 && (s.flags & OWNED) !== 0 && s.saves === 0) release(s);
+    else record(s);
+  }
+}
+
 function callHooks(hooks: readonly TensorHook[], g: Tensor): Tensor {
   let out = g;
   for (const hook of [...hooks]) {
@@ -393,21 +358,4 @@ function checkAnomaly(node: Node, grads: InputGrads): void {
       );
     }
   });
-}
-
-/** The nodes from which something that is asked for can be reached. @internal */
-export function onPath(order: readonly Node[], captures: Captures): Set<Node> {
-  const found = new Set<Node>();
-  for (let k = order.length - 1; k >= 0; k--) {
-    const node = order[k] as Node;
-    if (captures.cut && captures.nodes.has(node)) continue;
-    for (const edge of node.edges) {
-      if (edge === null) continue;
-      if (edge instanceof Node ? found.has(edge) || captures.nodes.has(edge) : captures.leaves.has(edge)) {
-        found.add(node);
-        break;
-      }
-    }
-  }
-  return found;
 }

@@ -1,9 +1,11 @@
 /** Cutting tensors along a dimension: split, chunk, tensorSplit, unbind. Views of the input, recorded as one op. */
+
 import { mode } from "../autograd/mode.js";
 import { defineMultiOp, type MultiOp, runMulti } from "../autograd/op.js";
-import { OWNED } from "../autograd/pass.js";
+import { OWNED } from "../autograd/ownership.js";
 import { INT64, nameOf, sizeOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkNames, type OptionNames } from "../tensor/options.js";
 import { toNumbers, viewOf } from "../tensor/raw.js";
 import { checkWhole, contiguousStrides, numelOf, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -92,6 +94,8 @@ function lengthsOf(total: number, size: number): number[] {
   return Array.from({ length: Math.ceil(total / size) }, (_, i) => Math.min(size, total - i * size));
 }
 
+const SPLIT_OPTIONS: OptionNames<{ /** The dimension (default 0). */ readonly dim?: number }> = { dim: 1 };
+
 /**
  * Cuts a dimension (default 0) into pieces of the given length, the last one possibly shorter, or of the given
  * lengths. The pieces are views. Source: `torch.split`.
@@ -100,6 +104,7 @@ function lengthsOf(total: number, size: number): number[] {
  * @throws ValueError when lengths do not add up to the size.
  */
 export function split(x: Tensor, splitSizeOrSections: number | readonly number[], dim?: JoinDim): Tensor[] {
+  checkNames("split", dim, SPLIT_OPTIONS);
   if (typeof splitSizeOrSections !== "number") return splitWithSizes(x, splitSizeOrSections, dim);
   const d = dimOf("split", x, dim);
   const total = x.shape[d] as number;
@@ -117,6 +122,7 @@ export function split(x: Tensor, splitSizeOrSections: number | readonly number[]
 
 /** As {@link split} with a list of lengths. Source: `torch.split_with_sizes`. */
 export function splitWithSizes(x: Tensor, splitSizes: readonly number[], dim?: JoinDim): Tensor[] {
+  checkNames("splitWithSizes", dim, SPLIT_OPTIONS);
   const d = dimOf("splitWithSizes", x, dim);
   const total = splitSizes.reduce((n, s) => n + s, 0);
   if (total !== x.shape[d] || splitSizes.some((s) => !Number.isInteger(s) || s < 0)) {
@@ -129,6 +135,7 @@ export function splitWithSizes(x: Tensor, splitSizes: readonly number[], dim?: J
 
 /** Cuts a dimension into (at most) `chunks` pieces of one length, the last one possibly shorter. Source: `torch.chunk`. */
 export function chunk(x: Tensor, chunks: number, dim?: JoinDim): Tensor[] {
+  checkNames("chunk", dim, SPLIT_OPTIONS);
   const d = dimOf("chunk", x, dim);
   if (!Number.isInteger(chunks) || chunks < 1)
     throw new ValueError(`[chunk] expected a whole number of pieces > 0, got ${chunks}`);
@@ -151,6 +158,7 @@ export function tensorSplit(
   indicesOrSections: number | readonly number[] | Tensor,
   dim?: JoinDim,
 ): Tensor[] {
+  checkNames("tensorSplit", dim, SPLIT_OPTIONS);
   const d = dimOf("tensorSplit", x, dim);
   const total = x.shape[d] as number;
   const given = indicesOrSections instanceof Tensor ? readIndices(indicesOrSections) : indicesOrSections;
@@ -230,6 +238,7 @@ export function dsplit(x: Tensor, indicesOrSections: number | readonly number[])
  * unbind(tensor([[1, 2], [3, 4]])).map((row) => row.toArray()); // [[1, 2], [3, 4]]
  */
 export function unbind(x: Tensor, dim?: JoinDim): Tensor[] {
+  checkNames("unbind", dim, SPLIT_OPTIONS);
   if (x.shape.length === 0) throw new IndexError("[unbind] a 0-d tensor has no dimension to unbind");
   return runViews(unbindOp, x, dimOf("unbind", x, dim));
 }
