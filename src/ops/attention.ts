@@ -1,6 +1,6 @@
 /**
  * Attention as one op on batches of (L, E) queries and (S, E) keys: blocks of queries, so that memory is linear in the
- * sequence; the backward computes the weights anew from the saved log-sums. Heads are read and written where they lie in
+ * sequence; the backward computes the weights anew from the saved norms. Heads are read and written where they lie in
  * the rows of a projection. Source: Dao et al. 2022.
  */
 import { composedBackward } from "../autograd/composed.js";
@@ -127,19 +127,19 @@ function emptyLike(list: readonly [Tensor, Tensor, Tensor]): Tensor[] {
 const attentionOp = defineOp<AttentionAttrs>({
   name: "ScaledDotProductAttention",
   saves: true,
-  savesOutput: true,
   forward: ([q, k, v], attrs, ctx) => {
     const list = [q, k, v].map((t) => dense(t as Tensor)) as [Tensor, Tensor, Tensor];
     const [x, , values] = list;
     const rows = x.shape.slice(0, -1);
     const out = emptyAs(x, [...rows, values.shape.at(-1) as number]);
-    const lse = empty(rows, x.code);
-    ctx.keep(lse);
+    // Of each row: the largest score, and the inverse of the sum of the exponentials.
+    const norms = empty([...rows, 2], x.code);
+    ctx.keep(norms);
     if (out.numel === 0) return out;
     const call = plan(x, values, attrs, [...list, out]);
     const mask = attrs.mask === null ? 0 : ptr(attrs.mask);
     // Scratch is allocated last: the pointers hold until the next op.
-    overBatch(FORWARD, x.code, call, [...list.map(ptr), mask, ptr(out), ptr(lse)], attrs.scale);
+    overBatch(FORWARD, x.code, call, [...list.map(ptr), mask, ptr(out), ptr(norms)], attrs.scale);
     return out;
   },
   backward: (g, n) => {
@@ -149,12 +149,12 @@ const attentionOp = defineOp<AttentionAttrs>({
       ]);
     const list = [0, 1, 2].map((i) => dense(n.input(i))) as [Tensor, Tensor, Tensor];
     const [x] = list;
-    if (n.output().numel === 0) return list.map((t) => full(t.shape, 0, t.code));
+    if (g.numel === 0) return list.map((t) => full(t.shape, 0, t.code));
     const slopes = dense(g);
     const grads = emptyLike(list);
-    const call = plan(x, list[2], n.attrs, [...list, n.output(), slopes, ...grads]);
+    const call = plan(x, list[2], n.attrs, [...list, slopes, ...grads]);
     const mask = n.attrs.mask === null ? 0 : ptr(n.attrs.mask);
-    const rest = [n.output(), n.extra[0] as Tensor, slopes, ...grads].map(ptr);
+    const rest = [n.extra[0] as Tensor, slopes, ...grads].map(ptr);
     overBatch(BACKWARD, x.code, call, [...list.map(ptr), mask, ...rest], n.attrs.scale);
     return grads;
   },

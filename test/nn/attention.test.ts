@@ -81,6 +81,34 @@ test("a query that sees no key gets zeros and no NaN", () => {
   for (const g of grad(out.sum(), [q, k, v])) expect(g.isfinite().all().item()).toBe(1);
 });
 
+describe.each(["float32", "float64"] as const)("large scores in %s", (dtype) => {
+  const leaf = (shape: number[], factor: number) =>
+    randn(shape, { dtype }).mul(factor).detach().requiresGrad_();
+
+  test.each([false, true])("a weight of 1 gives query and key no gradient, causal: %s", (isCausal) => {
+    manualSeed(3);
+    const list = [leaf([2, 37, 16], 1e4), leaf([2, 41, 16], 1e4), leaf([2, 41, 7], 1e4)] as const;
+    const out = attention(...list, { scale: 0.25, isCausal, mask: null });
+    const [gq, gk, gv] = grad(out, [...list], { gradOutputs: randn(out.shape, { dtype }) }) as [
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
+    // Exactly so: each slope of a score is 1 (dP - dP), or 0.
+    expect(gq.countNonzero().item()).toBe(0);
+    expect(gk.countNonzero().item()).toBe(0);
+    expect(gv.countNonzero().item()).toBeGreaterThan(0);
+  });
+
+  test("the weights of equal keys are equal to the bit in the backward, too", () => {
+    const [q, v] = [tensor([[[1000]]], { dtype }), leaf([1, 4, 3], 1)];
+    const k = tensor([[[2000], [2000], [2000], [2000]]], { dtype });
+    const out = attention(q, k, v, { scale: 1, isCausal: false, mask: null });
+    const [gv] = grad(out.sum(), [v]) as [Tensor];
+    expect(gv.flatten().toArray()).toEqual(Array(12).fill(0.25));
+  });
+});
+
 test("memory grows with the sequence, not with its square", () => {
   const L = 4096;
   const [q, k, v] = [1, 2, 3].map(() => randn([1, 1, L, 16])) as [Tensor, Tensor, Tensor];

@@ -1,10 +1,9 @@
 // Attention by blocks of queries: scores, softmax and the product with the values stay in one small block, so that
 // memory grows with the sequence and not with its square. Batches b0..b1-1; each is computed alike whoever does it.
 import { expLanes } from "./expLanes";
-import { log as logOf } from "./real";
 import { gemm_f32, gemm_f64, gemmScratch_f32, gemmScratch_f64 } from "./gemm";
-import { lanes } from "./lanes";
-import { foldWide, lanes2, load2, loadSome, storeSome } from "./wide";
+import { lanes, loadPart, storePart } from "./lanes";
+import { foldWide, lanes2, loadSome, storeSome } from "./wide";
 
 /** Most queries in a block. */
 const BLOCK: i32 = 64;
@@ -39,7 +38,8 @@ function productScratch<T>(L: i32, S: i32, E: i32): usize {
 
 /**
  * desc: L, S, E, Ev, causal, hasMask, mask's batch stride and row stride, heads (batch b is head b % heads of outer
- * batch b / heads), then outer, head and row stride of q, k, v, out, g, gq, gk, gv. In elements; columns are dense.
+ * batch b / heads), then outer, head and row stride of q, k, v, and of out or of g, gq, gk, gv. In elements; columns are
+ * dense.
  */
 // @ts-ignore: decorator
 @inline
@@ -52,10 +52,10 @@ const Q: i32 = 9;
 const K: i32 = 12;
 const V: i32 = 15;
 const OUT: i32 = 18;
-const G: i32 = 21;
-const GQ: i32 = 24;
-const GK: i32 = 27;
-const GV: i32 = 30;
+const G: i32 = 18;
+const GQ: i32 = 21;
+const GK: i32 = 24;
+const GV: i32 = 27;
 
 /** The matrix of batch b. */
 // @ts-ignore: decorator
@@ -110,45 +110,45 @@ function largest<T>(p: usize, n: i32): T {
   return m;
 }
 
-/** row[j] = exp(row[j] - shift) for j < n. */
+/** row[j] = exp(row[j] - shift) for j < n; gives their sum, added up in float64. */
 // @ts-ignore: decorator
 @inline
-function expRow<T>(p: usize, n: i32, shift: T): void {
+function expRow<T>(row: usize, n: i32, shift: T): f64 {
   const L = lanes<T>();
   const s = v128.splat<T>(shift);
-  for (let j = 0; j < n; j += L) {
-    const k = min(L, n - j);
-    const at = p + <usize>j * sizeof<T>();
-    storeSome<T>(at, expLanes<T>(v128.sub<T>(loadSome<T>(at, k), s)), k);
+  const end = row + <usize>n * sizeof<T>();
+  let sums = f64x2.splat(0);
+  for (; row + 16 <= end; row += 16) {
+    const e = expLanes<T>(v128.sub<T>(v128.load(row), s));
+    v128.store(row, e);
+    sums = f64x2.add(sums, foldWide<T>(e));
   }
-}
-
-/** The sum of n elements in float64, in lanes. */
-// @ts-ignore: decorator
-@inline
-function sumRow<T>(p: usize, n: i32): f64 {
-  const L = lanes<T>();
-  let v = f64x2.splat(0);
-  let j: i32 = 0;
-  for (; j + L <= n; j += L) v = f64x2.add(v, foldWide<T>(v128.load(p + <usize>j * sizeof<T>())));
-  let sum = lanes2(v);
-  for (; j < n; j++) sum += <f64>load<T>(p + <usize>j * sizeof<T>());
+  let sum = lanes2(sums);
+  if (row < end) storePart<T>(row, expLanes<T>(v128.sub<T>(loadPart<T>(row, n & (L - 1)), s)), n & (L - 1));
+  for (; row < end; row += sizeof<T>()) sum += <f64>load<T>(row);
   return sum;
 }
 
-/** The sum of a[j] b[j] in float64, in lanes. */
+/** row[j] = factor exp(row[j] - shift) for j < n; gives the sum of row[j] other[j], added up in float64. */
 // @ts-ignore: decorator
 @inline
-function dotRow<T>(a: usize, b: usize, n: i32): f64 {
-  const z = sizeof<T>();
-  let v = f64x2.splat(0);
-  let j: i32 = 0;
-  for (; j + 2 <= n; j += 2) {
-    const o = <usize>j * z;
-    v = f64x2.add(v, f64x2.mul(load2<T>(a + o), load2<T>(b + o)));
+function weighRow<T>(row: usize, other: usize, n: i32, shift: T, factor: T): f64 {
+  const L = lanes<T>();
+  const s = v128.splat<T>(shift);
+  const f = v128.splat<T>(factor);
+  const end = row + <usize>n * sizeof<T>();
+  let sums = f64x2.splat(0);
+  for (; row + 16 <= end; row += 16, other += 16) {
+    const w = v128.mul<T>(f, expLanes<T>(v128.sub<T>(v128.load(row), s)));
+    v128.store(row, w);
+    sums = f64x2.add(sums, foldWide<T>(v128.mul<T>(w, v128.load(other))));
   }
-  let sum = lanes2(v);
-  if (j < n) sum += <f64>load<T>(a + <usize>j * z) * <f64>load<T>(b + <usize>j * z);
+  let sum = lanes2(sums);
+  if (row < end) {
+    const k = n & (L - 1);
+    storePart<T>(row, v128.mul<T>(f, expLanes<T>(v128.sub<T>(loadPart<T>(row, k), s))), k);
+  }
+  for (; row < end; row += sizeof<T>(), other += sizeof<T>()) sum += <f64>load<T>(row) * <f64>load<T>(other);
   return sum;
 }
 
@@ -194,11 +194,14 @@ function scoreBlock<T>(
   }
 }
 
-/** out = softmax(scale q k^T + mask) v; lse: log of each row's sum of exponentials, -Infinity where nothing is seen. */
+/**
+ * out = softmax(scale q k^T + mask) v; norms: each row's largest score, -Infinity where nothing is seen, and the inverse
+ * of the sum of its exponentials.
+ */
 // @ts-ignore: decorator
 @inline
 function forward<T>(
-  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, scratch: usize, desc: usize, scale: T, b0: i32,
+  q: usize, k: usize, v: usize, mask: usize, out: usize, norms: usize, scratch: usize, desc: usize, scale: T, b0: i32,
   b1: i32,
 ): void {
   const L = field(desc, 0);
@@ -218,17 +221,17 @@ function forward<T>(
         const row = scores + <usize>(r * cols) * z;
         const seen = causal ? min(cols, i0 + r + 1) : cols;
         const top = largest<T>(row, seen);
-        const place = lse + (<usize>b * L + i0 + r) * z;
+        const place = norms + (<usize>b * L + i0 + r) * 2 * z;
         if (top == <T>-Infinity) {
           memory.fill(row, 0, <usize>cols * z);
           store<T>(place, top);
           continue;
         }
-        expRow<T>(row, seen, top);
-        const sum = sumRow<T>(row, seen);
-        scaleRow<T>(row, seen, <T>(1 / sum));
+        const inverse = <T>(1 / expRow<T>(row, seen, top));
+        scaleRow<T>(row, seen, inverse);
         if (seen < cols) memory.fill(row + <usize>seen * z, 0, <usize>(cols - seen) * z);
-        store<T>(place, <T>(<f64>top + logOf(sum)));
+        store<T>(place, top);
+        store<T>(place + z, inverse);
       }
       const ro = step(desc, OUT);
       const to = matrix<T>(out, desc, OUT, b) + <usize>(i0 * ro) * z;
@@ -237,26 +240,27 @@ function forward<T>(
   }
 }
 export function attentionForward_f32(
-  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, scratch: usize, desc: usize, scale: f64, b0: i32,
+  q: usize, k: usize, v: usize, mask: usize, out: usize, norms: usize, scratch: usize, desc: usize, scale: f64, b0: i32,
   b1: i32,
 ): void {
-  forward<f32>(q, k, v, mask, out, lse, scratch, desc, <f32>scale, b0, b1);
+  forward<f32>(q, k, v, mask, out, norms, scratch, desc, <f32>scale, b0, b1);
 }
 export function attentionForward_f64(
-  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, scratch: usize, desc: usize, scale: f64, b0: i32,
+  q: usize, k: usize, v: usize, mask: usize, out: usize, norms: usize, scratch: usize, desc: usize, scale: f64, b0: i32,
   b1: i32,
 ): void {
-  forward<f64>(q, k, v, mask, out, lse, scratch, desc, scale, b0, b1);
+  forward<f64>(q, k, v, mask, out, norms, scratch, desc, scale, b0, b1);
 }
 
 /**
- * With P = exp(scores - lse), dP = g v^T and delta = rows of g . out: dS = P (dP - delta); gq = scale dS k,
- * gk = scale dS^T q, gv = P^T g, summed over blocks in order.
+ * With the weights P of the forward to the bit, dP = g v^T and delta = rows of P . dP: dS = P (dP - delta);
+ * gq = scale dS k, gk = scale dS^T q, gv = P^T g, summed over blocks in order. In exact numbers delta is g . out too; out
+ * of the rounded dP it makes dS exactly zero where a weight is 1.
  */
 // @ts-ignore: decorator
 @inline
 function backward<T>(
-  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, g: usize, gq: usize, gk: usize, gv: usize,
+  q: usize, k: usize, v: usize, mask: usize, norms: usize, g: usize, gq: usize, gk: usize, gv: usize,
   scratch: usize, desc: usize, scale: T, b0: i32, b1: i32,
 ): void {
   const L = field(desc, 0);
@@ -270,7 +274,7 @@ function backward<T>(
   const d = scratch + <usize>(BLOCK * S) * z;
   const work = scratch + ((<usize>(2 * BLOCK * S + BLOCK) * z + 127) & ~127);
   const n = lanes<T>();
-  const rq = step(desc, Q), rk = step(desc, K), rv = step(desc, V), ro = step(desc, OUT), rg = step(desc, G);
+  const rq = step(desc, Q), rk = step(desc, K), rv = step(desc, V), rg = step(desc, G);
   const rgq = step(desc, GQ), rgk = step(desc, GK), rgv = step(desc, GV);
   for (let b = b0; b < b1; b++) {
     const mk = matrix<T>(k, desc, K, b);
@@ -285,21 +289,19 @@ function backward<T>(
       const first = <usize>b * L + i0;
       scoreBlock<T>(desc, q, k, mask, p, scale, b, i0, rows, cols, work);
       const gRows = matrix<T>(g, desc, G, b) + <usize>(i0 * rg) * z;
-      const outRows = matrix<T>(out, desc, OUT, b) + <usize>(i0 * ro) * z;
       product<T>(rows, cols, Ev, 1, gRows, rg, 1, mv, 1, rv, 0, d, cols, work);
       for (let r = 0; r < rows; r++) {
         const row = p + <usize>(r * cols) * z;
         const slope = d + <usize>(r * cols) * z;
         const seen = causal ? min(cols, i0 + r + 1) : cols;
-        const shift = load<T>(lse + (first + r) * z);
-        if (shift == <T>-Infinity) {
+        const place = norms + (first + r) * 2 * z;
+        const top = load<T>(place);
+        if (top == <T>-Infinity) {
           memory.fill(row, 0, <usize>cols * z);
           memory.fill(slope, 0, <usize>cols * z);
           continue;
         }
-        expRow<T>(row, seen, shift);
-        const delta = dotRow<T>(gRows + <usize>(r * rg) * z, outRows + <usize>(r * ro) * z, Ev);
-        const dv = v128.splat<T>(<T>delta);
+        const dv = v128.splat<T>(<T>weighRow<T>(row, slope, seen, top, load<T>(place + z)));
         for (let j = 0; j < seen; j += n) {
           const m = min(n, seen - j);
           const o = <usize>j * z;
@@ -320,14 +322,14 @@ function backward<T>(
   }
 }
 export function attentionBackward_f32(
-  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, g: usize, gq: usize, gk: usize, gv: usize,
+  q: usize, k: usize, v: usize, mask: usize, norms: usize, g: usize, gq: usize, gk: usize, gv: usize,
   scratch: usize, desc: usize, scale: f64, b0: i32, b1: i32,
 ): void {
-  backward<f32>(q, k, v, mask, out, lse, g, gq, gk, gv, scratch, desc, <f32>scale, b0, b1);
+  backward<f32>(q, k, v, mask, norms, g, gq, gk, gv, scratch, desc, <f32>scale, b0, b1);
 }
 export function attentionBackward_f64(
-  q: usize, k: usize, v: usize, mask: usize, out: usize, lse: usize, g: usize, gq: usize, gk: usize, gv: usize,
+  q: usize, k: usize, v: usize, mask: usize, norms: usize, g: usize, gq: usize, gk: usize, gv: usize,
   scratch: usize, desc: usize, scale: f64, b0: i32, b1: i32,
 ): void {
-  backward<f64>(q, k, v, mask, out, lse, g, gq, gk, gv, scratch, desc, scale, b0, b1);
+  backward<f64>(q, k, v, mask, norms, g, gq, gk, gv, scratch, desc, scale, b0, b1);
 }
