@@ -1,6 +1,6 @@
 // Householder reflections in float64: QR decompositions, with exchanged columns if asked for, and their Q. Matrices are
 // held column by column: element (i, j) of one of m rows is at j m + i.
-import { addScaled, at, dot, hypotenuse, lengthOf, value } from "./vectors";
+import { addScaled, at, dot, lengthOf, reflection, value } from "./vectors";
 
 /** Columns first to n of b become (I - tau v v^T) b, with v from column j of a: 1 in row j, a below it. */
 function reflect(b: usize, first: i32, n: i32, a: usize, j: i32, m: i32, tau: f64): void {
@@ -52,18 +52,8 @@ export function qrFactor_f64(a: usize, taus: usize, order: usize, count: i32, m:
     for (let j: i32 = 0; j < k; j++) {
       if (order) bringLongest(a, m, n, j, order);
       const top = at(a, j * m + j);
-      const norm = lengthOf(at(top, 1), m - j - 1);
-      let tau: f64 = 0;
-      if (norm != 0) {
-        const alpha = load<f64>(top);
-        const length = hypotenuse(alpha, norm);
-        const beta = alpha >= 0 ? -length : length;
-        tau = (beta - alpha) / beta;
-        for (let i: i32 = 1; i < m - j; i++) store<f64>(at(top, i), value(top, i) / (alpha - beta));
-        store<f64>(top, beta);
-        reflect(a, j + 1, n, a, j, m, tau);
-      }
-      store<f64>(at(taus, j), tau);
+      store<f64>(top, reflection(top, m - j, at(taus, j)));
+      reflect(a, j + 1, n, a, j, m, value(taus, j));
     }
     a = at(a, m * n);
     taus = at(taus, k);
@@ -81,6 +71,17 @@ export function qrForm_f64(a: usize, taus: usize, q: usize, count: i32, m: i32, 
     a = at(a, m * n);
     taus = at(taus, k);
     q = at(q, m * cols);
+  }
+}
+
+/** Columns `first` to `first + count` of a batch of q[m, cols] become Q times them, Q being as in qrForm. */
+export function qrApply_f64(
+  a: usize, taus: usize, q: usize, first: i32, count: i32, m: i32, n: i32, k: i32, cols: i32,
+): void {
+  for (let u = first; u < first + count; u++) {
+    const matrix = u / cols;
+    const from = at(a, matrix * m * n);
+    for (let j = k - 1; j >= 0; j--) reflect(at(q, u * m), 0, 1, from, j, m, value(taus, matrix * k + j));
   }
 }
 

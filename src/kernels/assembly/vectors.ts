@@ -114,3 +114,93 @@ export function lengthOf(x: usize, n: i32): f64 {
   for (let i: i32 = 0; i < n; i++) norm = hypotenuse(norm, value(x, i));
   return norm;
 }
+
+/**
+ * The reflection I - tau v v^T that takes x to (beta, 0, ...), as LAPACK's larfg has it: stores tau, leaves v from its
+ * second element on in x (the first is 1) and returns beta.
+ */
+export function reflection(x: usize, n: i32, tau: usize): f64 {
+  const alpha = load<f64>(x);
+  const rest = lengthOf(at(x, 1), n - 1);
+  if (rest == 0) {
+    store<f64>(tau, 0);
+    return alpha;
+  }
+  const length = hypotenuse(alpha, rest);
+  const beta = alpha >= 0 ? -length : length;
+  store<f64>(tau, (beta - alpha) / beta);
+  const pivot = alpha - beta;
+  for (let i: i32 = 1; i < n; i++) store<f64>(at(x, i), value(x, i) / pivot);
+  return beta;
+}
+
+/** x += s y + t z; returns the dot product of what x is then and v. */
+export function addTwoThenDot(x: usize, y: usize, s: f64, z: usize, t: f64, v: usize, n: i32): f64 {
+  const ss = f64x2.splat(s);
+  const ts = f64x2.splat(t);
+  let p = f64x2.splat(0);
+  let q = p;
+  let i: i32 = 0;
+  for (; i + 4 <= n; i += 4) {
+    const a = f64x2.add(v128.load(x), f64x2.add(f64x2.mul(ss, v128.load(y)), f64x2.mul(ts, v128.load(z))));
+    const b = f64x2.add(
+      v128.load(x, 16),
+      f64x2.add(f64x2.mul(ss, v128.load(y, 16)), f64x2.mul(ts, v128.load(z, 16))),
+    );
+    v128.store(x, a);
+    v128.store(x, b, 16);
+    p = f64x2.add(p, f64x2.mul(a, v128.load(v)));
+    q = f64x2.add(q, f64x2.mul(b, v128.load(v, 16)));
+    x += 32;
+    y += 32;
+    z += 32;
+    v += 32;
+  }
+  p = f64x2.add(p, q);
+  let sum = f64x2.extract_lane(p, 0) + f64x2.extract_lane(p, 1);
+  for (; i < n; i++) {
+    const a = load<f64>(x) + (s * load<f64>(y) + t * load<f64>(z));
+    store<f64>(x, a);
+    sum += a * load<f64>(v);
+    x += 8;
+    y += 8;
+    z += 8;
+    v += 8;
+  }
+  return sum;
+}
+
+/** out = the sum of u[c] times vector c of `count`, of which the first n elements lie ld apart. */
+export function combine(out: usize, a: usize, ld: i32, u: usize, count: i32, n: i32): void {
+  memory.fill(out, 0, <usize>n << 3);
+  const step = <usize>ld << 3;
+  let c: i32 = 0;
+  for (; c + 4 <= count; c += 4) {
+    const u0 = v128.load64_splat(u);
+    const u1 = v128.load64_splat(u, 8);
+    const u2 = v128.load64_splat(u, 16);
+    const u3 = v128.load64_splat(u, 24);
+    const b = a + step;
+    const d = b + step;
+    const e = d + step;
+    const whole = <usize>(n & ~1) << 3;
+    let j: usize = 0;
+    for (; j < whole; j += 16) {
+      const x = f64x2.add(f64x2.mul(u0, v128.load(a + j)), f64x2.mul(u1, v128.load(b + j)));
+      const y = f64x2.add(f64x2.mul(u2, v128.load(d + j)), f64x2.mul(u3, v128.load(e + j)));
+      v128.store(out + j, f64x2.add(v128.load(out + j), f64x2.add(x, y)));
+    }
+    if (n & 1) {
+      const x = load<f64>(u) * load<f64>(a + j) + load<f64>(u, 8) * load<f64>(b + j);
+      const y = load<f64>(u, 16) * load<f64>(d + j) + load<f64>(u, 24) * load<f64>(e + j);
+      store<f64>(out + j, load<f64>(out + j) + (x + y));
+    }
+    a = e + step;
+    u += 32;
+  }
+  for (; c < count; c++) {
+    addScaled(out, a, load<f64>(u), n);
+    a += step;
+    u += 8;
+  }
+}

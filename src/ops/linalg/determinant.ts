@@ -24,8 +24,8 @@ import {
   write,
 } from "./core.js";
 import { factorInto, solveInto } from "./lu.js";
+import { decomposition } from "./singular.js";
 import { inv } from "./solve.js";
-import { decompose } from "./svd.js";
 
 /** Sign of n row swaps from `first` on. */
 function parity(pivots: Int32Array, first: number, n: number): number {
@@ -108,7 +108,7 @@ function cofactorsByLU(a: Float64Array, n: number): Float64Array | null {
 
 /** cof(A) = det(U) det(V) U diag(products of the other singular values) V^T, for A = U S V^T. */
 function cofactorsBySVD(a: Float64Array, n: number): Float64Array {
-  const { u, s, vt } = decompose(a, n, n);
+  const { u, s, vt } = decomposition("linalg.det", a, n, n);
   const sign = signOf(u, n) * signOf(vt, n);
   for (let i = 0; i < n; i++) {
     const p = sign * productBut(s, i);
@@ -160,7 +160,7 @@ const cofactorsSlopeOp = defineOp({
     const [n, count] = matrices(x as Tensor);
     const gs = read(g as Tensor);
     eachMatrix(read(x as Tensor), n * n, count, (a, b) => {
-      const { u, s, vt } = decompose(a, n, n);
+      const { u, s, vt } = decomposition("linalg.det", a, n, n);
       const sign = signOf(u, n) * signOf(vt, n);
       const direction = gs.subarray(b * n * n, (b + 1) * n * n);
       const e = multiply(multiply(u, direction, n, n, n, true), transposed(vt, n, n), n, n, n);

@@ -1,10 +1,12 @@
 /** Eigenvalues and vectors of symmetric matrices: eigh, eigvalsh. Householder tridiagonalization, then implicit QL. */
+
 import { defineMultiOp, runMulti } from "../../autograd/op.js";
 import { FLOAT64, INT32 } from "../../tensor/dtype.js";
-import { LinAlgError, ValueError } from "../../tensor/errors.js";
+import { ValueError } from "../../tensor/errors.js";
 import { release } from "../../tensor/heap.js";
 import { enqueue, kernelTable } from "../../tensor/launch.js";
-import { copyOf, empty, ptr, toTyped } from "../../tensor/raw.js";
+import { checkNames, type OptionNames } from "../../tensor/options.js";
+import { empty, ptr, viewOf } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { add, div, mul, sub } from "../arithmetic.js";
 import { diagEmbed } from "../diagonal.js";
@@ -20,36 +22,56 @@ import {
   rounded,
   working,
 } from "./core.js";
+import { iterate, orthogonalInto } from "./orthogonal.js";
 
-const EIGEN = kernelTable("eigh");
+const REDUCE = kernelTable("tridiagonalize");
+const ITERATE = kernelTable("tridiagonalQL");
+
+/** Eigenvalues [*, n] from small to large and the vectors in the columns of [*, n, n], or null. */
+interface Eigen {
+  readonly values: Tensor;
+  readonly vectors: Tensor | null;
+}
 
 /**
- * Eigenvalues [*, n] from small to large and, unless only those are asked for, the vectors in the rows of [*, n, n], of
- * symmetric matrices of which one triangle is read; both float64.
+ * Eigenvalues and, if wanted, vectors of symmetric matrices of which one triangle is read, in x's dtype. Up to 25 rows,
+ * steps and signs are those of LAPACK's syevd, which takes the upper triangle from its last row to the first.
  */
-export function symmetricEigen(
-  x: Tensor,
-  upper: boolean,
-  vectors = true,
-): { values: Tensor; vectors: Tensor } {
+export function symmetricEigen(op: string, x: Tensor, upper: boolean, wanted: boolean): Eigen {
   const [n, count, lead] = [x.shape.at(-1) as number, batchSize(x), batchShape(x)];
-  const v = working(upper ? x : flipped(x));
   const values = empty([...lead, n], FLOAT64);
-  if (v.numel === 0) return { values, vectors: v };
-  const info = empty([count], INT32);
+  const vectors = wanted ? empty(x.shape, x.code) : null;
+  if (x.numel === 0) return { values: rounded(values, x.code), vectors };
+  const a = working(flipped(x));
+  const turned = Number(upper);
+  const columns = viewOf(a, [count, n, n], null, 0);
+  const [taus, d, e] = [empty([count, n], FLOAT64), empty([count, n], FLOAT64), empty([count, n], FLOAT64)];
+  const [sizes, order] = [empty([count], FLOAT64), empty([count, n], INT32)];
+  const row = (t: Tensor, i: number): number => ptr(t) + 8 * i * n;
   const queue = (first: number, some: number, slots: readonly number[]) => {
-    const [from, d, infos] = [ptr(v) + 8 * first * n * n, ptr(values) + 8 * first * n, ptr(info) + 4 * first];
-    enqueue(EIGEN, FLOAT64, from, d, infos, some, n, Number(vectors), ...slots);
+    const [matrix, size] = [row(a, first * n), ptr(sizes) + 8 * first];
+    const [t, dAt, eAt] = [row(taus, first), row(d, first), row(e, first)];
+    enqueue(REDUCE, FLOAT64, matrix, t, dAt, eAt, size, some, n, turned, ...slots);
   };
-  overBatch(count, (vectors ? 9 : 2) * n ** 3, 0, queue, 8 * n);
-  const failed = (toTyped(info) as Int32Array).find((code) => code !== 0);
-  release(info.storage);
-  if (failed !== undefined) {
-    throw new LinAlgError(
-      `[linalg.eigh] ${failed === 2 ? "the matrix holds NaN or infinities" : "the iteration did not converge"}`,
-    );
-  }
-  return { values, vectors: v };
+  overBatch(count, (2 / 3) * n ** 3, 0, queue, 16 * n);
+  iterate(
+    op,
+    ITERATE,
+    [count, n, wanted ? 1 : 0],
+    (first) => [
+      [row(d, first), row(e, first), ptr(sizes) + 8 * first, row(values, first)],
+      ptr(order) + 4 * first * n,
+      turned,
+    ],
+    (rotations) => {
+      if (vectors === null) return;
+      const reflections = { vectors: columns, taus, count: n - 1, offset: 1, turned: upper };
+      const out = viewOf(vectors, [count, n, n], null, 0);
+      orthogonalInto(out, reflections, rotations, [0, 1], { at: order, stride: n, first: 0 }, n);
+    },
+  );
+  for (const t of [a, taus, d, e, sizes, order]) release(t.storage);
+  return { values: rounded(values, x.code), vectors };
 }
 
 interface Eigh {
@@ -63,11 +85,8 @@ const eighOp = defineMultiOp<Eigh>({
   savesOutput: true,
   forward: ([x], attrs, ctx) => {
     const t = x as Tensor;
-    const wanted = attrs.vectors || ctx.recording;
-    const { values, vectors } = symmetricEigen(t, attrs.upper, wanted);
-    const columns = wanted ? rounded(copyOf(flipped(vectors)), t.code) : empty([0], t.code);
-    release(vectors.storage);
-    return [rounded(values, t.code), columns];
+    const { values, vectors } = symmetricEigen("linalg.eigh", t, attrs.upper, attrs.vectors || ctx.recording);
+    return [values, vectors ?? empty([0], t.code)];
   },
   // gA = V (diag(gL) + skew(V^T gV) / E) V^T with skew(X) = (X - X^T) / 2 and E[i, j] = L[j] - L[i], 1 on the diagonal
   backward: ([gl, gv], n) => {
@@ -90,6 +109,8 @@ export interface EighOptions {
   UPLO?: "L" | "U" | "l" | "u";
 }
 
+const EIGH_OPTIONS: OptionNames<EighOptions> = { UPLO: 1 };
+
 function upperOf(op: string, options: string | EighOptions): boolean {
   const uplo = (typeof options === "string" ? options : (options.UPLO ?? "L")).toUpperCase();
   if (uplo !== "L" && uplo !== "U") throw new ValueError(`[${op}] UPLO must be "L" or "U", got "${uplo}"`);
@@ -110,6 +131,7 @@ export function eigh(
   /** One in each column, of norm 1, (*, n, n). */
   eigenvectors: Tensor;
 } {
+  checkNames("linalg.eigh", options, EIGH_OPTIONS);
   checkSquare("linalg.eigh", A);
   const upper = upperOf("linalg.eigh", options);
   const [eigenvalues, eigenvectors] = runMulti(eighOp, [A], { upper, vectors: true });
@@ -118,6 +140,7 @@ export function eigh(
 
 /** Eigenvalues of symmetric matrices, from small to large. Source: `torch.linalg.eigvalsh`. */
 export function eigvalsh(A: Tensor, options: "L" | "U" | EighOptions = {}): Tensor {
+  checkNames("linalg.eigvalsh", options, EIGH_OPTIONS);
   checkSquare("linalg.eigvalsh", A);
   const upper = upperOf("linalg.eigvalsh", options);
   return runMulti(eighOp, [A], { upper, vectors: false })[0] as Tensor;

@@ -1,7 +1,9 @@
 /** Matrices of any shape and rank: pinv, lstsq, matrixRank. */
+
 import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/op.js";
 import { type DTypeCode, FLOAT32, FLOAT64, INT64 } from "../../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { checkNames, type OptionNames } from "../../tensor/options.js";
 import { empty, fromTyped, full, toNumbers } from "../../tensor/raw.js";
 import { broadcastShapes, type Shape, sameShape } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
@@ -32,8 +34,9 @@ import {
 } from "./core.js";
 import { eigvalsh, symmetricEigen } from "./eigh.js";
 import { pivotedQR } from "./qr.js";
+import { decomposition } from "./singular.js";
 import { isVector } from "./solve.js";
-import { decompose, svdvals } from "./svd.js";
+import { svdvals } from "./svd.js";
 import { solveInto } from "./triangular.js";
 
 /** A tolerance: one number, or one for each matrix. */
@@ -119,7 +122,7 @@ function invert(
   hermitian = false,
 ): { inverse: Float64Array; rank: number } {
   const k = Math.min(m, n);
-  const { u, s, vt } = hermitian ? asDecomposition(a, n) : decompose(a, m, n);
+  const { u, s, vt } = hermitian ? asDecomposition(a, n) : decomposition("linalg.pinv", a, m, n);
   const largest = s.reduce((top, v) => Math.max(top, Math.abs(v)), 0);
   const bound = Math.max(atol, rtol * largest);
   const scaled = new Float64Array(n * k);
@@ -136,16 +139,24 @@ function invert(
 const mT = (x: Tensor): Tensor => transpose(x, -2, -1);
 
 function asDecomposition(a: Float64Array, n: number): { u: Float64Array; s: Float64Array; vt: Float64Array } {
-  const { values, vectors } = symmetricEigen(write(a, [n, n], FLOAT64), false);
-  const vt = read(vectors);
-  return { u: transposed(vt, n, n), s: read(values), vt };
+  const { values, vectors } = symmetricEigen("linalg.pinv", write(a, [n, n], FLOAT64), false, true);
+  const u = read(vectors as Tensor);
+  return { u, s: read(values), vt: transposed(u, n, n) };
 }
+
+const PINV_OPTIONS: OptionNames<RankOptions & { rcond?: Tolerance }> = {
+  atol: 1,
+  rtol: 1,
+  hermitian: 1,
+  rcond: 1,
+};
 
 /**
  * The Moore-Penrose inverse of matrices of any shape. The gradient holds where the rank does not change.
  * Source: `torch.linalg.pinv`.
  */
 export function pinv(A: Tensor, options: number | (RankOptions & { rcond?: Tolerance }) = {}): Tensor {
+  checkNames("linalg.pinv", options, PINV_OPTIONS);
   const op = "linalg.pinv";
   const { rcond, ...o } = typeof options === "number" ? { rcond: options } : options;
   const given: RankOptions = rcond === undefined || rcond === null ? o : { ...o, rtol: rcond };
@@ -153,13 +164,24 @@ export function pinv(A: Tensor, options: number | (RankOptions & { rcond?: Toler
   return run(pinvOp, [A], { ...bounds(op, A, given), hermitian: given.hermitian ?? false });
 }
 
+const PINVERSE_OPTIONS: OptionNames<{ rcond?: number }> = { rcond: 1 };
+
 /** Same as {@link pinv}. Source: `torch.pinverse`. */
 export function pinverse(A: Tensor, options: number | { rcond?: number } = {}): Tensor {
+  checkNames("pinverse", options, PINVERSE_OPTIONS);
   return pinv(A, typeof options === "number" ? options : { rcond: options.rcond ?? 1e-15 });
 }
 
+const MATRIX_RANK_OPTIONS: OptionNames<RankOptions & { tol?: Tolerance }> = {
+  atol: 1,
+  rtol: 1,
+  hermitian: 1,
+  tol: 1,
+};
+
 /** int64 number of singular values that do not count as 0; see `RankOptions`. Source: `torch.linalg.matrix_rank`. */
 export function matrixRank(A: Tensor, options: number | (RankOptions & { tol?: Tolerance }) = {}): Tensor {
+  checkNames("linalg.matrixRank", options, MATRIX_RANK_OPTIONS);
   const op = "linalg.matrixRank";
   const { tol, ...o } = typeof options === "number" ? { tol: options } : options;
   const given: RankOptions = tol === undefined || tol === null ? o : { ...o, atol: tol, rtol: 0 };
@@ -249,6 +271,8 @@ export interface LstsqOptions {
   driver?: "gels" | "gelsy" | "gelsd" | "gelss" | null;
 }
 
+const LSTSQ_OPTIONS: OptionNames<LstsqOptions> = { rcond: 1, driver: 1 };
+
 /** What {@link lstsq} gives; what a driver does not find is empty. */
 export interface LstsqResult {
   /** X of least |A X - B|. */
@@ -268,6 +292,7 @@ export interface LstsqResult {
  * linalg.lstsq(A, tensor([[1], [3], [5]], { dtype: "float64" })).solution.shape; // [2, 1]
  */
 export function lstsq(A: Tensor, B: Tensor, options: number | LstsqOptions = {}): LstsqResult {
+  checkNames("linalg.lstsq", options, LSTSQ_OPTIONS);
   const op = "linalg.lstsq";
   checkMatrices(op, A);
   checkSameDtype(op, A, B);

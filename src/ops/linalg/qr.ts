@@ -1,9 +1,11 @@
 /** QR decomposition by Householder reflections, as LAPACK does it, and products of reflections. */
+
 import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/op.js";
 import { FLOAT64, INT32 } from "../../tensor/dtype.js";
 import { AutogradError, ShapeError, show, ValueError } from "../../tensor/errors.js";
 import { release } from "../../tensor/heap.js";
 import { enqueue, inPieces, kernelFor, kernelTable } from "../../tensor/launch.js";
+import { checkNames, type OptionNames } from "../../tensor/options.js";
 import { copyOf, empty, expandTo, fromTyped, ptr, toTyped, viewOf } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { add, mul, neg, sub } from "../arithmetic.js";
@@ -31,6 +33,7 @@ import { solveRight } from "./triangular.js";
 
 const FACTOR = kernelTable("qrFactor");
 const FORM = kernelTable("qrForm");
+const APPLY = kernelTable("qrApply");
 const UPPER = kernelTable("qrUpper");
 
 /** What {@link factorInto} leaves. */
@@ -41,8 +44,8 @@ interface Factored {
   readonly taus: Tensor;
 }
 
-/** Factors of the working tensor columns[*, n, m], which they replace. */
-function factorInto(columns: Tensor, order: Tensor | null = null): Factored {
+/** Factors of the working tensor columns[*, n, m], which they replace. @internal */
+export function factorInto(columns: Tensor, order: Tensor | null = null): Factored {
   const [n, m] = matrixSize(columns);
   const k = Math.min(m, n);
   const taus = empty([...batchShape(columns), k], FLOAT64);
@@ -77,8 +80,17 @@ function formFrom({ columns, taus }: Factored, cols: number): Tensor {
   return q;
 }
 
-/** The first k rows of R, row by row. */
-function upperFrom({ columns }: Factored, k: number): Tensor {
+/** Q times the columns that are the rows of q[*, cols, m], in place. @internal */
+export function applyQ({ columns, taus }: Factored, q: Tensor): void {
+  const [n, m] = matrixSize(columns);
+  const [k, cols] = [taus.shape.at(-1) as number, q.shape.at(-2) as number];
+  inPieces(batchSize(q) * cols, Math.ceil(GRAIN_QR / (2 * m * k + 1)), (first, count) => {
+    enqueue(APPLY, FLOAT64, ptr(columns), ptr(taus), ptr(q), first, count, m, n, k, cols);
+  });
+}
+
+/** The first k rows of R, row by row. @internal */
+export function upperFrom({ columns }: Factored, k: number): Tensor {
   const [n, m] = matrixSize(columns);
   const r = empty([...batchShape(columns), k, n], FLOAT64);
   if (r.numel > 0) kernelFor(UPPER, FLOAT64)(ptr(columns), ptr(r), batchSize(columns), m, n, k);
@@ -115,12 +127,6 @@ export function factorQR(a: Float64Array, m: number, n: number): Float64Array {
   const { columns, taus } = factorInto(write(a, [n, m], FLOAT64));
   a.set(read(columns));
   return read(taus);
-}
-
-/** Fills the vectors of q[cols, m] from `from` on so that all are orthonormal, given that those before are. */
-export function completeBasis(q: Float64Array, m: number, cols: number, from: number): void {
-  const factored = factorInto(write(q.subarray(0, from * m), [from, m], FLOAT64));
-  q.set(read(formFrom(factored, cols)).subarray(from * m), from * m);
 }
 
 /** Which part of Q: its first min(m, n) columns, all m, or none. */
@@ -178,6 +184,8 @@ function squareBackward(gq: Tensor | null, gr: Tensor | null, Q: Tensor, R: Tens
   return solveRight(mT(R), gq === null ? inner : add(gq, inner), false);
 }
 
+const QR_OPTIONS: OptionNames<{ mode?: QrMode }> = { mode: 1 };
+
 /**
  * A = Q R with orthonormal columns in Q and an upper triangle R. "reduced" gives min(m, n) columns of Q, "complete" all
  * m, "r" only R. Source: `torch.linalg.qr`.
@@ -191,6 +199,7 @@ export function qr(
   /** The upper triangular factor. */
   R: Tensor;
 } {
+  checkNames("linalg.qr", mode, QR_OPTIONS);
   checkMatrices("linalg.qr", A);
   const which = typeof mode === "string" ? mode : (mode.mode ?? "reduced");
   if (!["reduced", "complete", "r"].includes(which)) {

@@ -1,93 +1,15 @@
-/** Singular values and vectors: svd, svdvals. By one-sided Jacobi rotations, which are accurate for small values too. */
+/** Singular values and vectors: svd, svdvals. */
+
 import { defineMultiOp, runMulti } from "../../autograd/op.js";
-import { kernels } from "../../kernels/index.js";
-import { FLOAT64 } from "../../tensor/dtype.js";
-import { LinAlgError } from "../../tensor/errors.js";
-import { release } from "../../tensor/heap.js";
-import { empty, ptr } from "../../tensor/raw.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { add, div, mul, sub } from "../arithmetic.js";
 import { diagEmbed } from "../diagonal.js";
 import { matmul } from "../matmul.js";
 import { square } from "../powers.js";
 import { narrow, transpose, unsqueeze } from "../view.js";
-import {
-  batchShape,
-  batchSize,
-  checkMatrices,
-  eachMatrix,
-  identity,
-  matrixSize,
-  multiply,
-  read,
-  transposed,
-  write,
-} from "./core.js";
-import { completeBasis, pivotedQR } from "./qr.js";
-
-/** A = u diag(s) vt with k = min(m, n): u[m, k], s[k] from large to small, vt[k, n]. */
-export interface Decomposition {
-  readonly u: Float64Array;
-  readonly s: Float64Array;
-  readonly vt: Float64Array;
-}
-
-/** Beside a largest element of 1, columns shorter than this count as 0. */
-const NOTHING = 1e-140;
-
-/** Rotates the rows of w[k, n + more] until their first n elements are orthogonal. */
-function orthogonalize(w: Float64Array, k: number, n: number, more: number): void {
-  const rows = write(w, [k, n + more], FLOAT64);
-  const squares = empty([k], FLOAT64);
-  const done = k === 0 || kernels.orthogonalize_f64(ptr(rows), ptr(squares), k, n, more) === 1;
-  w.set(read(rows));
-  for (const t of [rows, squares]) release(t.storage);
-  if (!done) throw new LinAlgError("[linalg.svd] the rotations did not converge");
-}
-
-function lengthOf(a: Float64Array, from: number, n: number): number {
-  let sum = 0;
-  for (let i = from; i < from + n; i++) sum += (a[i] as number) ** 2;
-  return Math.sqrt(sum);
-}
-
-/** A = u diag(s) vt, of a[m, n]; without `vectors` u and vt mean nothing. Throws when it holds NaN or infinities. */
-export function decompose(a: Float64Array, m: number, n: number, vectors = true): Decomposition {
-  if (m < n) {
-    const { u, s, vt } = decompose(transposed(a, m, n), n, m, vectors);
-    return vectors ? { u: transposed(vt, m, m), s, vt: transposed(u, n, m) } : { u, s, vt };
-  }
-  let scale = 0;
-  for (const x of a) scale = Math.abs(x) > scale || Number.isNaN(x) ? Math.abs(x) : scale;
-  if (!Number.isFinite(scale)) throw new LinAlgError("[linalg.svd] the matrix holds NaN or infinities");
-  // A P = Q R with a falling diagonal; R = J D with orthogonal rows in D, for which few rotations are left to do.
-  const { q, r, order } = pivotedQR(scale === 0 ? a : a.map((x) => x / scale), m, n);
-  // Each row of R P^T has a row of the rotations behind it, which begin as the identity.
-  const more = vectors ? n : 0;
-  const width = n + more;
-  const w = new Float64Array(n * width);
-  for (let i = 0; i < n; i++) {
-    for (let j = i; j < n; j++) w[i * width + (order[j] as number)] = r[i * n + j] as number;
-    if (vectors) w[i * width + n + i] = 1;
-  }
-  orthogonalize(w, n, n, more);
-  const norms = Array.from({ length: n }, (_, i) => lengthOf(w, i * width, n));
-  const falling = norms.map((_, i) => i).sort((i, j) => (norms[j] as number) - (norms[i] as number));
-  const s = Float64Array.from(falling, (i) => (norms[i] as number) * scale);
-  if (!vectors) return { u: w, s, vt: w };
-  const [vt, jt] = [new Float64Array(n * n), new Float64Array(n * n)];
-  let rank = 0;
-  falling.forEach((from, i) => {
-    const norm = norms[from] as number;
-    const row = from * width;
-    jt.set(w.subarray(row + n, row + width), i * n);
-    if (norm < NOTHING) return;
-    rank++;
-    for (let j = 0; j < n; j++) vt[i * n + j] = (w[row + j] as number) / norm;
-  });
-  if (rank < n) completeBasis(vt, n, n, rank);
-  return { u: multiply(transposed(q, n, m), transposed(jt, n, n), m, n, n), s, vt };
-}
+import { checkMatrices, identity } from "./core.js";
+import { singularValues } from "./singular.js";
 
 interface Svd {
   readonly full: boolean;
@@ -99,34 +21,9 @@ const svdOp = defineMultiOp<Svd>({
   name: "Svd",
   savesOutput: true,
   forward: ([x], { full, vectors }, ctx) => {
-    const t = x as Tensor;
-    const [m, n] = matrixSize(t);
-    const k = Math.min(m, n);
-    const count = batchSize(t);
-    if (!vectors && !ctx.recording) {
-      const values = new Float64Array(count * k);
-      eachMatrix(read(t), m * n, count, (a, b) => values.set(decompose(a, m, n, false).s, b * k));
-      const none = empty([0], t.code);
-      return [none, write(values, [...batchShape(t), k], t.code), none];
-    }
-    const [mu, nv] = full ? [m, n] : [k, k];
-    const [us, ss, vs] = [
-      new Float64Array(count * m * mu),
-      new Float64Array(count * k),
-      new Float64Array(count * nv * n),
-    ];
-    eachMatrix(read(t), m * n, count, (a, b) => {
-      const { u, s, vt } = decompose(a, m, n);
-      ss.set(s, b * k);
-      us.set(mu === k ? u : transposed(widened(transposed(u, m, k), m, k), m, m), b * m * mu);
-      vs.set(nv === k ? vt : widened(vt, n, k), b * nv * n);
-    });
-    const lead = batchShape(t);
-    return [
-      write(us, [...lead, m, mu], t.code),
-      write(ss, [...lead, k], t.code),
-      write(vs, [...lead, nv, n], t.code),
-    ];
+    const wanted = vectors || ctx.recording ? (full ? "full" : "thin") : "none";
+    const { U, S, Vh } = singularValues("linalg.svd", x as Tensor, wanted);
+    return [U, S, Vh];
   },
   backward: ([gu, gs, gvh], n) => {
     const k = n.output(1).shape.at(-1) as number;
@@ -137,14 +34,6 @@ const svdOp = defineMultiOp<Svd>({
     return [svdBackward(first(gu, -1), gs ?? null, first(gvh, -2), U, n.output(1), Vh)];
   },
 });
-
-/** The k vectors of q[k, m] and others, so that all m are orthonormal. */
-function widened(q: Float64Array, m: number, k: number): Float64Array {
-  const all = new Float64Array(m * m);
-  all.set(q);
-  completeBasis(all, m, m, k);
-  return all;
-}
 
 const mT = (x: Tensor): Tensor => transpose(x, -2, -1);
 const skew = (x: Tensor): Tensor => sub(x, mT(x));
@@ -191,6 +80,8 @@ export interface SvdOptions {
   driver?: string | null;
 }
 
+const SVD_OPTIONS: OptionNames<SvdOptions> = { fullMatrices: 1, driver: 1 };
+
 /**
  * A = U diag(S) Vh, with S from large to small. Singular vectors are unique up to their sign, so gradients through them
  * mean something only where the sign does not matter; they need distinct singular values. Source: `torch.linalg.svd`.
@@ -206,14 +97,18 @@ export function svd(
   /** Right singular vectors, in the rows. */
   Vh: Tensor;
 } {
+  checkNames("linalg.svd", options, SVD_OPTIONS);
   checkMatrices("linalg.svd", A);
   const full = typeof options === "boolean" ? options : (options.fullMatrices ?? true);
   const [U, S, Vh] = runMulti(svdOp, [A], { full, vectors: true });
   return { U: U as Tensor, S: S as Tensor, Vh: Vh as Tensor };
 }
 
+const SVDVALS_OPTIONS: OptionNames<{ driver?: string | null }> = { driver: 1 };
+
 /** Singular values, from large to small. Source: `torch.linalg.svdvals`. */
 export function svdvals(A: Tensor, _options: { driver?: string | null } = {}): Tensor {
+  checkOptions("linalg.svdvals", _options, SVDVALS_OPTIONS);
   checkMatrices("linalg.svdvals", A);
   return runMulti(svdOp, [A], { full: false, vectors: false })[1] as Tensor;
 }
