@@ -174,4 +174,4 @@ export function compare(options: OptionValues<typeof OPTIONS>): { without: Run; 
   return runs;
 }
 
-await main(import.meta.url, "batchnorm", OPTIONS, compare);
+await main(import.meta.url, "npm run example:batchnorm", OPTIONS, compare);

@@ -99,4 +99,4 @@ export function train(options: OptionValues<typeof OPTIONS>): { lengths: number[
   return { lengths, policy };
 }
 
-await main(import.meta.url, "cartPole", OPTIONS, train);
+await main(import.meta.url, "npm run example:cartPole", OPTIONS, train);

@@ -128,4 +128,4 @@ export function train(options: OptionValues<typeof OPTIONS>): { losses: number[]
   });
 }
 
-await main(import.meta.url, "charGpt", OPTIONS, train);
+await main(import.meta.url, "npm run example:charGpt", OPTIONS, train);

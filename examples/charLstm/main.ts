@@ -77,4 +77,4 @@ export function train(options: OptionValues<typeof OPTIONS>): { losses: number[]
   });
 }
 
-await main(import.meta.url, "charLstm", OPTIONS, train);
+await main(import.meta.url, "npm run example:charLstm", OPTIONS, train);

@@ -83,6 +83,6 @@ function trainUnderMpi(options: OptionValues<typeof OPTIONS>): void {
 /** What Open MPI, MPICH and others tell the processes that they start. */
 const MPI_RANK = ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"];
 
-await main(import.meta.url, "distributed", OPTIONS, (options) =>
+await main(import.meta.url, "npm run example:distributed", OPTIONS, (options) =>
   MPI_RANK.some((name) => name in process.env) ? trainUnderMpi(options) : trainBoth(options),
 );

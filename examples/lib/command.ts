@@ -32,13 +32,13 @@ export const COMMON = {
 const flagOf = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** The text of `--help`. */
-export function usage(name: string, specs: OptionSpecs): string {
+export function usage(command: string, specs: OptionSpecs): string {
   const lines = Object.entries(specs).map(([key, spec]) => {
     const value = typeof spec.default === "string" ? "TEXT" : spec.fraction === true ? "X" : "N";
     const standard = spec.default === "" || key === "threads" ? "" : ` (default ${spec.default})`;
     return `  ${`--${flagOf(key)} ${value}`.padEnd(20)} ${spec.help}${standard}`;
   });
-  return [`usage: npm run example:${name} -- [options]`, ...lines].join("\n");
+  return [`usage: ${command} -- [options]`, ...lines].join("\n");
 }
 
 function numberOf(flag: string, text: string, { least = 1, fraction = false }: OptionSpec): number {
@@ -82,17 +82,20 @@ export function readOptions<S extends OptionSpecs>(
   return Object.fromEntries(entries) as OptionValues<S>;
 }
 
-/** Runs an example if its file is the program that Node was started with; a test imports it and calls it instead. */
+/**
+ * Runs an example if its file is the program that Node was started with; a test imports it and calls it instead.
+ * `command` is how a user starts it.
+ */
 export async function main<S extends OptionSpecs>(
   file: string,
-  name: string,
+  command: string,
   specs: S,
   run: (options: OptionValues<S>) => unknown,
 ): Promise<void> {
   if (process.argv[1] !== fileURLToPath(file)) return;
   try {
     const options = readOptions(specs, process.argv.slice(2));
-    if (options === "help") console.log(usage(name, specs));
+    if (options === "help") console.log(usage(command, specs));
     else await run(options);
   } catch (error) {
     const bad = error instanceof UsageError;

@@ -29,6 +29,8 @@ export class ProgressBar {
   private readonly started = performance.now();
   private lastDraw = 0;
   private lastTenth = 0;
+  /** Whether the cursor stands at the end of a drawn bar. */
+  private open = false;
   private readonly terminal = process.stdout.isTTY === true;
 
   constructor(label: string, total: number) {
@@ -56,11 +58,19 @@ export class ProgressBar {
       );
       return;
     }
-    const width = 24;
-    const filled = Math.round((width * done) / this.total);
-    process.stdout.write(
-      `\r\x1b[K${this.label} [${"=".repeat(filled)}${" ".repeat(width - filled)}] ${numbers}`,
-    );
-    if (finished) process.stdout.write("\n");
+    // A line that the terminal wraps cannot be redrawn: the bar gives way first.
+    const columns = process.stdout.columns || 80;
+    const width = Math.min(24, columns - 1 - `${this.label} [] ${numbers}`.length);
+    const filled = "=".repeat(Math.max(0, Math.round((width * done) / this.total)));
+    const line = `${this.label} ${width < 4 ? "" : `[${filled.padEnd(width)}] `}${numbers}`;
+    process.stdout.write(`\r\x1b[K${line.slice(0, columns - 1)}`);
+    this.open = true;
+    if (finished) this.end();
+  }
+
+  /** Ends the bar's line, finished or not. */
+  end(): void {
+    if (this.open) process.stdout.write("\n");
+    this.open = false;
   }
 }

@@ -125,4 +125,4 @@ export function train(options: OptionValues<typeof OPTIONS>): { losses: number[]
   return { losses, picture };
 }
 
-await main(import.meta.url, "vae", OPTIONS, train);
+await main(import.meta.url, "npm run example:vae", OPTIONS, train);

