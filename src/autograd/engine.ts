@@ -2,7 +2,7 @@
 
 import type { DTypeCode } from "../tensor/dtype.js";
 import { AutogradError, show } from "../tensor/errors.js";
-import { KEPT, quietPoint } from "../tensor/heap.js";
+import { quietPoint } from "../tensor/heap.js";
 import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { full } from "../tensor/raw.js";
 import { type Shape, sameShape } from "../tensor/shape.js";
@@ -50,7 +50,7 @@ function execute(
   gradOutputs: readonly (Tensor | null | undefined)[],
   options: BackwardOptions,
   captures: Captures | null,
-  accumulate?: () => void,
+  accumulate?: (pass: Pass) => void,
 ): void {
   const create = options.createGraph ?? false;
   const pass = new Pass(options.retainGraph ?? create, create, captures);
@@ -89,7 +89,7 @@ function execute(
       for (const node of order) pass.run(node);
       // The edges of a freed node are gone: what was not reached may have lain behind it.
       if (freed !== undefined && captures?.results.includes(null)) throw freed.gone(op);
-      pass.finish(accumulate);
+      pass.finish(accumulate === undefined ? undefined : () => accumulate(pass));
     } catch (error) {
       for (const node of order) node.pending = null;
       throw error;
@@ -141,20 +141,20 @@ export function backward(
   }
   const inputs = listOf(options.inputs);
   const captures = capturesOf("backward", inputs, false);
-  execute("backward", roots, gradOutputs, options, captures, () => accumulate(inputs, captures.results));
+  execute("backward", roots, gradOutputs, options, captures, (pass) =>
+    accumulate(pass, inputs, captures.results),
+  );
 }
 
 /** Adds gradients to the `grad` of the inputs that they belong to. */
-function accumulate(inputs: readonly GradTarget[], results: readonly (Tensor | null)[]): void {
+function accumulate(pass: Pass, inputs: readonly GradTarget[], results: readonly (Tensor | null)[]): void {
   inputs.forEach((target, i) => {
     const g = results[i] ?? null;
     if (g === null) return;
     const input = target instanceof GradientEdge ? target.node : target;
     if (input instanceof Node)
       throw new AutogradError(`[backward] input ${i} is the edge of an op, which has no grad; try grad()`);
-    input.grad = input.grad === null ? g : engineOps.add(input.grad, g);
-    input.grad.storage.flags |= KEPT;
-    for (const hook of input.accumulateHooks ?? []) hook(input);
+    pass.accumulate(input, g);
   });
 }
 

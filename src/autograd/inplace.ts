@@ -12,7 +12,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { engineOps } from "./engineOps.js";
 import { mode } from "./mode.js";
 import { Node, recordedSoFar } from "./node.js";
-import { placeOf, relink } from "./views.js";
+import { moveTo, placeOf, relink } from "./views.js";
 
 /** Throws when `x` may not be changed in place now. */
 export function checkInPlace(op: string, x: Tensor): void {
@@ -98,24 +98,17 @@ function rewrite(x: Tensor, value: Tensor, node: Node | null, since: number): vo
       return copy;
     });
   }
-  const base = x.base;
   copyInto(x, value);
   x.storage.version++;
-  if (base === null) {
-    x.node = node;
-    x.outputNr = value.outputNr;
-    x.graphEpoch++;
-    node?.replaceOutput(value.outputNr, x);
-    return;
+  const target = x.base ?? x;
+  target.graphEpoch++;
+  if (x.base === null && node !== null) moveTo(x, node, value.outputNr);
+  else {
+    // A view becomes part of its base anew when it is next used; values without a graph end that of before.
+    const rebased = new Node(engineOps.asStridedScatter, placeOf(x, target), [target, value]);
+    rebased.outShapes = [target.shape];
+    rebased.outCodes = [target.code];
+    moveTo(target, rebased, 0);
   }
-  const rebased = new Node(engineOps.asStridedScatter, placeOf(x, base), [base, value]);
-  rebased.outShapes = [base.shape];
-  rebased.outCodes = [base.code];
-  base.node = rebased;
-  base.outputNr = 0;
-  base.graphEpoch++;
   node?.replaceOutput(value.outputNr, x);
-  x.node = node;
-  x.outputNr = value.outputNr;
-  x.graphEpoch = base.graphEpoch;
 }

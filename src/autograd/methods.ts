@@ -1,12 +1,12 @@
 /** The autograd methods of Tensor: backward, hooks, retainGrad, requiresGrad_. */
 import { isFloat, nameOf } from "../tensor/dtype.js";
 import { AutogradError, DTypeError } from "../tensor/errors.js";
-import { KEPT } from "../tensor/heap.js";
-import { Tensor, type TensorHook } from "../tensor/tensor.js";
+import { type GradFn, Tensor, type TensorHook } from "../tensor/tensor.js";
 import { type BackwardOptions, backward } from "./engine.js";
 import { checkInference } from "./inplace.js";
 import type { Node } from "./node.js";
-import { leafHooks } from "./pass.js";
+import { leafHooks, running } from "./pass.js";
+import { relink } from "./views.js";
 
 /** Undoes a registration when called. */
 export interface HookHandle {
@@ -54,6 +54,14 @@ function add<T>(list: T[], item: T): HookHandle {
   });
 }
 
+/** Tensors that retain their gradient, by the node that it comes from. */
+const retaining = new WeakMap<Tensor, GradFn>();
+
+/** Whether `x` is no leaf and keeps its gradient. @internal */
+export function retainsGrad(x: Tensor): boolean {
+  return x.node !== null && retaining.has(x);
+}
+
 const methods: AutogradMethods & ThisType<Tensor> = {
   backward(
     gradient?: Tensor | null | BackwardOptions,
@@ -64,6 +72,7 @@ const methods: AutogradMethods & ThisType<Tensor> = {
     } else backward(this, null, gradient);
   },
   requiresGrad_(requiresGrad = true) {
+    relink(this);
     if (this.node !== null) {
       if (requiresGrad) return this;
       throw new AutogradError("[requiresGrad_] only leaves can stop requiring a gradient; try detach()");
@@ -82,14 +91,17 @@ const methods: AutogradMethods & ThisType<Tensor> = {
       throw new AutogradError(
         "[retainGrad] the tensor does not require a gradient; try requiresGrad: true on the inputs",
       );
-    if (this.node === null) return;
-    Object.defineProperty(this, "retainsGrad", { value: true, configurable: true });
+    relink(this);
+    const { node } = this;
+    if (node === null || retaining.get(this) === node) return;
+    retaining.set(this, node);
+    // An in-place op gives the tensor another node, whose gradient it then retains.
     this.registerHook((g) => {
-      this.grad = g;
-      g.storage.flags |= KEPT;
+      if (this.node === node) running.pass?.accumulate(this, g);
     });
   },
   registerHook(hook) {
+    relink(this);
     if (!this.requiresGrad) {
       throw new AutogradError(
         "[registerHook] the tensor does not require a gradient: its hook would never be called; try requiresGrad: true on the inputs",
@@ -107,6 +119,7 @@ const methods: AutogradMethods & ThisType<Tensor> = {
     return add(list, hook);
   },
   registerPostAccumulateGradHook(hook) {
+    relink(this);
     if (this.node !== null)
       throw new AutogradError("[registerPostAccumulateGradHook] only leaves accumulate gradients");
     leafHooks.any = true;
@@ -117,6 +130,7 @@ const methods: AutogradMethods & ThisType<Tensor> = {
     this.node = null;
     this.leafRequiresGrad = false;
     this.base = null;
+    retaining.delete(this);
     return this;
   },
 };

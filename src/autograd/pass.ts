@@ -99,6 +99,13 @@ export class Pass implements BackwardPass {
     return this.order.some((node) => (this.needed?.has(node) ?? true) && node.edges.includes(t));
   }
 
+  /** Whether what this pass finds for a target goes on in the pass around it, which then calls the hooks. */
+  private endsAt(target: Node | Tensor): boolean {
+    if (this.captures?.cut !== true) return false;
+    const { nodes, leaves } = this.captures;
+    return target instanceof Node ? nodes.has(target) : leaves.has(target);
+  }
+
   whenDone(fn: () => void): void {
     this.atEnd.push(fn);
   }
@@ -159,7 +166,7 @@ export class Pass implements BackwardPass {
 
   private finishLeaf(leaf: Tensor, grad: Tensor): void {
     if (this.captures !== null && !this.captures.leaves.has(leaf)) return;
-    const g = leaf.hooks === null ? grad : callHooks(leaf.hooks, publish(grad));
+    const g = leaf.hooks === null || this.endsAt(leaf) ? grad : callHooks(leaf.hooks, publish(grad));
     if (this.captures !== null) {
       for (const index of this.captures.leaves.get(leaf) ?? []) {
         const before = this.captures.results[index] ?? null;
@@ -167,29 +174,21 @@ export class Pass implements BackwardPass {
       }
       return;
     }
-    this.accumulate(leaf, g);
-    for (const hook of leaf.accumulateHooks ?? []) hook(leaf);
+    if (leaf.leafRequiresGrad) this.accumulate(leaf, g); // it may have been turned off since
   }
 
   /** leaf.grad += g; the first gradient is taken over when it is the pass's own, and copied otherwise. */
-  private accumulate(leaf: Tensor, g: Tensor): void {
+  accumulate(leaf: Tensor, g: Tensor): void {
     const { ownGrad } = leaf;
-    if (this.create) {
-      leaf.ownGrad = ownGrad === null ? g : engineOps.add(ownGrad, g);
-    } else if (ownGrad === null) {
-      const { storage } = g;
-      const mine =
-        (storage.flags & OWNED) !== 0 && storage.pending === 0 && g.contig && storage.nbytes === g.nbytes;
+    if (ownGrad === null) leaf.ownGrad = this.create ? engineOps.clone(g) : takenOver(g);
+    else if (this.create) leaf.ownGrad = engineOps.add(ownGrad, g);
+    else {
       nextOp();
-      leaf.ownGrad = mine ? g : copyOf(g);
-      publish(leaf.ownGrad).storage.flags |= KEPT;
-    } else {
-      nextOp();
-      if (ownGrad.node === null) {
-        addInto(ownGrad, g);
-        ownGrad.storage.version++;
-      } else leaf.ownGrad = engineOps.add(ownGrad, g);
+      addInto(ownGrad, g);
+      ownGrad.storage.version++;
     }
+    (leaf.ownGrad as Tensor).storage.flags |= KEPT;
+    for (const hook of leaf.accumulateHooks ?? []) hook(leaf);
   }
 
   /** Runs the backward of a node on the gradients that wait for it, and hands on what it gives. */
@@ -197,7 +196,7 @@ export class Pass implements BackwardPass {
     const { pending } = node;
     node.pending = null;
     if (pending === null) return;
-    if (node.hooks !== null) this.runHooks(node.hooks, pending);
+    if (node.hooks !== null && !this.endsAt(node)) this.runHooks(node.hooks, pending);
     for (const [nr, index] of this.captures?.nodes.get(node) ?? []) {
       const g = pending[nr] ?? null;
       if (g !== null) (this.captures as Captures).results[index] = publish(g);
@@ -332,6 +331,14 @@ function freeUnused(made: readonly Storage[]): void {
     if (s.pending === 0 && (s.flags & OWNED) !== 0 && s.saves === 0) release(s);
     else record(s);
   }
+}
+
+/** The gradient itself when the pass alone has it, else a copy. */
+function takenOver(g: Tensor): Tensor {
+  const { storage, contig, nbytes } = g;
+  const mine = (storage.flags & OWNED) !== 0 && storage.pending === 0 && contig && storage.nbytes === nbytes;
+  nextOp();
+  return publish(mine ? g : copyOf(g));
 }
 
 function callHooks(hooks: readonly TensorHook[], g: Tensor): Tensor {

@@ -1,6 +1,6 @@
 /** Views in the graph: which part of its base a view is, and its link to the base, made anew when that changed in place. */
 import type { Shape } from "../tensor/shape.js";
-import type { Tensor } from "../tensor/tensor.js";
+import type { GradFn, Tensor } from "../tensor/tensor.js";
 import { engineOps } from "./engineOps.js";
 import { Node } from "./node.js";
 
@@ -18,6 +18,13 @@ export function placeOf(view: Tensor, base: Tensor): ViewPlace {
   return { shape: view.shape, strides: view.strides, offset: view.storageOffset, of };
 }
 
+/** Gives a tensor another place in the graph: a gradient that it retains is that of this place. @internal */
+export function moveTo(x: Tensor, node: GradFn | null, outputNr: number): void {
+  x.node = node;
+  x.outputNr = outputNr;
+  if (x.retainsGrad) x.retainGrad();
+}
+
 /** Links a view anew if its base was changed in place since; to be called before the view's node is read. @internal */
 export function relink(view: Tensor): void {
   const { base } = view;
@@ -27,6 +34,5 @@ export function relink(view: Tensor): void {
   const node = new Node(engineOps.asStrided, placeOf(view, base), [base]);
   node.outShapes = [view.shape];
   node.outCodes = [view.code];
-  view.node = node;
-  view.outputNr = 0;
+  moveTo(view, node, 0);
 }

@@ -1,4 +1,6 @@
 /** Attributes of Tensor that need ops or autograd: transposes, data, gradFn, iteration, printing. */
+
+import { retainsGrad } from "../autograd/methods.js";
 import type { Node } from "../autograd/node.js";
 import { relink } from "../autograd/views.js";
 import { getDefaultDtype } from "../tensor/dtype.js";
@@ -23,7 +25,8 @@ export interface TensorAttributes {
   /** Same as `mT` for real numbers. Source: `torch.Tensor.mH`. */
   readonly mH: Tensor;
   /**
-   * The same elements outside the graph: changes are seen by both and by no check of saved tensors. Setting it gives
+   * The same elements outside the graph. Changes are seen by both and count as changes of this tensor: a backward
+   * that needs the values of before throws, where PyTorch's goes on with those of after. Setting it gives
    * this tensor the elements of another one of the same shape and dtype. Source: `torch.Tensor.data`.
    */
   get data(): Tensor;
@@ -84,6 +87,7 @@ const getters: { readonly [name: string]: (x: Tensor) => unknown } = {
   mH: matrixTranspose,
   gradFn: gradFnOf,
   layout: () => "strided",
+  retainsGrad,
 };
 
 for (const [name, read] of Object.entries(getters)) {
@@ -114,7 +118,6 @@ Object.defineProperties(Tensor.prototype, {
     configurable: true,
     writable: true,
   },
-  retainsGrad: { value: false, configurable: true, writable: true },
   toString: {
     value(this: Tensor) {
       return print(this);

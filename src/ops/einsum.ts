@@ -176,5 +176,7 @@ function contractAll(equation: string, operands: readonly Tensor[]): Tensor {
   }, parts[0] as Labelled);
   const done = sumOut(result, new Set(output), true);
   const order = output.map((l) => done.labels.indexOf(l));
-  return order.every((d, i) => d === i) ? done.x : permute(done.x, order);
+  // The operand itself is not handed out: what comes out is a view of it.
+  const ordered = order.every((d, i) => d === i) && done.x !== operands[0];
+  return ordered ? done.x : permute(done.x, order);
 }

@@ -1,5 +1,7 @@
 /** Views in place: the tensor itself gets other dimensions of the same storage; no data moves. */
 import { checkLeaf } from "../autograd/inplace.js";
+import { enableGrad } from "../autograd/mode.js";
+import { moveTo } from "../autograd/views.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { asStrided } from "./geometry.js";
@@ -7,10 +9,10 @@ import { squeeze, t, transpose, unsqueeze } from "./view.js";
 
 function become(op: string, x: Tensor, view: (x: Tensor) => Tensor): Tensor {
   checkLeaf(op, x);
-  const place = view(x);
+  // Without recording, too: the graph of before knows the sizes of before.
+  const place = x.node === null ? view(x) : enableGrad(() => view(x));
   x.takePlace(place);
-  x.node = place.node;
-  x.outputNr = place.outputNr;
+  moveTo(x, place.node, place.outputNr);
   x.storage.version++;
   if (x.base === null) x.graphEpoch++; // its views find their place anew
   return x;

@@ -33,6 +33,21 @@ describe("checkpoint", () => {
     expect(run(true)).toEqual(run(false));
   });
 
+  test("hooks on arguments and on what the function captures are called once", () => {
+    const [x, w] = [leaf([1, 1]), leaf([3, 4])];
+    const h = x.mul(1);
+    h.retainGrad();
+    for (const t of [x, h, w]) t.registerHook((g) => g.mul(2));
+    checkpoint((t) => t.mul(w), [h])
+      .sum()
+      .backward();
+    expect([h.grad, x.grad, w.grad].map(numbers)).toEqual([
+      [3, 4],
+      [12, 16],
+      [2, 2],
+    ]);
+  });
+
   test("the arguments are those of the call, though their list grows afterwards", () => {
     const x = leaf([0.3, 0.5]);
     const features: Tensor[] = [x];
