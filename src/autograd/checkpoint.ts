@@ -2,8 +2,10 @@
  * Checkpointing: what a function saves for its backward is thrown away after the forward and computed anew when the
  * backward needs it: memory for time. Source: `torch.utils.checkpoint`.
  */
+
 import { AutogradError, show } from "../tensor/errors.js";
 import { getRngState, setRngState } from "../tensor/generator.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { describe, detached } from "../tensor/raw.js";
 import { type Shape, sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -24,6 +26,12 @@ export interface CheckpointOptions {
   /** Check that the second run gives outputs of the same shapes and dtypes (default), or not ("none"). */
   determinismCheck?: "default" | "none";
 }
+
+const CHECKPOINT_OPTIONS: OptionNames<CheckpointOptions> = {
+  preserveRngState: 1,
+  useReentrant: 1,
+  determinismCheck: 1,
+};
 
 /** Everything that the second run needs. */
 interface Segment {
@@ -135,6 +143,7 @@ export function checkpoint<A extends readonly unknown[], O>(
   args: readonly [...A],
   options: CheckpointOptions = {},
 ): O {
+  checkOptions("checkpoint", options, CHECKPOINT_OPTIONS);
   // The list may grow afterwards, as the one that a DenseNet gathers its features in does.
   const own = [...args] as readonly unknown[] as readonly [...A];
   const call = () => fn(...own);
@@ -202,6 +211,7 @@ export function checkpointSequential(
   input: Tensor,
   options: CheckpointOptions = {},
 ): Tensor {
+  checkOptions("checkpointSequential", options, CHECKPOINT_OPTIONS);
   const list = [...functions];
   if (!Number.isInteger(segments) || segments < 1 || segments > list.length) {
     throw new AutogradError(

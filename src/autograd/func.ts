@@ -2,8 +2,10 @@
  * Transforms of functions: each takes a function and gives one that computes its derivative. They nest, work on trees
  * of tensors (arrays and plain objects), and leave `grad` fields alone. Source: `torch.func`.
  */
+
 import { AutogradError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { detached, full } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -27,6 +29,8 @@ export interface TransformOptions<N extends Argnums> {
   /** The function returns `[output, aux]`, and so does the result; aux may be anything (default false). */
   hasAux?: boolean;
 }
+
+const TRANSFORM_OPTIONS: OptionNames<TransformOptions<Argnums>> = { argnums: 1, hasAux: 1 };
 
 /** Options of {@link grad} and its kin for a function that returns `[output, aux]`. */
 export interface AuxOptions<N extends Argnums> extends TransformOptions<N> {
@@ -158,6 +162,7 @@ export function grad<A extends unknown[], X, const N extends Argnums = 0>(
   options: AuxOptions<N>,
 ): (...args: A) => [Chosen<A, N>, X];
 export function grad(fn: AnyFn, options: TransformOptions<Argnums> = {}): AnyFn {
+  checkOptions("func.grad", options, TRANSFORM_OPTIONS);
   const both = gradAndValueOf("func.grad", fn, options);
   return (...args) => {
     const { grads, aux } = both(args);
@@ -182,6 +187,7 @@ export function gradAndValue<A extends unknown[], X, const N extends Argnums = 0
   options: AuxOptions<N>,
 ): (...args: A) => [Chosen<A, N>, [Tensor, X]];
 export function gradAndValue(fn: AnyFn, options: TransformOptions<Argnums> = {}): AnyFn {
+  checkOptions("func.gradAndValue", options, TRANSFORM_OPTIONS);
   const both = gradAndValueOf("func.gradAndValue", fn, options);
   return (...args) => {
     const { grads, value, aux } = both(args);
@@ -203,6 +209,8 @@ export interface PointOptions {
   /** The function returns `[output, aux]` (default false). */
   hasAux?: boolean;
 }
+
+const POINT_OPTIONS: OptionNames<PointOptions> = { hasAux: 1 };
 
 /**
  * The output of `fn` at `primals`, and the function that takes a cotangent, a tree like the output, to the array of
@@ -227,6 +235,7 @@ export function vjp<A extends readonly unknown[], O, X>(
   options: { hasAux: true },
 ): [O, (cotangents: O) => [...A], X];
 export function vjp(fn: AnyFn, primals: Tensor | readonly unknown[], options: PointOptions = {}): unknown {
+  checkOptions("func.vjp", options, POINT_OPTIONS);
   const given = primals instanceof Tensor ? [primals] : primals;
   const level = new Level("func.vjp", fn, given, null, options.hasAux ?? false);
   const pull = (cotangents: unknown) => {
@@ -250,6 +259,8 @@ function checkLike(op: string, what: string, given: readonly Tensor[], like: rea
     }
   });
 }
+
+const JVP_OPTIONS: OptionNames<PointOptions & { strict?: boolean }> = { hasAux: 1, strict: 1 };
 
 /**
  * The output of `fn` at `primals` and the product of its Jacobian with `tangents`, both trees like the output. With
@@ -278,6 +289,7 @@ export function jvp(
   tangents: readonly unknown[],
   options: PointOptions & { strict?: boolean } = {},
 ): unknown {
+  checkOptions("func.jvp", options, JVP_OPTIONS);
   const level = new Level("func.jvp", fn, primals, null, options.hasAux ?? false);
   const vectors = tensorsIn(tangents);
   checkLike("func.jvp", "tangents", vectors, level.given);
@@ -321,6 +333,12 @@ export interface JacobianTransformOptions<N extends Argnums> extends TransformOp
   chunkSize?: number | null;
 }
 
+const JACOBIAN_TRANSFORM_OPTIONS: OptionNames<JacobianTransformOptions<Argnums>> = {
+  chunkSize: 1,
+  argnums: 1,
+  hasAux: 1,
+};
+
 /** A tree like the output, with a tree like the arguments in place of each tensor. */
 export type JacobianTree<O, C> = O extends Tensor
   ? C
@@ -344,6 +362,7 @@ export function jacrev<A extends unknown[], O, X, const N extends Argnums = 0>(
   options: JacobianTransformOptions<N> & { hasAux: true },
 ): (...args: A) => [JacobianTree<O, Chosen<A, N>>, X];
 export function jacrev(fn: AnyFn, options: JacobianTransformOptions<Argnums> = {}): AnyFn {
+  checkOptions("func.jacrev", options, JACOBIAN_TRANSFORM_OPTIONS);
   return (...args) => {
     const level = new Level("func.jacrev", fn, args, options.argnums ?? 0, options.hasAux ?? false);
     const blocks = level.outputs.map((out) => {
@@ -380,6 +399,7 @@ export function jacfwd<A extends unknown[], O, X, const N extends Argnums = 0>(
   options: JacobianTransformOptions<N> & { hasAux: true },
 ): (...args: A) => [JacobianTree<O, Chosen<A, N>>, X];
 export function jacfwd(fn: AnyFn, options: JacobianTransformOptions<Argnums> = {}): AnyFn {
+  checkOptions("func.jacfwd", options, JACOBIAN_TRANSFORM_OPTIONS);
   return (...args) => {
     const level = new Level("func.jacfwd", fn, args, options.argnums ?? 0, options.hasAux ?? false);
     const push = level.push();
@@ -416,6 +436,8 @@ function jacobianResult(level: Level, blocks: readonly (readonly Tensor[])[], ha
   return hasAux ? [tree, level.free(level.aux)] : tree;
 }
 
+const HESSIAN_OPTIONS: OptionNames<{ argnums?: Argnums }> = { argnums: 1 };
+
 /**
  * The function that computes the Hessian of `fn`: for each pair of tensors of the chosen arguments a tensor of both
  * their shapes. Source: `torch.func.hessian`.
@@ -426,6 +448,7 @@ export function hessian<A extends unknown[], const N extends Argnums = 0>(
   fn: (...args: A) => Tensor,
   options: { argnums?: N } = {},
 ): (...args: A) => JacobianTree<Chosen<A, N>, Chosen<A, N>> {
+  checkOptions("func.hessian", options, HESSIAN_OPTIONS);
   const argnums = (options.argnums ?? 0) as Argnums;
   return jacfwd(jacrev(fn as AnyFn, { argnums }) as AnyFn, { argnums }) as (
     ...args: A

@@ -2,8 +2,10 @@
  * Jacobians, Hessians and their products with vectors, of a function at a point. Source: `torch.autograd.functional`.
  * Products with tangents (`jvp`, `hvp`) take the derivative of a backward pass with respect to its cotangent.
  */
+
 import { AutogradError, show } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { detached, full } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { engineOps } from "./engineOps.js";
@@ -34,6 +36,8 @@ export interface FunctionalOptions {
   strict?: boolean;
 }
 
+const FUNCTIONAL_OPTIONS: OptionNames<FunctionalOptions> = { createGraph: 1, strict: 1 };
+
 /** Options of {@link jacobian}. */
 export interface JacobianOptions extends FunctionalOptions {
   /**
@@ -45,6 +49,13 @@ export interface JacobianOptions extends FunctionalOptions {
   vectorize?: boolean;
 }
 
+const JACOBIAN_OPTIONS: OptionNames<JacobianOptions> = {
+  strategy: 1,
+  vectorize: 1,
+  createGraph: 1,
+  strict: 1,
+};
+
 /** Options of {@link hessian}. */
 export interface HessianOptions extends FunctionalOptions {
   /** How the outer derivative is computed; see {@link JacobianOptions}. */
@@ -52,6 +63,13 @@ export interface HessianOptions extends FunctionalOptions {
   /** Taken for the sake of ported code; the result is the same. */
   vectorize?: boolean;
 }
+
+const HESSIAN_OPTIONS: OptionNames<HessianOptions> = {
+  outerJacobianStrategy: 1,
+  vectorize: 1,
+  createGraph: 1,
+  strict: 1,
+};
 
 type AnyFn = (...inputs: Tensor[]) => unknown;
 
@@ -183,6 +201,7 @@ export function vjp<I extends Tensors, O extends Tensors>(
   v?: Tensors | null,
   options: FunctionalOptions = {},
 ): [O, Like<I>] {
+  checkOptions("vjp", options, FUNCTIONAL_OPTIONS);
   return enableGrad(() => {
     const call = new Call("vjp", fn as AnyFn, inputs, options);
     const vectors = call.vectors(v, call.outputs, "outputs");
@@ -207,6 +226,7 @@ export function jvp<I extends Tensors, O extends Tensors>(
   v?: Tensors | null,
   options: FunctionalOptions = {},
 ): [O, Like<O>] {
+  checkOptions("jvp", options, FUNCTIONAL_OPTIONS);
   return enableGrad(() => {
     const call = new Call("jvp", fn as AnyFn, inputs, options);
     const vectors = call.vectors(v, call.inputs, "inputs");
@@ -241,6 +261,7 @@ export function jacobian<I extends Tensors, O extends Tensors>(
   inputs: I,
   options: JacobianOptions = {},
 ): JacobianOf<O, I> {
+  checkOptions("jacobian", options, JACOBIAN_OPTIONS);
   return enableGrad(() => jacobianOf("jacobian", fn as AnyFn, inputs, options)) as JacobianOf<O, I>;
 }
 
@@ -310,6 +331,7 @@ export function hessian<I extends Tensors>(
   inputs: I,
   options: HessianOptions = {},
 ): JacobianOf<I, I> {
+  checkOptions("hessian", options, HESSIAN_OPTIONS);
   const { strict = false, outerJacobianStrategy = "reverse-mode", ...rest } = options;
   return enableGrad(() => {
     const gradient = (...xs: Tensor[]): Tensor | Tensor[] => {
@@ -339,6 +361,7 @@ export function vhp<I extends Tensors>(
   v?: Tensors | null,
   options: FunctionalOptions = {},
 ): [Tensor, Like<I>] {
+  checkOptions("vhp", options, FUNCTIONAL_OPTIONS);
   return enableGrad(() => {
     const call = new Call("vhp", fn as AnyFn, inputs, options);
     const vectors = call.vectors(v, call.inputs, "inputs");
@@ -366,6 +389,7 @@ export function hvp<I extends Tensors>(
   v?: Tensors | null,
   options: FunctionalOptions = {},
 ): [Tensor, Like<I>] {
+  checkOptions("hvp", options, FUNCTIONAL_OPTIONS);
   return enableGrad(() => {
     const call = new Call("hvp", fn as AnyFn, inputs, options);
     const vectors = call.vectors(v, call.inputs, "inputs");

@@ -4,6 +4,7 @@ import { mem } from "../kernels/index.js";
 import { FLOAT64, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
 import { KindlingError, show } from "../tensor/errors.js";
 import { address, nextOp } from "../tensor/heap.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { fromTyped, full, toNumbers } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -37,6 +38,18 @@ export interface GradcheckOptions {
   /** Name shown in messages. */
   name?: string;
 }
+
+const GRADCHECK_OPTIONS: OptionNames<GradcheckOptions> = {
+  eps: 1,
+  atol: 1,
+  rtol: 1,
+  nondetTol: 1,
+  checkUndefinedGrad: 1,
+  raiseException: 1,
+  fastMode: 1,
+  seed: 1,
+  name: 1,
+};
 
 /** A function under test: tensors in, one tensor or several out. */
 export type CheckedFunction = (...inputs: Tensor[]) => Tensor | readonly Tensor[];
@@ -321,6 +334,7 @@ export function gradcheck(
   inputs: readonly Tensor[],
   options: GradcheckOptions = {},
 ): boolean {
+  checkOptions("gradcheck", options, GRADCHECK_OPTIONS);
   try {
     const check = new Check(fn, inputs, options);
     if (options.fastMode === true) check.fast();
@@ -344,6 +358,7 @@ export function gradgradcheck(
   gradOutputs?: readonly Tensor[],
   options: GradcheckOptions = {},
 ): boolean {
+  checkOptions("gradgradcheck", options, GRADCHECK_OPTIONS);
   const next = randomFrom((options.seed ?? 0) + 7);
   const outs = listOf(fn(...inputs)).filter((t) => isFloat(t.code) && t.requiresGrad);
   const cotangents = gradOutputs ?? outs.map((o) => cotangent(o.shape, next));

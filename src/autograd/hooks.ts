@@ -1,6 +1,8 @@
 /** Hooks on the graph: on nodes, on several gradients at once, on saved tensors. Source: `torch.autograd.graph`. */
+
 import type { DTypeCode, TypedArray } from "../tensor/dtype.js";
 import { AutogradError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { fromTyped, toTyped } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -96,6 +98,8 @@ export interface MultiGradHookOptions {
   mode?: "all" | "any";
 }
 
+const MULTI_GRAD_HOOK_OPTIONS: OptionNames<MultiGradHookOptions> = { mode: 1 };
+
 /** Gradients of one backward pass, gathered until all that it reaches are there. */
 interface Gathering {
   readonly grads: (Tensor | null)[];
@@ -128,6 +132,7 @@ export function registerMultiGradHook(
   fn: ((grads: (Tensor | null)[]) => void) | ((grad: Tensor) => void),
   options: MultiGradHookOptions = {},
 ): HookHandle {
+  checkOptions("registerMultiGradHook", options, MULTI_GRAD_HOOK_OPTIONS);
   const gathered = new WeakMap<object, Gathering>();
   const all = fn as (grads: (Tensor | null)[]) => void;
   const begin = (pass: Pass): Gathering => {

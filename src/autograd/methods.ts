@@ -1,8 +1,10 @@
 /** The autograd methods of Tensor: backward, hooks, retainGrad, requiresGrad_. */
+
 import { isFloat, nameOf } from "../tensor/dtype.js";
 import { AutogradError, DTypeError } from "../tensor/errors.js";
+import { checkNames, checkOptions } from "../tensor/options.js";
 import { type GradFn, Tensor, type TensorHook } from "../tensor/tensor.js";
-import { type BackwardOptions, backward } from "./engine.js";
+import { BACKWARD_OPTIONS, type BackwardOptions, backward } from "./engine.js";
 import { checkInference } from "./inplace.js";
 import type { Node } from "./node.js";
 import { leafHooks, running } from "./pass.js";
@@ -67,6 +69,8 @@ const methods: AutogradMethods & ThisType<Tensor> = {
     gradient?: Tensor | null | BackwardOptions,
     options?: BackwardOptions & { inputs?: readonly Tensor[] },
   ) {
+    checkNames("backward", gradient, BACKWARD_OPTIONS);
+    checkOptions("backward", options, BACKWARD_OPTIONS);
     if (gradient instanceof Tensor || gradient === null || gradient === undefined) {
       backward(this, gradient === undefined ? null : [gradient], options);
     } else backward(this, null, gradient);

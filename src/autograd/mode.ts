@@ -1,5 +1,6 @@
 /** Whether ops are recorded: grad mode, inference mode, anomaly detection. */
 
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { birth, INFERENCE } from "../tensor/storage.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -162,6 +163,8 @@ function setAnomaly(enabled: boolean, checkNan: boolean): () => void {
   };
 }
 
+const DETECT_ANOMALY_OPTIONS: OptionNames<{ checkNan?: boolean }> = { checkNan: 1 };
+
 /**
  * Runs `fn` with anomaly detection: each recorded op remembers where it was called, and a backward that fails or
  * yields NaN throws an error that shows that place. Slow; for debugging. Source: `torch.autograd.detect_anomaly`.
@@ -169,10 +172,12 @@ function setAnomaly(enabled: boolean, checkNan: boolean): () => void {
 export function detectAnomaly(): ModeScope;
 export function detectAnomaly<T>(fn: () => T, options?: { checkNan?: boolean }): T;
 export function detectAnomaly<T>(fn?: () => T, options: { checkNan?: boolean } = {}): T | ModeScope {
+  checkOptions("detectAnomaly", options, DETECT_ANOMALY_OPTIONS);
   return during(() => setAnomaly(true, options.checkNan ?? true), fn);
 }
 
 /** Turns anomaly detection on or off; the result restores the earlier state. */
 export function setDetectAnomaly(enabled: boolean, options: { checkNan?: boolean } = {}): ModeScope {
+  checkOptions("setDetectAnomaly", options, DETECT_ANOMALY_OPTIONS);
   return scoped(() => setAnomaly(enabled, options.checkNan ?? true));
 }

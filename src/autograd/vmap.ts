@@ -2,8 +2,10 @@
  * vmap: a function of single examples as a function of batches. It calls the function once for each example and
  * stacks what comes out: the meaning of `torch.func.vmap`, at the cost of a loop. Write hot paths in batched ops.
  */
+
 import { AutogradError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { getRngState, setRngState } from "../tensor/generator.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { toTyped } from "../tensor/raw.js";
 import { wrapDim } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -24,6 +26,8 @@ export interface VmapOptions {
   /** Taken for the sake of ported code; the result is the same. */
   chunkSize?: number | null;
 }
+
+const VMAP_OPTIONS: OptionNames<VmapOptions> = { inDims: 1, outDims: 1, randomness: 1, chunkSize: 1 };
 
 /** Pairs each tensor of an argument with its batch dimension. */
 function place(arg: unknown, dims: InDims, into: (number | null)[], path: string): void {
@@ -98,6 +102,7 @@ export function vmap<A extends unknown[], O>(
   fn: (...args: A) => O,
   options: VmapOptions = {},
 ): (...args: A) => O {
+  checkOptions("vmap", options, VMAP_OPTIONS);
   const { inDims = 0, outDims = 0, randomness = "error" } = options;
   return (...args) => {
     const tensors = tensorsIn(args);

@@ -5,6 +5,7 @@ import { toArray } from "../ops/read.js";
 import { select } from "../ops/view.js";
 import { tensor } from "../tensor/create.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { type Generator, randperm } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -157,6 +158,8 @@ export class ChainDataset<T> extends IterableDataset<T> {
   }
 }
 
+const RANDOM_SPLIT_OPTIONS: OptionNames<{ generator?: Generator }> = { generator: 1 };
+
 /**
  * Splits a dataset at random into parts of given lengths, or fractions that sum to 1.
  * The same seed gives PyTorch's split. Source: `torch.utils.data.random_split`.
@@ -167,6 +170,7 @@ export function randomSplit<T>(
   lengths: readonly number[],
   options: { generator?: Generator } = {},
 ): Subset<T>[] {
+  checkOptions("randomSplit", options, RANDOM_SPLIT_OPTIONS);
   const total = lengths.reduce((a, b) => a + b, 0);
   let sizes = [...lengths];
   if (Math.abs(total - 1) < 1e-9 && lengths.every((n) => n >= 0 && n <= 1)) {

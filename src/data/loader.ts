@@ -1,7 +1,9 @@
 /** DataLoader: batches of a dataset, shuffled as PyTorch shuffles for the same seed. */
+
 import { stack } from "../ops/join.js";
 import { tensor } from "../tensor/create.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Generator } from "../tensor/random.js";
 import { sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -79,6 +81,16 @@ export interface DataLoaderOptions<T = unknown, B = unknown> {
   /** Source of the order (default: seeded from the global generator, as PyTorch does). */
   generator?: Generator;
 }
+
+const DATA_LOADER_OPTIONS: OptionNames<DataLoaderOptions> = {
+  batchSize: 1,
+  shuffle: 1,
+  sampler: 1,
+  batchSampler: 1,
+  dropLast: 1,
+  collateFn: 1,
+  generator: 1,
+};
 
 /** What a DataLoader walks through: a dataset, a list of samples, or a tensor of them. */
 export type DataSource<T> = Dataset<T> | IterableDataset<T> | readonly T[] | (Tensor & Iterable<T>);
@@ -164,6 +176,7 @@ export class DataLoader<T = unknown, B = Collated<T>, D extends DataSource<T> = 
   private readonly samples: Dataset<T> | IterableDataset<T>;
 
   constructor(source: D & DataSource<T>, options: DataLoaderOptions<T, B> = {}) {
+    checkOptions(new.target.name, options, DATA_LOADER_OPTIONS);
     const { shuffle, sampler, batchSampler, dropLast, generator } = options;
     const dataset = datasetOf<T>(source);
     if (sampler !== undefined && shuffle === true)

@@ -2,6 +2,7 @@
 
 import { UINT8 } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { fromTyped } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -38,11 +39,14 @@ export interface ImagesAndLabels {
   labels: Tensor;
 }
 
+const READ_MNIST_OPTIONS: OptionNames<{ train?: boolean }> = { train: 1 };
+
 /**
  * Reads MNIST from a folder with the four IDX files under their usual names.
  * @throws ValueError naming the file that is missing.
  */
 export function readMnist(folder: string, options: { train?: boolean } = {}): ImagesAndLabels {
+  checkOptions("readMnist", options, READ_MNIST_OPTIONS);
   const fs = globalThis.process?.getBuiltinModule?.("node:fs");
   if (fs === undefined)
     throw new ValueError("[readMnist] there is no file system here; try readIdx on bytes of your own");

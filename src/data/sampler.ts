@@ -1,8 +1,10 @@
 /** Samplers: the order in which a DataLoader visits a dataset. Source: `torch.utils.data.sampler`. */
+
 import { multinomial } from "../ops/random.js";
 import { toArray, toTypedArray } from "../ops/read.js";
 import { empty, tensor } from "../tensor/create.js";
 import { ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { Generator, randint, random_, randperm } from "../tensor/random.js";
 import { Tensor } from "../tensor/tensor.js";
 
@@ -49,6 +51,12 @@ export interface RandomSamplerOptions {
   generator?: Generator | undefined;
 }
 
+const RANDOM_SAMPLER_OPTIONS: OptionNames<RandomSamplerOptions> = {
+  replacement: 1,
+  numSamples: 1,
+  generator: 1,
+};
+
 /** A 64-bit draw of a generator (the default one unless given), as PyTorch seeds samplers. @internal */
 export function drawSeed(generator?: Generator): bigint {
   const t = empty([], { dtype: "int64" });
@@ -70,6 +78,7 @@ export class RandomSampler extends Sampler {
   private readonly generator: Generator | undefined;
 
   constructor(dataSource: Sized, options: RandomSamplerOptions = {}) {
+    checkOptions(new.target.name, options, RANDOM_SAMPLER_OPTIONS);
     super();
     this.dataSource = dataSource;
     this.replacement = options.replacement ?? false;
@@ -99,6 +108,8 @@ export class RandomSampler extends Sampler {
   }
 }
 
+const SUBSET_RANDOM_SAMPLER_OPTIONS: OptionNames<{ generator?: Generator }> = { generator: 1 };
+
 /** Given indices in random order. */
 export class SubsetRandomSampler extends Sampler {
   /** What is visited, in a new order each walk. */
@@ -106,6 +117,7 @@ export class SubsetRandomSampler extends Sampler {
   private readonly generator: Generator | undefined;
 
   constructor(indices: readonly number[], options: { generator?: Generator } = {}) {
+    checkOptions(new.target.name, options, SUBSET_RANDOM_SAMPLER_OPTIONS);
     super();
     this.indices = indices;
     this.generator = options.generator;
@@ -122,6 +134,11 @@ export class SubsetRandomSampler extends Sampler {
   }
 }
 
+const WEIGHTED_RANDOM_SAMPLER_OPTIONS: OptionNames<{ replacement?: boolean; generator?: Generator }> = {
+  replacement: 1,
+  generator: 1,
+};
+
 /** Indices drawn with given weights. */
 export class WeightedRandomSampler extends Sampler {
   /** How likely each index is, relative to the others. */
@@ -137,6 +154,7 @@ export class WeightedRandomSampler extends Sampler {
     numSamples: number,
     options: { replacement?: boolean; generator?: Generator } = {},
   ) {
+    checkOptions(new.target.name, options, WEIGHTED_RANDOM_SAMPLER_OPTIONS);
     super();
     if (!Number.isInteger(numSamples) || numSamples <= 0) {
       throw new ValueError(

@@ -53,9 +53,9 @@ export class SyncBatchNorm extends BatchNormBase {
   /** @internal Dimensions of the last input. */
   _ndim: number | null = null;
 
-  constructor(numFeatures: number, options: SyncBatchNormOptions = {}) {
+  constructor(numFeatures: number, { processGroup = null, ...options }: SyncBatchNormOptions = {}) {
     super(numFeatures, options);
-    this.processGroup = options.processGroup ?? null;
+    this.processGroup = processGroup;
   }
 
   /** @internal */

@@ -3,8 +3,10 @@
  * with the same losses to the bit. Tensors have readable names (`model.fc.weight`, `optimizer.state.0.exp_avg`); what
  * is no tensor is JSON in the file's metadata.
  */
+
 import { KindlingError, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { defaultGenerator, Generator } from "../tensor/random.js";
 import { copyOf } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -27,6 +29,8 @@ export interface CheckpointOptions {
   /** Anything else to keep: numbers, strings, tensors, lists and plain objects of them (epoch, best loss). */
   extra?: Readonly<Record<string, unknown>>;
 }
+
+const CHECKPOINT_OPTIONS: OptionNames<CheckpointOptions> = { extra: 1 };
 
 const FORMAT = "kindling checkpoint 1";
 /** Where the default generator's state and the extra values are. */
@@ -110,6 +114,7 @@ function setState(part: Stateful | Generator, state: unknown): void {
 
 /** The bytes of a checkpoint; see {@link saveCheckpoint}. */
 export function packCheckpoint(parts: CheckpointParts, options: CheckpointOptions = {}): Uint8Array {
+  checkOptions("packCheckpoint", options, CHECKPOINT_OPTIONS);
   const packer = new Packer();
   const tree: { [key: string]: Tree } = {};
   for (const [name, part] of Object.entries(parts)) {
@@ -177,6 +182,7 @@ export function unpackCheckpoint(bytes: Uint8Array, parts: CheckpointParts = {})
  * @throws ValueError for an extra value that cannot be saved.
  */
 export function saveCheckpoint(path: string, parts: CheckpointParts, options: CheckpointOptions = {}): void {
+  checkOptions("saveCheckpoint", options, CHECKPOINT_OPTIONS);
   writeBytes("saveCheckpoint", path, packCheckpoint(parts, options));
 }
 

@@ -2,6 +2,7 @@
  * safetensors: the format in which checkpoints pass between PyTorch and Kindling.
  * Eight bytes of header length, a JSON header, then the tensors' bytes. Source: the safetensors specification.
  */
+
 import {
   BOOL,
   type DTypeCode,
@@ -15,6 +16,7 @@ import {
 } from "../tensor/dtype.js";
 import { DTypeError, KindlingError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { fromTyped, toTyped } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 import { readBytes, writeBytes } from "./files.js";
@@ -48,11 +50,14 @@ function bytesOf(t: Tensor): Uint8Array {
   return new Uint8Array(flat.buffer, flat.byteOffset, flat.byteLength);
 }
 
+const SAVE_OPTIONS: OptionNames<{ metadata?: Record<string, string> }> = { metadata: 1 };
+
 /** The bytes of a safetensors file with these tensors (keys sorted by size of type, then name, as the format wants). */
 export function save(
   tensors: Readonly<Record<string, Tensor>>,
   options: { metadata?: Record<string, string> } = {},
 ): Uint8Array {
+  checkOptions("save", options, SAVE_OPTIONS);
   for (const [name, t] of Object.entries(tensors)) {
     if (!(t instanceof Tensor))
       throw new DTypeError(`[safetensors] ${name}: got ${t === null ? "null" : typeof t}, expected a tensor`);
@@ -201,6 +206,7 @@ export function saveFile(
   path: string,
   options: { metadata?: Record<string, string> } = {},
 ): void {
+  checkOptions("saveFile", options, SAVE_OPTIONS);
   writeBytes("safetensors", path, save(tensors, options));
 }
 

@@ -1,12 +1,14 @@
 /** Smooth activation layers and the softmax layers (`torch.nn.modules.activation`). */
 import type { GeluApproximate } from "../ops/activation.js";
 import { ShapeError, show } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/activation.js";
 import { Module } from "./module.js";
 import { showOptions } from "./print.js";
 import { type InplaceOptions, inplaceOf, inplaceRepr } from "./rectifier.js";
+
+const GELU_OPTIONS: OptionNames<{ approximate?: GeluApproximate }> = { approximate: 1 };
 
 /** x Phi(x), Phi the normal distribution function; `approximate: "tanh"` takes the approximation. Source: `torch.nn.GELU`. */
 export class GELU extends Module {
@@ -16,6 +18,7 @@ export class GELU extends Module {
 
   constructor(options: GeluApproximate | { approximate?: GeluApproximate } = {}) {
     super();
+    checkNames(this._getName(), options, GELU_OPTIONS);
     this.approximate = typeof options === "string" ? options : (options.approximate ?? "none");
   }
 
@@ -36,7 +39,7 @@ export class SiLU extends Module {
 
   constructor(options: InplaceOptions | boolean = {}) {
     super();
-    this.inplace = inplaceOf(options);
+    this.inplace = inplaceOf(this._getName(), options);
   }
 
   forward(x: Tensor): Tensor {
@@ -56,7 +59,7 @@ export class Mish extends Module {
 
   constructor(options: InplaceOptions | boolean = {}) {
     super();
-    this.inplace = inplaceOf(options);
+    this.inplace = inplaceOf(this._getName(), options);
   }
 
   forward(x: Tensor): Tensor {
@@ -113,6 +116,8 @@ export class Tanhshrink extends Module {
   }
 }
 
+const SOFTPLUS_OPTIONS: OptionNames<F.SoftplusOptions> = { beta: 1, threshold: 1 };
+
 /** ln(1 + e^(beta x)) / beta, and x where beta x > threshold. Source: `torch.nn.Softplus`. */
 export class Softplus extends Module {
   /** @internal */ static readonly pure = true;
@@ -123,7 +128,7 @@ export class Softplus extends Module {
 
   constructor(options: F.SoftplusOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, SOFTPLUS_OPTIONS);
     this.beta = options.beta ?? 1;
     this.threshold = options.threshold ?? 20;
   }
@@ -137,6 +142,8 @@ export class Softplus extends Module {
   }
 }
 
+const GLU_OPTIONS: OptionNames<{ dim?: number }> = { dim: 1 };
+
 /** a sigmoid(b), a and b the halves of the input along `dim` (default -1). Source: `torch.nn.GLU`. */
 export class GLU extends Module {
   /** @internal */ static readonly pure = true;
@@ -145,6 +152,7 @@ export class GLU extends Module {
 
   constructor(options: number | { dim?: number } = {}) {
     super();
+    checkNames(this._getName(), options, GLU_OPTIONS);
     this.dim = typeof options === "number" ? options : (options.dim ?? -1);
   }
 
@@ -157,6 +165,8 @@ export class GLU extends Module {
   }
 }
 
+const SOFTMAX_OPTIONS: OptionNames<{ dim?: number | null }> = { dim: 1 };
+
 /** e^x / sum e^x along `dim`. Source: `torch.nn.Softmax`. */
 export class Softmax extends Module {
   /** @internal */ static readonly pure = true;
@@ -165,6 +175,7 @@ export class Softmax extends Module {
 
   constructor(options: number | { dim?: number | null } | null = null) {
     super();
+    checkNames(this._getName(), options, SOFTMAX_OPTIONS);
     this.dim = typeof options === "number" ? options : (options?.dim ?? null);
   }
 
@@ -185,6 +196,7 @@ export class LogSoftmax extends Module {
 
   constructor(options: number | { dim?: number | null } | null = null) {
     super();
+    checkNames(this._getName(), options, SOFTMAX_OPTIONS);
     this.dim = typeof options === "number" ? options : (options?.dim ?? null);
   }
 
@@ -205,6 +217,7 @@ export class Softmin extends Module {
 
   constructor(options: number | { dim?: number | null } | null = null) {
     super();
+    checkNames(this._getName(), options, SOFTMAX_OPTIONS);
     this.dim = typeof options === "number" ? options : (options?.dim ?? null);
   }
 

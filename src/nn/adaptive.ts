@@ -5,7 +5,7 @@ import { cat } from "../ops/join.js";
 import { logSoftmax } from "../ops/softmax.js";
 import { INT64 } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { fromTyped, toNumbers } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { ModuleList, Sequential } from "./containers.js";
@@ -19,6 +19,8 @@ export interface AdaptiveOptions {
   /** Whether the head has a bias (default false). */
   headBias?: boolean;
 }
+
+const ADAPTIVE_OPTIONS: OptionNames<AdaptiveOptions> = { divValue: 1, headBias: 1 };
 
 /** What the layer gives: the log-probability of each target, and the loss. */
 export interface AdaptiveOutput {
@@ -68,7 +70,7 @@ export class AdaptiveLogSoftmaxWithLoss extends Module<[input: Tensor, target: T
     options: AdaptiveOptions = {},
   ) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, ADAPTIVE_OPTIONS);
     const rising = cutoffs.every(
       (c, i) => Number.isInteger(c) && c > (i === 0 ? 0 : (cutoffs[i - 1] as number)) && c < nClasses,
     );

@@ -1,5 +1,6 @@
 /** Adaptive pooling layers: the output has a given size, whatever the input's. */
 import {
+  ADAPTIVE_MAX_OPTIONS,
   type AdaptiveMaxOptions,
   type AdaptiveSize,
   adaptiveAvgPool1d,
@@ -39,7 +40,7 @@ export abstract class AdaptiveMaxPoolNd<R extends boolean = false> extends Modul
 
   constructor(outputSize: AdaptiveSize, options: AdaptiveMaxOptions<R> = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, ADAPTIVE_MAX_OPTIONS);
     this.outputSize = outputSize;
     this.returnIndices = (options.returnIndices ?? false) as R;
   }
@@ -95,7 +96,7 @@ export class AdaptiveMaxPool1d<R extends boolean = false> extends AdaptiveMaxPoo
   /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): WithIndices<R> {
-    return adaptiveMaxPool1d<R>(input, this.outputSize, this);
+    return adaptiveMaxPool1d<R>(input, this.outputSize, { returnIndices: this.returnIndices });
   }
 }
 
@@ -107,7 +108,7 @@ export class AdaptiveMaxPool2d<R extends boolean = false> extends AdaptiveMaxPoo
   /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): WithIndices<R> {
-    return adaptiveMaxPool2d<R>(input, this.outputSize, this);
+    return adaptiveMaxPool2d<R>(input, this.outputSize, { returnIndices: this.returnIndices });
   }
 }
 
@@ -119,6 +120,6 @@ export class AdaptiveMaxPool3d<R extends boolean = false> extends AdaptiveMaxPoo
   /** @internal */ static readonly pure = true;
 
   forward(input: Tensor): WithIndices<R> {
-    return adaptiveMaxPool3d<R>(input, this.outputSize, this);
+    return adaptiveMaxPool3d<R>(input, this.outputSize, { returnIndices: this.returnIndices });
   }
 }

@@ -1,7 +1,9 @@
 /** What all modules are, whatever they take and give: callable, with hooks around the call, and printed. */
+
 import type { HookHandle } from "../autograd/methods.js";
 import { DTypeError, KindlingError } from "../tensor/errors.js";
 import { INSPECT } from "../tensor/format.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import {
   type BackwardHook,
   type BackwardPreHook,
@@ -37,6 +39,12 @@ function headline(module: AnyModule): string {
 function isNumbers(x: unknown): boolean {
   return Array.isArray(x) && (typeof x[0] === "number" || isNumbers(x[0]));
 }
+
+const REGISTER_FULL_BACKWARD_HOOK_OPTIONS: OptionNames<{ prepend?: boolean }> = { prepend: 1 };
+
+const FORWARD_HOOK_OPTIONS: OptionNames<ForwardHookOptions> = { alwaysCall: 1, prepend: 1, withKwargs: 1 };
+
+const HOOK_OPTIONS: OptionNames<HookOptions> = { prepend: 1, withKwargs: 1 };
 
 /** A module without the types of its forward; {@link Module} adds them. */
 export abstract class ModuleBase extends ModuleTree {
@@ -135,6 +143,7 @@ export abstract class ModuleBase extends ModuleTree {
     options: HookOptions & { withKwargs: true },
   ): HookHandle;
   registerForwardPreHook(hook: (...args: never[]) => unknown, options?: HookOptions): HookHandle {
+    checkOptions("registerForwardPreHook", options, HOOK_OPTIONS);
     return this.addCallHook("forwardPre", hook, options);
   }
 
@@ -152,6 +161,7 @@ export abstract class ModuleBase extends ModuleTree {
     options: ForwardHookOptions & { withKwargs: true },
   ): HookHandle;
   registerForwardHook(hook: (...args: never[]) => unknown, options?: ForwardHookOptions): HookHandle {
+    checkOptions("registerForwardHook", options, FORWARD_HOOK_OPTIONS);
     return this.addCallHook("forward", hook, options);
   }
 
@@ -160,6 +170,7 @@ export abstract class ModuleBase extends ModuleTree {
    * returns replaces them. Source: `torch.nn.Module.register_full_backward_hook`.
    */
   registerFullBackwardHook(hook: BackwardHook<this>, options?: { prepend?: boolean }): HookHandle {
+    checkOptions("registerFullBackwardHook", options, REGISTER_FULL_BACKWARD_HOOK_OPTIONS);
     return this.addCallHook("backward", hook, options);
   }
 
@@ -173,6 +184,7 @@ export abstract class ModuleBase extends ModuleTree {
    * Source: `torch.nn.Module.register_full_backward_pre_hook`.
    */
   registerFullBackwardPreHook(hook: BackwardPreHook<this>, options?: { prepend?: boolean }): HookHandle {
+    checkOptions("registerFullBackwardPreHook", options, REGISTER_FULL_BACKWARD_HOOK_OPTIONS);
     return this.addCallHook("backwardPre", hook, options);
   }
 

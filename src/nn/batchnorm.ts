@@ -5,7 +5,7 @@ import type { DType } from "../tensor/dtype.js";
 import { INT64 } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { fillWith, full, readAt } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { ones_, zeros_ } from "./init.js";
@@ -30,6 +30,15 @@ export interface NormLayerOptions {
   /** Element type of parameters and buffers (default: the default float). */
   dtype?: DType;
 }
+
+/** @internal */
+export const NORM_LAYER_OPTIONS: OptionNames<NormLayerOptions> = {
+  eps: 1,
+  momentum: 1,
+  affine: 1,
+  trackRunningStats: 1,
+  dtype: 1,
+};
 
 /**
  * Parameters and buffers of a normalization with one weight, bias, mean and variance per channel.
@@ -63,7 +72,7 @@ export abstract class NormBase extends Module {
 
   constructor(numFeatures: number, options: NormLayerOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, NORM_LAYER_OPTIONS);
     const { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true, dtype } = options;
     const name = this._getName();
     checkSize(name, "numFeatures", numFeatures);
@@ -284,6 +293,7 @@ export function bare({ eps, momentum }: NormLayerOptions): NormLayerOptions {
 export class LazyBatchNorm1d extends LazyModuleMixin(BatchNorm1d) {
   constructor(options: NormLayerOptions = {}) {
     super(0, bare(options));
+    checkOptions(this._getName(), options, NORM_LAYER_OPTIONS);
     makeLazy(this, options);
   }
 
@@ -297,6 +307,7 @@ export class LazyBatchNorm1d extends LazyModuleMixin(BatchNorm1d) {
 export class LazyBatchNorm2d extends LazyModuleMixin(BatchNorm2d) {
   constructor(options: NormLayerOptions = {}) {
     super(0, bare(options));
+    checkOptions(this._getName(), options, NORM_LAYER_OPTIONS);
     makeLazy(this, options);
   }
 
@@ -310,6 +321,7 @@ export class LazyBatchNorm2d extends LazyModuleMixin(BatchNorm2d) {
 export class LazyBatchNorm3d extends LazyModuleMixin(BatchNorm3d) {
   constructor(options: NormLayerOptions = {}) {
     super(0, bare(options));
+    checkOptions(this._getName(), options, NORM_LAYER_OPTIONS);
     makeLazy(this, options);
   }
 

@@ -5,7 +5,7 @@ import { type Sizes, sizesOf } from "../ops/spatial.js";
 import { empty } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { calculateFanInAndFanOut, kaimingUniform_, uniform_ } from "./init.js";
 import { Module } from "./module.js";
@@ -35,6 +35,17 @@ export interface ConvLayerOptions {
   dtype?: DType;
 }
 
+/** @internal */
+export const CONV_LAYER_OPTIONS: OptionNames<ConvLayerOptions> = {
+  stride: 1,
+  padding: 1,
+  dilation: 1,
+  groups: 1,
+  bias: 1,
+  paddingMode: 1,
+  dtype: 1,
+};
+
 /** What a layer of either kind is made with, besides channels and kernel. */
 export interface ConvSettings extends ConvLayerOptions {
   /** Whether the layer is a transposed convolution. */
@@ -48,8 +59,10 @@ export function strideOrOptions<O extends { stride?: Sizes }>(
   layer: string,
   stride: Sizes | O,
   options: O | undefined,
+  names: OptionNames<O>,
 ): O {
-  checkOptions(layer, options);
+  checkNames(layer, stride, names);
+  checkOptions(layer, options, names);
   if (typeof stride === "number" || Array.isArray(stride)) return { ...options, stride } as O;
   return { ...(stride as O), ...options };
 }
@@ -211,7 +224,7 @@ export class Conv1d extends ConvNd {
     options?: ConvLayerOptions,
   ) {
     super(1, inChannels, outChannels, kernelSize, {
-      ...strideOrOptions(new.target.name, stride, options),
+      ...strideOrOptions(new.target.name, stride, options, CONV_LAYER_OPTIONS),
       transposed: false,
     });
   }
@@ -238,7 +251,7 @@ export class Conv2d extends ConvNd {
     options?: ConvLayerOptions,
   ) {
     super(2, inChannels, outChannels, kernelSize, {
-      ...strideOrOptions(new.target.name, stride, options),
+      ...strideOrOptions(new.target.name, stride, options, CONV_LAYER_OPTIONS),
       transposed: false,
     });
   }
@@ -260,7 +273,7 @@ export class Conv3d extends ConvNd {
     options?: ConvLayerOptions,
   ) {
     super(3, inChannels, outChannels, kernelSize, {
-      ...strideOrOptions(new.target.name, stride, options),
+      ...strideOrOptions(new.target.name, stride, options, CONV_LAYER_OPTIONS),
       transposed: false,
     });
   }

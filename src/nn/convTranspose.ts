@@ -1,8 +1,10 @@
 /** Transposed convolution layers: ConvTranspose1d, ConvTranspose2d, ConvTranspose3d. */
+
 import { convTranspose1d, convTranspose2d, convTranspose3d } from "../ops/convTranspose.js";
 import type { Sizes } from "../ops/spatial.js";
 import type { DType } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import type { OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { ConvNd, strideOrOptions } from "./conv.js";
 
@@ -26,6 +28,18 @@ export interface ConvTransposeLayerOptions {
   dtype?: DType;
 }
 
+/** @internal */
+export const CONV_TRANSPOSE_LAYER_OPTIONS: OptionNames<ConvTransposeLayerOptions> = {
+  stride: 1,
+  padding: 1,
+  outputPadding: 1,
+  groups: 1,
+  bias: 1,
+  dilation: 1,
+  paddingMode: 1,
+  dtype: 1,
+};
+
 /** Options of a call. */
 export interface OutputSizeOptions {
   /** Sizes of the output, with or without batch and channels, where stride leaves a choice. */
@@ -45,7 +59,7 @@ export abstract class ConvTransposeNd extends ConvNd<
     options?: ConvTransposeLayerOptions,
   ) {
     super(rank, inChannels, outChannels, kernelSize, {
-      ...strideOrOptions(new.target.name, stride, options),
+      ...strideOrOptions(new.target.name, stride, options, CONV_TRANSPOSE_LAYER_OPTIONS),
       transposed: true,
     });
     if (this.paddingMode !== "zeros" || typeof this.padding === "string") {

@@ -1,5 +1,6 @@
 /** Distances as modules. */
 
+import { COSINE_SIMILARITY_OPTIONS, PAIRWISE_DISTANCE_OPTIONS } from "../ops/distance.js";
 import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/distance.js";
@@ -14,7 +15,7 @@ export class CosineSimilarity extends Module<[x1: Tensor, x2: Tensor]> {
 
   constructor(options: F.CosineSimilarityOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, COSINE_SIMILARITY_OPTIONS);
     this.dim = options.dim ?? 1;
     this.eps = options.eps ?? 1e-8;
   }
@@ -35,7 +36,7 @@ export class PairwiseDistance extends Module<[x1: Tensor, x2: Tensor]> {
 
   constructor(options: F.PairwiseDistanceOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, PAIRWISE_DISTANCE_OPTIONS);
     this.norm = options.p ?? 2;
     this.eps = options.eps ?? 1e-6;
     this.keepdim = options.keepdim ?? false;

@@ -1,5 +1,7 @@
 /** Dropout layers (`torch.nn.modules.dropout`). */
+
 import { ValueError } from "../tensor/errors.js";
+import type { OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { InplaceOptions } from "./functional/activation.js";
 import * as F from "./functional/dropout.js";
@@ -15,6 +17,8 @@ export interface DropoutLayerOptions {
   inplace?: boolean;
 }
 
+const DROPOUT_LAYER_OPTIONS: OptionNames<DropoutLayerOptions> = { p: 1, inplace: 1 };
+
 /** What the dropout layers share. */
 abstract class DropoutBase extends Module {
   /** Probability of an element (or channel) to be dropped (default 0.5). */
@@ -24,7 +28,8 @@ abstract class DropoutBase extends Module {
 
   constructor(p: number | DropoutLayerOptions = {}, options: InplaceOptions = {}) {
     super();
-    const { p: probability = 0.5, inplace = false } = named("p", p, options) ?? {};
+    const { p: probability = 0.5, inplace = false } =
+      named(this._getName(), "p", p, options, DROPOUT_LAYER_OPTIONS) ?? {};
     if (!(probability >= 0 && probability <= 1))
       throw new ValueError(`[${this._getName()}] p must be a probability, from 0 to 1: got ${probability}`);
     this.p = probability;

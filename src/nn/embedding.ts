@@ -2,7 +2,7 @@
 import { noGrad } from "../autograd/mode.js";
 import { paddingRow } from "../ops/embedding.js";
 import { ShapeError, show } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { randn } from "../tensor/random.js";
 import { fillWith, viewOf } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -23,9 +23,25 @@ export interface TableOptions {
 /** Options of {@link Embedding}. */
 export type EmbeddingModuleOptions = F.EmbeddingOptions & TableOptions;
 
+const EMBEDDING_MODULE_OPTIONS: OptionNames<EmbeddingModuleOptions> = {
+  paddingIdx: 1,
+  maxNorm: 1,
+  normType: 1,
+  scaleGradByFreq: 1,
+  sparse: 1,
+  _weight: 1,
+  _freeze: 1,
+};
+
 /** Options of {@link EmbeddingBag}. */
 export type EmbeddingBagModuleOptions = Omit<F.EmbeddingBagOptions, "offsets" | "perSampleWeights"> &
   TableOptions;
+
+const EMBEDDING_BAG_MODULE_OPTIONS: OptionNames<EmbeddingBagModuleOptions> = {
+  ...EMBEDDING_MODULE_OPTIONS,
+  mode: 1,
+  includeLastOffset: 1,
+};
 
 /** Numbers from the standard normal distribution, with zeros in the padding row. */
 function drawn(rows: number, columns: number, padding: number | null): Tensor {
@@ -55,7 +71,6 @@ abstract class Table<Args extends unknown[]> extends Module<Args> {
 
   constructor(layer: string, rows: number, columns: number, options: EmbeddingModuleOptions) {
     super();
-    checkOptions(this._getName(), options);
     checkSize(layer, "numEmbeddings", rows);
     checkSize(layer, "embeddingDim", columns);
     const padding = paddingRow(layer, options.paddingIdx, rows);
@@ -109,6 +124,15 @@ function sizesOf(op: string, embeddings: Tensor): [number, number] {
   return [embeddings.shape[0] as number, embeddings.shape[1] as number];
 }
 
+const FROM_PRETRAINED_OPTIONS: OptionNames<F.EmbeddingOptions & { freeze?: boolean }> = {
+  paddingIdx: 1,
+  maxNorm: 1,
+  normType: 1,
+  scaleGradByFreq: 1,
+  sparse: 1,
+  freeze: 1,
+};
+
 /**
  * A table of `numEmbeddings` vectors of `embeddingDim` numbers: indices of any shape [...] give [..., embeddingDim].
  * Starts from the standard normal distribution, with zeros in the row `paddingIdx`, which is not learned.
@@ -120,6 +144,7 @@ function sizesOf(op: string, embeddings: Tensor): [number, number] {
 export class Embedding extends Table<[input: Tensor]> {
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingModuleOptions = {}) {
     super("Embedding", numEmbeddings, embeddingDim, options);
+    checkOptions(new.target.name, options, EMBEDDING_MODULE_OPTIONS);
   }
 
   forward(input: Tensor): Tensor {
@@ -134,6 +159,7 @@ export class Embedding extends Table<[input: Tensor]> {
     embeddings: Tensor,
     options: F.EmbeddingOptions & { freeze?: boolean } = {},
   ): Embedding {
+    checkOptions("fromPretrained", options, FROM_PRETRAINED_OPTIONS);
     const [rows, columns] = sizesOf("Embedding.fromPretrained", embeddings);
     const { freeze = true, ...rest } = options;
     return new Embedding(rows, columns, { ...rest, _weight: embeddings, _freeze: freeze });
@@ -147,6 +173,11 @@ export interface BagArguments {
   /** Factors of the rows, shaped as the indices; for mode "sum" only. */
   perSampleWeights?: Tensor | null;
 }
+
+const BAG_FROM_PRETRAINED_OPTIONS: OptionNames<EmbeddingBagModuleOptions & { freeze?: boolean }> = {
+  ...EMBEDDING_BAG_MODULE_OPTIONS,
+  freeze: 1,
+};
 
 /**
  * Sums, means (default) or maxima of rows over bags of indices; see `nn.functional.embeddingBag`.
@@ -165,6 +196,7 @@ export class EmbeddingBag extends Table<
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingBagModuleOptions = {}) {
     super("EmbeddingBag", numEmbeddings, embeddingDim, options);
+    checkOptions(new.target.name, options, EMBEDDING_BAG_MODULE_OPTIONS);
     this.mode = options.mode ?? "mean";
     this.includeLastOffset = options.includeLastOffset ?? false;
   }
@@ -195,6 +227,7 @@ export class EmbeddingBag extends Table<
     embeddings: Tensor,
     options: EmbeddingBagModuleOptions & { freeze?: boolean } = {},
   ): EmbeddingBag {
+    checkOptions("fromPretrained", options, BAG_FROM_PRETRAINED_OPTIONS);
     const [rows, columns] = sizesOf("EmbeddingBag.fromPretrained", embeddings);
     const { freeze = true, ...rest } = options;
     return new EmbeddingBag(rows, columns, { ...rest, _weight: embeddings, _freeze: freeze });

@@ -1,7 +1,9 @@
 /** Layers that change the shape: Flatten and Unflatten. */
+
 import { unflatten } from "../ops/dims.js";
 import { flatten } from "../ops/view.js";
 import { ValueError } from "../tensor/errors.js";
+import { checkNames, type OptionNames } from "../tensor/options.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { Module } from "./module.js";
@@ -14,6 +16,8 @@ export interface FlattenLayerOptions {
   /** Last dimension to join (default -1). */
   endDim?: number;
 }
+
+const FLATTEN_LAYER_OPTIONS: OptionNames<FlattenLayerOptions> = { startDim: 1, endDim: 1 };
 
 /**
  * Joins dimensions into one. Source: `torch.nn.Flatten`.
@@ -29,6 +33,7 @@ export class Flatten extends Module {
 
   constructor(options: number | FlattenLayerOptions = {}) {
     super();
+    checkNames(this._getName(), options, FLATTEN_LAYER_OPTIONS);
     const { startDim = 1, endDim = -1 } = typeof options === "number" ? { startDim: options } : options;
     this.startDim = startDim;
     this.endDim = endDim;

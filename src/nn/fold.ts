@@ -1,5 +1,5 @@
 /** Unfold and Fold: images as columns of patches, and back. */
-import { type FoldOptions, fold, unfold } from "../ops/fold.js";
+import { FOLD_OPTIONS, type FoldOptions, fold, unfold } from "../ops/fold.js";
 import type { Sizes } from "../ops/spatial.js";
 import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -24,7 +24,7 @@ export class Unfold extends Module {
 
   constructor(kernelSize: Sizes, options: FoldOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, FOLD_OPTIONS);
     this.kernelSize = kernelSize;
     this.dilation = options.dilation ?? 1;
     this.padding = options.padding ?? 0;
@@ -32,7 +32,8 @@ export class Unfold extends Module {
   }
 
   forward(input: Tensor): Tensor {
-    return unfold(input, this.kernelSize, this);
+    const { dilation, padding, stride } = this;
+    return unfold(input, this.kernelSize, { dilation, padding, stride });
   }
 
   override extraRepr(): string {
@@ -62,7 +63,7 @@ export class Fold extends Module {
 
   constructor(outputSize: Sizes, kernelSize: Sizes, options: FoldOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, FOLD_OPTIONS);
     this.outputSize = outputSize;
     this.kernelSize = kernelSize;
     this.dilation = options.dilation ?? 1;
@@ -71,7 +72,8 @@ export class Fold extends Module {
   }
 
   forward(input: Tensor): Tensor {
-    return fold(input, this.outputSize, this.kernelSize, this);
+    const { dilation, padding, stride } = this;
+    return fold(input, this.outputSize, this.kernelSize, { dilation, padding, stride });
   }
 
   override extraRepr(): string {

@@ -1,5 +1,6 @@
 /** Fractional max pooling layers. */
 import {
+  FRACTIONAL_MAX_POOL_OPTIONS,
   type FractionalMaxPoolOptions,
   fractionalMaxPool2d,
   fractionalMaxPool3d,
@@ -29,7 +30,7 @@ export abstract class FractionalMaxPoolNd<R extends boolean = false> extends Mod
 
   constructor(rank: number, kernelSize: Sizes, options: FractionalMaxPoolOptions<R>) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, FRACTIONAL_MAX_POOL_OPTIONS);
     const name = this._getName();
     const { outputSize = null, outputRatio = null } = options;
     this.kernelSize = sizesOf(name, "kernelSize", kernelSize, rank, 1);
@@ -48,6 +49,12 @@ export abstract class FractionalMaxPoolNd<R extends boolean = false> extends Mod
     this.returnIndices = (options.returnIndices ?? false) as R;
     this._randomSamples = this.registerBuffer("_randomSamples", options._randomSamples ?? null);
   }
+
+  /** @internal */
+  protected settings(): FractionalMaxPoolOptions<R> {
+    const { outputSize, outputRatio, returnIndices, _randomSamples } = this;
+    return { outputSize, outputRatio, returnIndices, _randomSamples };
+  }
 }
 
 /**
@@ -65,7 +72,7 @@ export class FractionalMaxPool2d<R extends boolean = false> extends FractionalMa
   }
 
   forward(input: Tensor): WithIndices<R> {
-    return fractionalMaxPool2d<R>(input, this.kernelSize, this);
+    return fractionalMaxPool2d<R>(input, this.kernelSize, this.settings());
   }
 }
 
@@ -81,6 +88,6 @@ export class FractionalMaxPool3d<R extends boolean = false> extends FractionalMa
   }
 
   forward(input: Tensor): WithIndices<R> {
-    return fractionalMaxPool3d<R>(input, this.kernelSize, this);
+    return fractionalMaxPool3d<R>(input, this.kernelSize, this.settings());
   }
 }

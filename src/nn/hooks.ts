@@ -1,8 +1,10 @@
 /** Hooks around a module's call: before and after forward, before and after its part of a backward pass. */
+
 import { type HookHandle, hookHandle } from "../autograd/methods.js";
 import { mode } from "../autograd/mode.js";
 import { defineMultiOp, runMulti } from "../autograd/op.js";
 import { AutogradError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { viewOf } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 import type { AnyModule } from "./base.js";
@@ -295,11 +297,14 @@ export function registerModuleForwardPreHook(hook: ForwardPreHook<AnyModule, unk
   return addGlobal(globalHooks.calls.forwardPre, hook);
 }
 
+const REGISTER_MODULE_FORWARD_HOOK_OPTIONS: OptionNames<{ alwaysCall?: boolean }> = { alwaysCall: 1 };
+
 /** Adds a hook after the forward of every module. Source: `torch.nn.modules.module.register_module_forward_hook`. */
 export function registerModuleForwardHook<A extends unknown[] = unknown[], Out = unknown>(
   hook: ForwardHook<AnyModule, A, Out>,
   options?: { alwaysCall?: boolean },
 ): HookHandle {
+  checkOptions("registerModuleForwardHook", options, REGISTER_MODULE_FORWARD_HOOK_OPTIONS);
   return addGlobal(globalHooks.calls.forward, hook, options);
 }
 

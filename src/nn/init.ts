@@ -6,6 +6,7 @@ import { FLOAT64 } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { normal_ as drawNormal, uniform_ as drawUniform, randperm, type Source } from "../tensor/random.js";
 import { copyInto, empty, fillWith, fromTyped, full, readAt, toTyped, writeNumbers } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -19,6 +20,11 @@ export interface InitOptions {
   /** Default: the default generator. */
   generator?: Source;
 }
+
+const INIT_OPTIONS: OptionNames<InitOptions> = { generator: 1 };
+
+/** The source of random numbers alone. */
+const sourceOf = ({ generator }: InitOptions): InitOptions => (generator === undefined ? {} : { generator });
 
 let skipping = false;
 
@@ -43,6 +49,12 @@ function write<T extends Tensor>(t: T, fill: (t: T) => void): T {
   return t;
 }
 
+const UNIFORM_OPTIONS: OptionNames<InitOptions & { a?: number; b?: number }> = {
+  generator: 1,
+  a: 1,
+  b: 1,
+};
+
 /** Draws uniformly from [a, b), default [0, 1). Source: `torch.nn.init.uniform_`. */
 export function uniform_<T extends Tensor>(
   tensor: T,
@@ -50,9 +62,17 @@ export function uniform_<T extends Tensor>(
   b = 1,
   options: InitOptions = {},
 ): T {
+  checkNames("uniform_", a, UNIFORM_OPTIONS);
+  checkOptions("uniform_", options, INIT_OPTIONS);
   const given = typeof a === "number" ? { a, b, generator: options.generator } : { a: 0, b: 1, ...a };
   return write(tensor, (t) => drawUniform(t, given.a, given.b, given.generator));
 }
+
+const NORMAL_OPTIONS: OptionNames<InitOptions & { mean?: number; std?: number }> = {
+  generator: 1,
+  mean: 1,
+  std: 1,
+};
 
 /** Draws from the normal distribution. Source: `torch.nn.init.normal_`. */
 export function normal_<T extends Tensor>(
@@ -61,6 +81,8 @@ export function normal_<T extends Tensor>(
   std = 1,
   options: InitOptions = {},
 ): T {
+  checkNames("normal_", mean, NORMAL_OPTIONS);
+  checkOptions("normal_", options, INIT_OPTIONS);
   const given =
     typeof mean === "number" ? { mean, std, generator: options.generator } : { mean: 0, std: 1, ...mean };
   return write(tensor, (t) => drawNormal(t, given.mean, given.std, given.generator));
@@ -78,6 +100,8 @@ export interface TruncNormalOptions extends InitOptions {
   b?: number;
 }
 
+const TRUNC_NORMAL_OPTIONS: OptionNames<TruncNormalOptions> = { mean: 1, std: 1, a: 1, b: 1, generator: 1 };
+
 function normalCdf(x: number): number {
   const at = full([], x / Math.SQRT2, FLOAT64);
   return (1 + readAt(mapUnary(ERF, at), 0)) / 2;
@@ -92,6 +116,8 @@ export function truncNormal_<T extends Tensor>(
   b = 2,
   options: InitOptions = {},
 ): T {
+  checkNames("truncNormal_", mean, TRUNC_NORMAL_OPTIONS);
+  checkOptions("truncNormal_", options, INIT_OPTIONS);
   const o =
     typeof mean === "number"
       ? { mean, std, a, b, generator: options.generator }
@@ -142,12 +168,15 @@ export function eye_<T extends Tensor>(tensor: T): T {
   return write(tensor, (t) => writeValues(t, values));
 }
 
+const DIRAC_OPTIONS: OptionNames<{ groups?: number }> = { groups: 1 };
+
 /**
  * Convolution weights that pass their input channels on, as many as fit in each group.
  * Source: `torch.nn.init.dirac_`.
  * @throws ShapeError unless there are 3, 4 or 5 dimensions and `groups` divides the first.
  */
 export function dirac_<T extends Tensor>(tensor: T, groups: number | { groups?: number } = 1): T {
+  checkNames("dirac_", groups, DIRAC_OPTIONS);
   const g = typeof groups === "number" ? groups : (groups.groups ?? 1);
   const { shape } = tensor;
   if (shape.length < 3 || shape.length > 5) {
@@ -199,6 +228,8 @@ export type Nonlinearity =
   | "leaky_relu"
   | "selu";
 
+const CALCULATE_GAIN_OPTIONS: OptionNames<{ param?: number }> = { param: 1 };
+
 /**
  * The factor by which a nonlinearity shrinks the spread of its input. `param` is the slope of a leaky relu (0.01 by
  * default). Source: `torch.nn.init.calculate_gain`.
@@ -208,6 +239,7 @@ export function calculateGain(
   nonlinearity: Nonlinearity,
   param?: number | { param?: number } | null,
 ): number {
+  checkNames("calculateGain", param, CALCULATE_GAIN_OPTIONS);
   const slope = typeof param === "object" ? param?.param : param;
   const name = toKey(nonlinearity);
   if (/^(linear|conv(_transpose)?[123]d|sigmoid)$/.test(name)) return 1;
@@ -220,7 +252,13 @@ export function calculateGain(
   );
 }
 
-function gainOf(gain: number | (InitOptions & { gain?: number })): InitOptions & { gain: number } {
+const GAIN_OPTIONS: OptionNames<InitOptions & { gain?: number }> = { ...INIT_OPTIONS, gain: 1 };
+
+function gainOf(
+  fn: string,
+  gain: number | (InitOptions & { gain?: number }),
+): InitOptions & { gain: number } {
+  checkNames(fn, gain, GAIN_OPTIONS);
   return typeof gain === "number" ? { gain } : { gain: 1, ...gain };
 }
 
@@ -234,9 +272,9 @@ export function xavierUniform_<T extends Tensor>(
   tensor: T,
   gain: number | (InitOptions & { gain?: number }) = 1,
 ): T {
-  const o = gainOf(gain);
+  const o = gainOf("xavierUniform_", gain);
   const bound = Math.sqrt(3) * xavierStd(tensor, o.gain);
-  return uniform_(tensor, -bound, bound, o);
+  return uniform_(tensor, -bound, bound, sourceOf(o));
 }
 
 /** Normal with std gain sqrt(2 / (fanIn + fanOut)). Source: `torch.nn.init.xavier_normal_`. */
@@ -244,8 +282,8 @@ export function xavierNormal_<T extends Tensor>(
   tensor: T,
   gain: number | (InitOptions & { gain?: number }) = 1,
 ): T {
-  const o = gainOf(gain);
-  return normal_(tensor, 0, xavierStd(tensor, o.gain), o);
+  const o = gainOf("xavierNormal_", gain);
+  return normal_(tensor, 0, xavierStd(tensor, o.gain), sourceOf(o));
 }
 
 /** Options of the Kaiming initialisers. */
@@ -257,6 +295,8 @@ export interface KaimingOptions extends InitOptions {
   /** The function that follows (default "leakyRelu"). */
   nonlinearity?: Nonlinearity;
 }
+
+const KAIMING_OPTIONS: OptionNames<KaimingOptions> = { a: 1, mode: 1, nonlinearity: 1, generator: 1 };
 
 function kaimingStd(
   tensor: Tensor,
@@ -272,17 +312,19 @@ function kaimingStd(
 
 /** Uniform in ±gain sqrt(3 / fan). Source: `torch.nn.init.kaiming_uniform_`. */
 export function kaimingUniform_<T extends Tensor>(tensor: T, options: KaimingOptions | number = {}): T {
+  checkNames("kaimingUniform_", options, KAIMING_OPTIONS);
   const o = typeof options === "number" ? { a: options } : options;
   if (tensor.numel === 0) return tensor;
   const bound = Math.sqrt(3) * kaimingStd(tensor, o);
-  return uniform_(tensor, -bound, bound, o);
+  return uniform_(tensor, -bound, bound, sourceOf(o));
 }
 
 /** Normal with std gain / sqrt(fan). Source: `torch.nn.init.kaiming_normal_`. */
 export function kaimingNormal_<T extends Tensor>(tensor: T, options: KaimingOptions | number = {}): T {
+  checkNames("kaimingNormal_", options, KAIMING_OPTIONS);
   const o = typeof options === "number" ? { a: options } : options;
   if (tensor.numel === 0) return tensor;
-  return normal_(tensor, 0, kaimingStd(tensor, o), o);
+  return normal_(tensor, 0, kaimingStd(tensor, o), sourceOf(o));
 }
 
 /**
@@ -340,7 +382,7 @@ export function orthogonal_<T extends Tensor>(
   if (tensor.shape.length < 2)
     throw new ShapeError(`[orthogonal_] expected at least 2 dimensions, got ${show(tensor.shape)}`);
   if (tensor.numel === 0) return tensor;
-  const o = gainOf(gain);
+  const o = gainOf("orthogonal_", gain);
   const rows = tensor.shape[0] as number;
   const cols = tensor.numel / rows;
   const wide = rows < cols;
@@ -358,6 +400,8 @@ export function orthogonal_<T extends Tensor>(
   });
 }
 
+const SPARSE_OPTIONS: OptionNames<InitOptions & { std?: number }> = { generator: 1, std: 1 };
+
 /**
  * Normal values of which a fraction `sparsity` of each column is set to zero. Source: `torch.nn.init.sparse_`.
  * @throws ShapeError unless the tensor is a matrix.
@@ -367,6 +411,7 @@ export function sparse_<T extends Tensor>(
   sparsity: number,
   std: number | (InitOptions & { std?: number }) = 0.01,
 ): T {
+  checkNames("sparse_", std, SPARSE_OPTIONS);
   if (tensor.shape.length !== 2)
     throw new ShapeError(`[sparse_] expected 2 dimensions, got ${show(tensor.shape)}`);
   const o = typeof std === "number" ? { std } : { std: 0.01, ...std };

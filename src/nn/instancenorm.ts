@@ -3,7 +3,15 @@ import { instanceNorm } from "../ops/groupNorm.js";
 import { squeeze, unsqueeze } from "../ops/view.js";
 import { checkOptions } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { bare, checkRank, initializeNorm, makeLazy, NormBase, type NormLayerOptions } from "./batchnorm.js";
+import {
+  bare,
+  checkRank,
+  initializeNorm,
+  makeLazy,
+  NORM_LAYER_OPTIONS,
+  NormBase,
+  type NormLayerOptions,
+} from "./batchnorm.js";
 import { LazyModuleMixin } from "./lazy.js";
 import type { StateLoad } from "./stateDict.js";
 
@@ -19,7 +27,7 @@ export abstract class InstanceNormBase extends NormBase {
       affine: options.affine ?? false,
       trackRunningStats: options.trackRunningStats ?? false,
     });
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, NORM_LAYER_OPTIONS);
   }
 
   /** @internal Dimensions of an input without a batch dimension. */
@@ -97,6 +105,7 @@ export class InstanceNorm3d extends InstanceNormBase {
 export class LazyInstanceNorm1d extends LazyModuleMixin(InstanceNorm1d) {
   constructor(options: NormLayerOptions = {}) {
     super(0, bare(options));
+    checkOptions(this._getName(), options, NORM_LAYER_OPTIONS);
     makeLazy(this, options);
   }
 
@@ -110,6 +119,7 @@ export class LazyInstanceNorm1d extends LazyModuleMixin(InstanceNorm1d) {
 export class LazyInstanceNorm2d extends LazyModuleMixin(InstanceNorm2d) {
   constructor(options: NormLayerOptions = {}) {
     super(0, bare(options));
+    checkOptions(this._getName(), options, NORM_LAYER_OPTIONS);
     makeLazy(this, options);
   }
 
@@ -123,6 +133,7 @@ export class LazyInstanceNorm2d extends LazyModuleMixin(InstanceNorm2d) {
 export class LazyInstanceNorm3d extends LazyModuleMixin(InstanceNorm3d) {
   constructor(options: NormLayerOptions = {}) {
     super(0, bare(options));
+    checkOptions(this._getName(), options, NORM_LAYER_OPTIONS);
     makeLazy(this, options);
   }
 

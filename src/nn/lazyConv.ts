@@ -2,8 +2,17 @@
 import { checkRank, type Sizes } from "../ops/spatial.js";
 import { ValueError } from "../tensor/errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { Conv1d, Conv2d, Conv3d, type ConvLayerOptions, type ConvNd, strideOrOptions } from "./conv.js";
 import {
+  CONV_LAYER_OPTIONS,
+  Conv1d,
+  Conv2d,
+  Conv3d,
+  type ConvLayerOptions,
+  type ConvNd,
+  strideOrOptions,
+} from "./conv.js";
+import {
+  CONV_TRANSPOSE_LAYER_OPTIONS,
   ConvTranspose1d,
   ConvTranspose2d,
   ConvTranspose3d,
@@ -60,7 +69,7 @@ export class LazyConv1d extends LazyModuleMixin(Conv1d) {
     stride: Sizes | ConvLayerOptions = {},
     options?: ConvLayerOptions,
   ) {
-    const o = strideOrOptions(new.target.name, stride, options);
+    const o = strideOrOptions(new.target.name, stride, options, CONV_LAYER_OPTIONS);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }
@@ -84,7 +93,7 @@ export class LazyConv2d extends LazyModuleMixin(Conv2d) {
     stride: Sizes | ConvLayerOptions = {},
     options?: ConvLayerOptions,
   ) {
-    const o = strideOrOptions(new.target.name, stride, options);
+    const o = strideOrOptions(new.target.name, stride, options, CONV_LAYER_OPTIONS);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }
@@ -104,7 +113,7 @@ export class LazyConv3d extends LazyModuleMixin(Conv3d) {
     stride: Sizes | ConvLayerOptions = {},
     options?: ConvLayerOptions,
   ) {
-    const o = strideOrOptions(new.target.name, stride, options);
+    const o = strideOrOptions(new.target.name, stride, options, CONV_LAYER_OPTIONS);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }
@@ -124,7 +133,7 @@ export class LazyConvTranspose1d extends LazyModuleMixin(ConvTranspose1d) {
     stride: Sizes | ConvTransposeLayerOptions = {},
     options?: ConvTransposeLayerOptions,
   ) {
-    const o = strideOrOptions(new.target.name, stride, options);
+    const o = strideOrOptions(new.target.name, stride, options, CONV_TRANSPOSE_LAYER_OPTIONS);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }
@@ -144,7 +153,7 @@ export class LazyConvTranspose2d extends LazyModuleMixin(ConvTranspose2d) {
     stride: Sizes | ConvTransposeLayerOptions = {},
     options?: ConvTransposeLayerOptions,
   ) {
-    const o = strideOrOptions(new.target.name, stride, options);
+    const o = strideOrOptions(new.target.name, stride, options, CONV_TRANSPOSE_LAYER_OPTIONS);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }
@@ -164,7 +173,7 @@ export class LazyConvTranspose3d extends LazyModuleMixin(ConvTranspose3d) {
     stride: Sizes | ConvTransposeLayerOptions = {},
     options?: ConvTransposeLayerOptions,
   ) {
-    const o = strideOrOptions(new.target.name, stride, options);
+    const o = strideOrOptions(new.target.name, stride, options, CONV_TRANSPOSE_LAYER_OPTIONS);
     super(0, 0, kernelSize, { ...o, bias: false });
     defer(this, outChannels, o);
   }

@@ -3,7 +3,7 @@ import { bilinear, linear } from "../ops/linear.js";
 import { empty } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { calculateFanInAndFanOut, kaimingUniform_, uniform_ } from "./init.js";
 import { LazyModuleMixin } from "./lazy.js";
@@ -33,10 +33,12 @@ export interface AffineOptions {
   dtype?: DType;
 }
 
+const AFFINE_OPTIONS: OptionNames<AffineOptions> = { bias: 1, dtype: 1 };
+
 /** The options, or the flag for the bias alone. */
 function affineOf(layer: string, options: AffineOptions | boolean): AffineOptions {
   if (typeof options === "boolean") return { bias: options };
-  checkOptions(layer, options);
+  checkOptions(layer, options, AFFINE_OPTIONS);
   return options;
 }
 

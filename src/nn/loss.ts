@@ -1,6 +1,10 @@
 /** Losses as modules, by PyTorch's names; each calls the function of the same name. */
-import { reductionOf } from "../ops/lossCore.js";
-import { checkOptions } from "../tensor/options.js";
+import { CROSS_ENTROPY_OPTIONS, NLL_LOSS_OPTIONS } from "../ops/crossEntropy.js";
+import { CTC_LOSS_OPTIONS } from "../ops/ctc.js";
+import { GAUSSIAN_NLL_OPTIONS, KL_DIV_OPTIONS, POISSON_NLL_OPTIONS } from "../ops/likelihood.js";
+import { BCE_OPTIONS, BCE_WITH_LOGITS_OPTIONS, HUBER_OPTIONS, SMOOTH_L1_OPTIONS } from "../ops/loss.js";
+import { LOSS_OPTIONS, reductionOf } from "../ops/lossCore.js";
+import { checkOptions, type Names } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/loss.js";
 import { Module } from "./module.js";
@@ -14,16 +18,18 @@ export function checkReduction(layer: string, options: F.LossOptions): F.Reducti
 export abstract class Loss extends Module<[input: Tensor, target: Tensor]> {
   /** "mean", "sum" or "none". */
   readonly reduction: F.Reduction;
+  /** @internal */ static readonly optionNames: Names = LOSS_OPTIONS;
 
   constructor(options: F.LossOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, new.target.optionNames);
     this.reduction = checkReduction(this._getName(), options);
   }
 }
 
 /** A loss with a weight, which is a buffer. */
 export abstract class WeightedLoss extends Loss {
+  /** @internal */ static override readonly optionNames: Names = BCE_OPTIONS;
   /** Factors of the classes or elements (a buffer), or null. */
   weight: Tensor | null;
 
@@ -49,6 +55,7 @@ export class L1Loss extends Loss {
 
 /** Quadratic near 0 and linear beyond `delta`; see `nn.functional.huberLoss`. Source: `torch.nn.HuberLoss`. */
 export class HuberLoss extends Loss {
+  /** @internal */ static override readonly optionNames: Names = HUBER_OPTIONS;
   /** Where the loss turns from quadratic to linear (default 1). */
   readonly delta: number;
 
@@ -64,6 +71,7 @@ export class HuberLoss extends Loss {
 
 /** Huber loss over `beta`; see `nn.functional.smoothL1Loss`. Source: `torch.nn.SmoothL1Loss`. */
 export class SmoothL1Loss extends Loss {
+  /** @internal */ static override readonly optionNames: Names = SMOOTH_L1_OPTIONS;
   /** Where the loss turns from quadratic to linear (default 1). */
   readonly beta: number;
 
@@ -85,6 +93,7 @@ export class SmoothL1Loss extends Loss {
  * loss(zeros([2, 4]), tensor([1, 3])).item(); // 1.3862943649291992
  */
 export class CrossEntropyLoss extends WeightedLoss {
+  /** @internal */ static override readonly optionNames: Names = CROSS_ENTROPY_OPTIONS;
   /** Label that counts for nothing (default -100). */
   readonly ignoreIndex: number;
   /** Share of the target that is spread over all classes, from 0 to 1 (default 0). */
@@ -104,6 +113,7 @@ export class CrossEntropyLoss extends WeightedLoss {
 
 /** Negative log likelihood of log-probabilities; see `nn.functional.nllLoss`. Source: `torch.nn.NLLLoss`. */
 export class NLLLoss extends WeightedLoss {
+  /** @internal */ static override readonly optionNames: Names = NLL_LOSS_OPTIONS;
   /** Label that counts for nothing (default -100). */
   readonly ignoreIndex: number;
 
@@ -126,6 +136,7 @@ export class NLLLoss2d extends NLLLoss {}
  * Source: `torch.nn.BCEWithLogitsLoss`.
  */
 export class BCEWithLogitsLoss extends WeightedLoss {
+  /** @internal */ static override readonly optionNames: Names = BCE_WITH_LOGITS_OPTIONS;
   /** Factors of the positive part, one for each class (a buffer), or null. */
   posWeight: Tensor | null;
 
@@ -150,6 +161,7 @@ export class BCELoss extends WeightedLoss {
 
 /** Poisson negative log likelihood; see `nn.functional.poissonNllLoss`. Source: `torch.nn.PoissonNLLLoss`. */
 export class PoissonNLLLoss extends Loss {
+  /** @internal */ static override readonly optionNames: Names = POISSON_NLL_OPTIONS;
   /** Whether the input is the logarithm of the rate (default true). */
   readonly logInput: boolean;
   /** Whether Stirling's term is added (default false). */
@@ -181,7 +193,7 @@ export class GaussianNLLLoss extends Module<[input: Tensor, target: Tensor, vari
 
   constructor(options: F.GaussianNllOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, GAUSSIAN_NLL_OPTIONS);
     this.reduction = checkReduction(this._getName(), options);
     this.full = options.full ?? false;
     this.eps = options.eps ?? 1e-6;
@@ -202,7 +214,7 @@ export class KLDivLoss extends Module<[input: Tensor, target: Tensor]> {
 
   constructor(options: F.KlDivOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, KL_DIV_OPTIONS);
     this.reduction =
       options.reduction === "batchmean"
         ? "batchmean"
@@ -231,7 +243,7 @@ export class CTCLoss extends Module<
 
   constructor(options: F.CtcLossOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, CTC_LOSS_OPTIONS);
     this.blank = options.blank ?? 0;
     this.reduction = checkReduction(this._getName(), options);
     this.zeroInfinity = options.zeroInfinity ?? false;

@@ -1,6 +1,12 @@
 /** Losses with margins as modules. */
-import { checkPower } from "../ops/margins.js";
-import { checkOptions } from "../tensor/options.js";
+import {
+  checkPower,
+  MARGIN_OPTIONS,
+  MULTI_MARGIN_OPTIONS,
+  TRIPLET_MARGIN_OPTIONS,
+  TRIPLET_MARGIN_WITH_DISTANCE_OPTIONS,
+} from "../ops/margins.js";
+import { checkOptions, type Names } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { PairwiseDistance } from "./distance.js";
 import * as F from "./functional/loss.js";
@@ -14,9 +20,11 @@ abstract class LossOfThree<Args extends [Tensor, Tensor, Tensor]> extends Module
   /** How far apart the two sides should be. */
   readonly margin: number;
 
+  /** @internal */ static readonly optionNames: Names = MARGIN_OPTIONS;
+
   constructor(options: F.MarginOptions, margin: number) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, new.target.optionNames);
     this.reduction = checkReduction(this._getName(), options);
     this.margin = options.margin ?? margin;
   }
@@ -48,6 +56,7 @@ export class CosineEmbeddingLoss extends LossOfThree<[input1: Tensor, input2: Te
 
 /** See `nn.functional.hingeEmbeddingLoss`. Source: `torch.nn.HingeEmbeddingLoss`. */
 export class HingeEmbeddingLoss extends Loss {
+  /** @internal */ static override readonly optionNames: Names = MARGIN_OPTIONS;
   /** Least value of the input for targets of -1 (default 1). */
   readonly margin: number;
 
@@ -89,6 +98,7 @@ export class MultiLabelSoftMarginLoss extends WeightedLoss {
  * @throws ValueError for another p than 1 or 2.
  */
 export class MultiMarginLoss extends WeightedLoss {
+  /** @internal */ static override readonly optionNames: Names = MULTI_MARGIN_OPTIONS;
   /** Power of each hinge: 1 (default) or 2. */
   readonly p: number;
   /** How far the score of the target should be above the others (default 1). */
@@ -108,6 +118,7 @@ export class MultiMarginLoss extends WeightedLoss {
 
 /** See `nn.functional.tripletMarginLoss`. Source: `torch.nn.TripletMarginLoss`. */
 export class TripletMarginLoss extends LossOfThree<[anchor: Tensor, positive: Tensor, negative: Tensor]> {
+  /** @internal */ static override readonly optionNames: Names = TRIPLET_MARGIN_OPTIONS;
   /** Order of the norm (default 2). */
   readonly p: number;
   /** Added to every difference (default 1e-6). */
@@ -135,6 +146,7 @@ export class TripletMarginLoss extends LossOfThree<[anchor: Tensor, positive: Te
 export class TripletMarginWithDistanceLoss extends LossOfThree<
   [anchor: Tensor, positive: Tensor, negative: Tensor]
 > {
+  /** @internal */ static override readonly optionNames: Names = TRIPLET_MARGIN_WITH_DISTANCE_OPTIONS;
   /** The distance of two tensors, one number for each row (default {@link PairwiseDistance}). */
   distanceFunction: F.DistanceFunction;
   /** Whether the positive example is the anchor where it lies nearer to the negative one (default false). */

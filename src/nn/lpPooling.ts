@@ -1,5 +1,5 @@
 /** Power-average pooling layers. */
-import { type LpPoolOptions, lpPool1d, lpPool2d, lpPool3d } from "../ops/lpPool.js";
+import { LP_POOL_OPTIONS, type LpPoolOptions, lpPool1d, lpPool2d, lpPool3d } from "../ops/lpPool.js";
 import { strideAndOptions } from "../ops/maxPool.js";
 import type { Sizes } from "../ops/spatial.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -24,7 +24,7 @@ export abstract class LPPoolNd extends Module {
     options?: LpPoolOptions,
   ) {
     super();
-    const o = strideAndOptions(stride, options);
+    const o = strideAndOptions(this._getName(), stride, options, LP_POOL_OPTIONS);
     this.normType = normType;
     this.kernelSize = kernelSize;
     this.stride = o.stride ?? null;

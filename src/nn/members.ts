@@ -1,13 +1,15 @@
 /** The members of a module: which of its fields are state, registering them, walking them, finding them by path. */
+
 import { ValueError } from "../tensor/errors.js";
 import { KEPT } from "../tensor/heap.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { Tensor } from "../tensor/tensor.js";
 import type { AnyModule } from "./base.js";
 import { Callable } from "./callable.js";
 import { runRegistrationHooks } from "./hooks.js";
 import type { Module } from "./module.js";
 import { toField, toKey } from "./naming.js";
-import { Buffer, type BufferOptions, Parameter } from "./parameter.js";
+import { BUFFER_OPTIONS, Buffer, type BufferOptions, Parameter } from "./parameter.js";
 
 /** Options of the named walks. */
 export interface WalkOptions {
@@ -18,6 +20,8 @@ export interface WalkOptions {
   /** Give what is reached by several names once, by its first name (default true). */
   removeDuplicate?: boolean;
 }
+
+const WALK_OPTIONS: OptionNames<WalkOptions> = { prefix: 1, recurse: 1, removeDuplicate: 1 };
 
 /** A module and all below it, in order of registration. */
 function walk(root: AnyModule, prefix: string, once: boolean): [string, AnyModule][] {
@@ -49,6 +53,15 @@ function collectParameters(
   for (const child of children) if (seen?.has(child) === false) collectParameters(child, into, seen);
   return into;
 }
+
+const SET_SUBMODULE_OPTIONS: OptionNames<{ strict?: boolean }> = { strict: 1 };
+
+const PARAMETERS_OPTIONS: OptionNames<{ recurse?: boolean }> = { recurse: 1 };
+
+const NAMED_MODULES_OPTIONS: OptionNames<{ prefix?: string; removeDuplicate?: boolean }> = {
+  prefix: 1,
+  removeDuplicate: 1,
+};
 
 /** The part of Module that knows its members. */
 export abstract class ModuleMembers extends Callable {
@@ -142,6 +155,7 @@ export abstract class ModuleMembers extends Callable {
    * @throws ValueError when the name has a dot, is empty, or belongs to something else.
    */
   registerBuffer<T extends Tensor | null>(name: string, tensor: T, options: BufferOptions = {}): T {
+    checkOptions("registerBuffer", options, BUFFER_OPTIONS);
     const field = this.place("registerBuffer", name);
     this.checkFree("registerBuffer", name, field, (v) => this._bufferKind(field, v) !== null);
     const value = runRegistrationHooks<Tensor | null>("buffer", this.self, name, tensor) as T;
@@ -198,6 +212,7 @@ export abstract class ModuleMembers extends Callable {
   *namedModules(
     options: { prefix?: string; removeDuplicate?: boolean } = {},
   ): Generator<[string, AnyModule]> {
+    checkOptions("namedModules", options, NAMED_MODULES_OPTIONS);
     yield* walk(this.self, options.prefix ?? "", options.removeDuplicate ?? true);
   }
 
@@ -234,21 +249,25 @@ export abstract class ModuleMembers extends Callable {
 
   /** Parameters of this module and below. Source: `torch.nn.Module.parameters`. */
   *parameters(options: { recurse?: boolean } = {}): Generator<Parameter> {
+    checkOptions("parameters", options, PARAMETERS_OPTIONS);
     yield* collectParameters(this.self, new Set(), options.recurse === false ? null : new Set());
   }
 
   /** Parameters with their state-dict keys. Source: `torch.nn.Module.named_parameters`. */
   *namedParameters(options: WalkOptions = {}): Generator<[string, Parameter]> {
+    checkOptions("namedParameters", options, WALK_OPTIONS);
     yield* this.namedTensors(options, (_m, _f, v) => v instanceof Parameter) as [string, Parameter][];
   }
 
   /** Buffers of this module and below. Source: `torch.nn.Module.buffers`. */
   *buffers(options: { recurse?: boolean } = {}): Generator<Tensor> {
+    checkOptions("buffers", options, PARAMETERS_OPTIONS);
     for (const [, b] of this.namedBuffers(options)) yield b;
   }
 
   /** Buffers with their state-dict keys. Source: `torch.nn.Module.named_buffers`. */
   *namedBuffers(options: WalkOptions = {}): Generator<[string, Tensor]> {
+    checkOptions("namedBuffers", options, WALK_OPTIONS);
     yield* this.namedTensors(options, (m, f, v) => m._bufferKind(f, v) !== null);
   }
 
@@ -278,6 +297,7 @@ export abstract class ModuleMembers extends Callable {
    * @throws ValueError when the path is empty or leads nowhere.
    */
   setSubmodule(target: string, module: AnyModule, options: { strict?: boolean } = {}): void {
+    checkOptions("setSubmodule", options, SET_SUBMODULE_OPTIONS);
     const cut = target.lastIndexOf(".");
     const name = target.slice(cut + 1);
     if (name === "")

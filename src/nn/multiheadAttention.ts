@@ -3,7 +3,7 @@ import { transpose } from "../ops/view.js";
 import { empty } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { multiHeadAttentionForward } from "./functional/attention.js";
 import { constant_, xavierNormal_, xavierUniform_ } from "./init.js";
@@ -30,6 +30,17 @@ export interface MultiheadAttentionOptions {
   /** Element type of the parameters (default: the default float). */
   dtype?: DType;
 }
+
+const MULTIHEAD_ATTENTION_OPTIONS: OptionNames<MultiheadAttentionOptions> = {
+  dropout: 1,
+  bias: 1,
+  addBiasKv: 1,
+  addZeroAttn: 1,
+  kdim: 1,
+  vdim: 1,
+  batchFirst: 1,
+  dtype: 1,
+};
 
 /** Options of a call of {@link MultiheadAttention}. */
 export interface MultiheadAttentionCall {
@@ -94,7 +105,7 @@ export class MultiheadAttention extends Module<
 
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, MULTIHEAD_ATTENTION_OPTIONS);
     const {
       dropout = 0,
       bias = true,

@@ -5,7 +5,7 @@ import { crossMapLRN2d, localResponseNorm } from "../ops/localResponseNorm.js";
 import { empty } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { ones_, zeros_ } from "./init.js";
@@ -25,6 +25,13 @@ export interface LayerNormLayerOptions {
   /** Element type of the parameters (default: the default float). */
   dtype?: DType;
 }
+
+const LAYER_NORM_LAYER_OPTIONS: OptionNames<LayerNormLayerOptions> = {
+  eps: 1,
+  elementwiseAffine: 1,
+  bias: 1,
+  dtype: 1,
+};
 
 /** The sizes of the normalised dimensions. */
 function checkedShape(layer: string, normalizedShape: Shape | number): Shape {
@@ -62,7 +69,7 @@ export class LayerNorm extends Module {
 
   constructor(normalizedShape: Shape | number, options: LayerNormLayerOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, LAYER_NORM_LAYER_OPTIONS);
     const { eps = 1e-5, elementwiseAffine = true, bias = true, dtype } = options;
     const shape = checkedShape("LayerNorm", normalizedShape);
     const create = dtype === undefined ? {} : { dtype };
@@ -101,6 +108,8 @@ export interface RMSNormLayerOptions {
   dtype?: DType;
 }
 
+const RMS_NORM_LAYER_OPTIONS: OptionNames<RMSNormLayerOptions> = { eps: 1, elementwiseAffine: 1, dtype: 1 };
+
 /**
  * y = x / sqrt(E[x^2] + eps) * weight over the last dimensions. Source: `torch.nn.RMSNorm`.
  * @throws ShapeError when the input does not end in `normalizedShape`.
@@ -120,7 +129,7 @@ export class RMSNorm extends Module {
 
   constructor(normalizedShape: Shape | number, options: RMSNormLayerOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, RMS_NORM_LAYER_OPTIONS);
     const { eps = null, elementwiseAffine = true, dtype } = options;
     const shape = checkedShape("RMSNorm", normalizedShape);
     this.normalizedShape = shape;
@@ -157,6 +166,8 @@ export interface GroupNormLayerOptions {
   dtype?: DType;
 }
 
+const GROUP_NORM_LAYER_OPTIONS: OptionNames<GroupNormLayerOptions> = { eps: 1, affine: 1, dtype: 1 };
+
 /**
  * Normalises `numGroups` groups of neighbouring channels, each sample by itself. Input and output (N, C, *).
  * Source: `torch.nn.GroupNorm`.
@@ -181,7 +192,7 @@ export class GroupNorm extends Module {
 
   constructor(numGroups: number, numChannels: number, options: GroupNormLayerOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, GROUP_NORM_LAYER_OPTIONS);
     const { eps = 1e-5, affine = true, dtype } = options;
     checkSize("GroupNorm", "numGroups", numGroups);
     checkSize("GroupNorm", "numChannels", numChannels);
@@ -227,6 +238,12 @@ export interface LocalResponseNormLayerOptions {
   k?: number;
 }
 
+const LOCAL_RESPONSE_NORM_LAYER_OPTIONS: OptionNames<LocalResponseNormLayerOptions> = {
+  alpha: 1,
+  beta: 1,
+  k: 1,
+};
+
 /**
  * y_c = x_c / (k + alpha / size * sum of x^2 over `size` channels around c)^beta. Input (N, C, *).
  * Source: `torch.nn.LocalResponseNorm`.
@@ -245,7 +262,7 @@ export class LocalResponseNorm extends Module {
 
   constructor(size: number, options: LocalResponseNormLayerOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, LOCAL_RESPONSE_NORM_LAYER_OPTIONS);
     const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
     this.size = size;
     this.alpha = alpha;

@@ -5,6 +5,7 @@ import { empty } from "../tensor/create.js";
 import { isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
 import { KEPT, nextOp } from "../tensor/heap.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { detached, fillWith } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 
@@ -13,6 +14,8 @@ export interface ParameterOptions {
   /** Whether gradients are computed (default true). */
   requiresGrad?: boolean;
 }
+
+const PARAMETER_OPTIONS: OptionNames<ParameterOptions> = { requiresGrad: 1 };
 
 /**
  * A leaf tensor that a module learns: a field that holds one is part of `parameters()` and of the state dict.
@@ -29,6 +32,7 @@ export class Parameter extends Tensor {
 
   constructor(data: Tensor = empty([0]), options: ParameterOptions | boolean = true) {
     super(data.storage, data.code, data.shape, data.contig ? null : data.strides, data.storageOffset);
+    checkNames(new.target.name, options, PARAMETER_OPTIONS);
     const requiresGrad = typeof options === "boolean" ? options : (options.requiresGrad ?? true);
     if (requiresGrad && !isFloat(data.code)) {
       throw new DTypeError(
@@ -48,6 +52,9 @@ export interface BufferOptions {
   persistent?: boolean;
 }
 
+/** @internal */
+export const BUFFER_OPTIONS: OptionNames<BufferOptions> = { persistent: 1 };
+
 /**
  * A tensor that is part of a module's state but is not learned, such as running statistics.
  * It shares the data of the tensor it is made from. Source: `torch.nn.Buffer`.
@@ -58,6 +65,7 @@ export class Buffer extends Tensor {
 
   constructor(data: Tensor = empty([0]), options: BufferOptions = {}) {
     super(data.storage, data.code, data.shape, data.contig ? null : data.strides, data.storageOffset);
+    checkOptions(new.target.name, options, BUFFER_OPTIONS);
     this.persistent = options.persistent ?? true;
     data.storage.flags |= KEPT;
   }

@@ -1,5 +1,7 @@
 /** Max and average pooling over windows. */
 import {
+  AVG_POOL_OPTIONS,
+  AVG_POOL1D_OPTIONS,
   type AvgPool1dOptions,
   type AvgPoolOptions,
   avgPool1d,
@@ -7,6 +9,7 @@ import {
   avgPool3d,
 } from "../ops/avgPool.js";
 import {
+  MAX_POOL_OPTIONS,
   type MaxPoolOptions,
   maxPool1d,
   maxPool2d,
@@ -37,7 +40,7 @@ export abstract class MaxPoolNd<R extends boolean = false> extends Module<[Tenso
 
   constructor(kernelSize: Sizes, stride?: Sizes | null | MaxPoolOptions<R>, options?: MaxPoolOptions<R>) {
     super();
-    const o = strideAndOptions(stride, options);
+    const o = strideAndOptions(this._getName(), stride, options, MAX_POOL_OPTIONS);
     this.kernelSize = kernelSize;
     this.stride = o.stride ?? kernelSize;
     this.padding = o.padding ?? 0;
@@ -120,7 +123,7 @@ export class AvgPool1d extends AvgPoolNd {
   /** @internal */ static readonly pure = true;
 
   constructor(kernelSize: Sizes, stride?: Sizes | null | AvgPool1dOptions, options?: AvgPool1dOptions) {
-    const o = strideAndOptions(stride, options);
+    const o = strideAndOptions(new.target.name, stride, options, AVG_POOL1D_OPTIONS);
     const list = (size: Sizes) => (typeof size === "number" ? [size] : size);
     super(list(kernelSize), { ...o, stride: list(o.stride ?? kernelSize), padding: list(o.padding ?? 0) });
   }
@@ -137,7 +140,7 @@ export class AvgPool2d extends AvgPoolNd {
   divisorOverride: number | null;
 
   constructor(kernelSize: Sizes, stride?: Sizes | null | AvgPoolOptions, options?: AvgPoolOptions) {
-    const o = strideAndOptions(stride, options);
+    const o = strideAndOptions(new.target.name, stride, options, AVG_POOL_OPTIONS);
     super(kernelSize, o);
     this.divisorOverride = o.divisorOverride ?? null;
   }
@@ -154,7 +157,7 @@ export class AvgPool3d extends AvgPoolNd {
   divisorOverride: number | null;
 
   constructor(kernelSize: Sizes, stride?: Sizes | null | AvgPoolOptions, options?: AvgPoolOptions) {
-    const o = strideAndOptions(stride, options);
+    const o = strideAndOptions(new.target.name, stride, options, AVG_POOL_OPTIONS);
     super(kernelSize, o);
     this.divisorOverride = o.divisorOverride ?? null;
   }

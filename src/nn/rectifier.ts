@@ -2,7 +2,7 @@
 import { full } from "../tensor/create.js";
 import { type DType, getDefaultDtype } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as F from "./functional/activation.js";
 import { named } from "./functional/positional.js";
@@ -14,8 +14,12 @@ import { showOptions } from "./print.js";
 /** Options of layers that can write into their input. */
 export type InplaceOptions = F.InplaceOptions;
 
+/** @internal */
+export const INPLACE_OPTIONS: OptionNames<InplaceOptions> = { inplace: 1 };
+
 /** Whether a layer works in place. @internal */
-export function inplaceOf(options: InplaceOptions | boolean): boolean {
+export function inplaceOf(layer: string, options: InplaceOptions | boolean): boolean {
+  checkNames(layer, options, INPLACE_OPTIONS);
   return typeof options === "boolean" ? options : (options.inplace ?? false);
 }
 
@@ -32,7 +36,7 @@ export class ReLU extends Module {
 
   constructor(options: InplaceOptions | boolean = {}) {
     super();
-    this.inplace = inplaceOf(options);
+    this.inplace = inplaceOf(this._getName(), options);
   }
 
   forward(x: Tensor): Tensor {
@@ -43,6 +47,10 @@ export class ReLU extends Module {
     return inplaceRepr({}, this.inplace);
   }
 }
+
+const HARDTANH_OPTIONS: OptionNames<
+  F.HardtanhOptions & { minValue?: number | null; maxValue?: number | null }
+> = { minVal: 1, maxVal: 1, inplace: 1, minValue: 1, maxValue: 1 };
 
 /** x cut to [minVal, maxVal], by default [-1, 1]. Source: `torch.nn.Hardtanh`. @throws ValueError unless minVal < maxVal. */
 export class Hardtanh extends Module {
@@ -64,7 +72,8 @@ export class Hardtanh extends Module {
     more?: InplaceOptions,
   ) {
     super();
-    checkOptions(this._getName(), more);
+    checkNames(this._getName(), first, HARDTANH_OPTIONS);
+    checkOptions(this._getName(), more, INPLACE_OPTIONS);
     const options: F.HardtanhOptions & { minValue?: number | null; maxValue?: number | null } =
       typeof first === "number" ? { ...more, minValue: first, maxValue: maxVal ?? null } : first;
     this.minVal = options.minValue ?? options.minVal ?? -1;
@@ -90,13 +99,15 @@ export class ReLU6 extends Hardtanh {
   /** @internal */ static override readonly pure = true;
 
   constructor(options: InplaceOptions | boolean = {}) {
-    super({ minVal: 0, maxVal: 6, inplace: inplaceOf(options) });
+    super({ minVal: 0, maxVal: 6, inplace: inplaceOf(new.target.name, options) });
   }
 
   override extraRepr(): string {
     return inplaceRepr({}, this.inplace);
   }
 }
+
+const LEAKY_RELU_OPTIONS: OptionNames<F.LeakyReluOptions> = { negativeSlope: 1, inplace: 1 };
 
 /** x > 0 ? x : negativeSlope x. Source: `torch.nn.LeakyReLU`. */
 export class LeakyReLU extends Module {
@@ -108,8 +119,7 @@ export class LeakyReLU extends Module {
 
   constructor(negativeSlope: number | F.LeakyReluOptions = {}, options: InplaceOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
-    const o = named("negativeSlope", negativeSlope, options);
+    const o = named(this._getName(), "negativeSlope", negativeSlope, options, LEAKY_RELU_OPTIONS);
     this.negativeSlope = o?.negativeSlope ?? 0.01;
     this.inplace = o?.inplace ?? false;
   }
@@ -122,6 +132,12 @@ export class LeakyReLU extends Module {
     return inplaceRepr({ negativeSlope: this.negativeSlope }, this.inplace);
   }
 }
+
+const RRELU_OPTIONS: OptionNames<Omit<F.RreluOptions, "training" | "generator">> = {
+  lower: 1,
+  upper: 1,
+  inplace: 1,
+};
 
 /**
  * x > 0 ? x : slope x, with a slope drawn from [lower, upper) for each element while training, else their mean.
@@ -145,7 +161,8 @@ export class RReLU extends Module {
     more?: InplaceOptions,
   ) {
     super();
-    checkOptions(this._getName(), more);
+    checkNames(this._getName(), first, RRELU_OPTIONS);
+    checkOptions(this._getName(), more, INPLACE_OPTIONS);
     const options = typeof first === "number" ? { ...more, lower: first, upper: upper ?? 1 / 3 } : first;
     this.lower = options.lower ?? 1 / 8;
     this.upper = options.upper ?? 1 / 3;
@@ -172,6 +189,8 @@ export interface PReLUOptions {
   dtype?: DType;
 }
 
+const PRELU_OPTIONS: OptionNames<PReLUOptions> = { numParameters: 1, init: 1, dtype: 1 };
+
 /** x > 0 ? x : w x with a learned slope, one for all or one for each channel (dimension 1). Source: `torch.nn.PReLU`. */
 export class PReLU extends Module {
   /** @internal */ static readonly pure = true;
@@ -184,6 +203,7 @@ export class PReLU extends Module {
 
   constructor(options: number | PReLUOptions = {}) {
     super();
+    checkNames(this._getName(), options, PRELU_OPTIONS);
     const o: PReLUOptions = typeof options === "number" ? { numParameters: options } : options;
     this.numParameters = o.numParameters ?? 1;
     this.init = o.init ?? 0.25;
@@ -220,7 +240,7 @@ export class Threshold extends Module {
     super();
     this.threshold = threshold;
     this.value = value;
-    this.inplace = inplaceOf(options);
+    this.inplace = inplaceOf(this._getName(), options);
   }
 
   forward(x: Tensor): Tensor {
@@ -232,6 +252,8 @@ export class Threshold extends Module {
   }
 }
 
+const ALPHA_OPTIONS: OptionNames<F.AlphaOptions> = { alpha: 1, inplace: 1 };
+
 /** x > 0 ? x : alpha (e^x - 1). Source: `torch.nn.ELU`. */
 export class ELU extends Module {
   /** @internal */ static readonly pure = true;
@@ -242,8 +264,7 @@ export class ELU extends Module {
 
   constructor(alpha: number | F.AlphaOptions = {}, options: InplaceOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
-    const o = named("alpha", alpha, options);
+    const o = named(this._getName(), "alpha", alpha, options, ALPHA_OPTIONS);
     this.alpha = o?.alpha ?? 1;
     this.inplace = o?.inplace ?? false;
   }
@@ -267,8 +288,7 @@ export class CELU extends Module {
 
   constructor(alpha: number | F.AlphaOptions = {}, options: InplaceOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
-    const o = named("alpha", alpha, options);
+    const o = named(this._getName(), "alpha", alpha, options, ALPHA_OPTIONS);
     this.alpha = o?.alpha ?? 1;
     this.inplace = o?.inplace ?? false;
   }
@@ -290,7 +310,7 @@ export class SELU extends Module {
 
   constructor(options: InplaceOptions | boolean = {}) {
     super();
-    this.inplace = inplaceOf(options);
+    this.inplace = inplaceOf(this._getName(), options);
   }
 
   forward(x: Tensor): Tensor {
@@ -310,7 +330,7 @@ export class Hardswish extends Module {
 
   constructor(options: InplaceOptions | boolean = {}) {
     super();
-    this.inplace = inplaceOf(options);
+    this.inplace = inplaceOf(this._getName(), options);
   }
 
   forward(x: Tensor): Tensor {
@@ -326,13 +346,15 @@ export class Hardsigmoid extends Module {
 
   constructor(options: InplaceOptions | boolean = {}) {
     super();
-    this.inplace = inplaceOf(options);
+    this.inplace = inplaceOf(this._getName(), options);
   }
 
   forward(x: Tensor): Tensor {
     return F.hardsigmoid(x, { inplace: this.inplace });
   }
 }
+
+const SOFTSHRINK_OPTIONS: OptionNames<{ lambd?: number }> = { lambd: 1 };
 
 /** x moved by lambd towards 0, 0 within. Source: `torch.nn.Softshrink`. */
 export class Softshrink extends Module {
@@ -342,6 +364,7 @@ export class Softshrink extends Module {
 
   constructor(options: number | { lambd?: number } = {}) {
     super();
+    checkNames(this._getName(), options, SOFTSHRINK_OPTIONS);
     this.lambd = typeof options === "number" ? options : (options.lambd ?? 0.5);
   }
 
@@ -362,6 +385,7 @@ export class Hardshrink extends Module {
 
   constructor(options: number | { lambd?: number } = {}) {
     super();
+    checkNames(this._getName(), options, SOFTSHRINK_OPTIONS);
     this.lambd = typeof options === "number" ? options : (options.lambd ?? 0.5);
   }
 

@@ -1,9 +1,16 @@
 /** Recurrent layers over sequences: RNN, LSTM, GRU. Source: `torch.nn.modules.rnn`. */
 
 import { ShapeError, ValueError } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { Tensor } from "../tensor/tensor.js";
-import { type RecurrentOptions, RNNBase, type SequenceInput, type StateArg, stateOf } from "./rnnBase.js";
+import {
+  RECURRENT_OPTIONS,
+  type RecurrentOptions,
+  RNNBase,
+  type SequenceInput,
+  type StateArg,
+  stateOf,
+} from "./rnnBase.js";
 import type { PackedSequence } from "./utils/rnn.js";
 
 abstract class PlainRecurrent extends RNNBase<Tensor> {
@@ -25,10 +32,17 @@ function withLayers<O extends RecurrentOptions>(
   layer: string,
   numLayers: number | O,
   options: O | undefined,
+  names: OptionNames<O>,
 ): O {
-  checkOptions(layer, options);
+  checkNames(layer, numLayers, names);
+  checkOptions(layer, options, names);
   return typeof numLayers === "number" ? ({ ...options, numLayers } as O) : numLayers;
 }
+
+const RNN_OPTIONS: OptionNames<RecurrentOptions & { nonlinearity?: "tanh" | "relu" }> = {
+  ...RECURRENT_OPTIONS,
+  nonlinearity: 1,
+};
 
 /**
  * Elman layers: h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh), or relu. Input (T, B, inputSize); gives the outputs
@@ -45,7 +59,7 @@ export class RNN extends PlainRecurrent {
     numLayers: number | (RecurrentOptions & { nonlinearity?: "tanh" | "relu" }) = {},
     more?: RecurrentOptions & { nonlinearity?: "tanh" | "relu" },
   ) {
-    const options = withLayers("RNN", numLayers, more);
+    const options = withLayers("RNN", numLayers, more, RNN_OPTIONS);
     const nonlinearity = options.nonlinearity ?? "tanh";
     if (nonlinearity !== "tanh" && nonlinearity !== "relu") {
       throw new ValueError(`[RNN] nonlinearity must be "tanh" or "relu", got ${String(nonlinearity)}`);
@@ -66,9 +80,14 @@ export class GRU extends PlainRecurrent {
     numLayers: number | RecurrentOptions = {},
     options?: RecurrentOptions,
   ) {
-    super("GRU", inputSize, hiddenSize, withLayers("GRU", numLayers, options));
+    super("GRU", inputSize, hiddenSize, withLayers("GRU", numLayers, options, RECURRENT_OPTIONS));
   }
 }
+
+const LSTM_OPTIONS: OptionNames<RecurrentOptions & { projSize?: number }> = {
+  ...RECURRENT_OPTIONS,
+  projSize: 1,
+};
 
 /**
  * Long short-term memory: i, f, o = sigmoid(...), g = tanh(...), c = f c + i g, h = o tanh c; with `projSize`,
@@ -83,7 +102,7 @@ export class LSTM extends RNNBase<[Tensor, Tensor]> {
     numLayers: number | (RecurrentOptions & { projSize?: number }) = {},
     options?: RecurrentOptions & { projSize?: number },
   ) {
-    super("LSTM", inputSize, hiddenSize, withLayers("LSTM", numLayers, options));
+    super("LSTM", inputSize, hiddenSize, withLayers("LSTM", numLayers, options, LSTM_OPTIONS));
   }
 
   /** The outputs of all steps, and the last states [h, c]. */

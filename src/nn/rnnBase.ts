@@ -12,7 +12,7 @@ import { reshape, select, squeeze, transpose, unsqueeze } from "../ops/view.js";
 import { empty, zeros } from "../tensor/create.js";
 import { type DType, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import type { OptionNames } from "../tensor/options.js";
 import { Tensor } from "../tensor/tensor.js";
 import { dropout } from "./functional/dropout.js";
 import { uniform_ } from "./init.js";
@@ -35,6 +35,16 @@ export interface RecurrentOptions {
   /** Element type of the parameters (default: the default float). */
   dtype?: DType;
 }
+
+/** @internal */
+export const RECURRENT_OPTIONS: OptionNames<RecurrentOptions> = {
+  numLayers: 1,
+  bias: 1,
+  batchFirst: 1,
+  dropout: 1,
+  bidirectional: 1,
+  dtype: 1,
+};
 
 /** Input of recurrent layers: (T, B, F), (T, F) without a batch, or packed. */
 export type SequenceInput = Tensor | PackedSequence;
@@ -92,7 +102,6 @@ export abstract class RNNBase<S> extends Module<[SequenceInput, StateArg<S>?], [
     options: RecurrentOptions & { projSize?: number } = {},
   ) {
     super();
-    checkOptions(this._getName(), options);
     const label = mode.startsWith("RNN") ? "RNN" : mode;
     const {
       numLayers = 1,

@@ -6,7 +6,7 @@ import { squeeze, unsqueeze } from "../ops/view.js";
 import { empty, zeros } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { uniform_ } from "./init.js";
 import { Module } from "./module.js";
@@ -20,6 +20,8 @@ export interface CellOptions {
   /** Element type of the parameters (default: the default float). */
   dtype?: DType;
 }
+
+const CELL_OPTIONS: OptionNames<CellOptions> = { bias: 1, dtype: 1 };
 
 /** Base of the cells: one step, one layer. */
 export abstract class RNNCellBase<S, Out> extends Module<[Tensor, StateArg<S>?], Out> {
@@ -103,6 +105,11 @@ export abstract class RNNCellBase<S, Out> extends Module<[Tensor, StateArg<S>?],
   }
 }
 
+const RNN_CELL_OPTIONS: OptionNames<CellOptions & { nonlinearity?: "tanh" | "relu" }> = {
+  ...CELL_OPTIONS,
+  nonlinearity: 1,
+};
+
 /** One step of {@link RNN}. Input (B, inputSize), state (B, hiddenSize). Source: `torch.nn.RNNCell`. */
 export class RNNCell extends RNNCellBase<Tensor, Tensor> {
   /** "tanh" (default) or "relu". */
@@ -114,7 +121,7 @@ export class RNNCell extends RNNCellBase<Tensor, Tensor> {
     options: CellOptions & { nonlinearity?: "tanh" | "relu" } = {},
   ) {
     super(inputSize, hiddenSize, options.bias ?? true, 1, options.dtype);
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, RNN_CELL_OPTIONS);
     this.nonlinearity = options.nonlinearity ?? "tanh";
   }
 
@@ -133,7 +140,7 @@ export class RNNCell extends RNNCellBase<Tensor, Tensor> {
 export class GRUCell extends RNNCellBase<Tensor, Tensor> {
   constructor(inputSize: number, hiddenSize: number, options: CellOptions = {}) {
     super(inputSize, hiddenSize, options.bias ?? true, 3, options.dtype);
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, CELL_OPTIONS);
   }
 
   forward(input: Tensor, hx?: StateArg<Tensor>): Tensor {
@@ -146,7 +153,7 @@ export class GRUCell extends RNNCellBase<Tensor, Tensor> {
 export class LSTMCell extends RNNCellBase<[Tensor, Tensor], [Tensor, Tensor]> {
   constructor(inputSize: number, hiddenSize: number, options: CellOptions = {}) {
     super(inputSize, hiddenSize, options.bias ?? true, 4, options.dtype);
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, CELL_OPTIONS);
   }
 
   forward(input: Tensor, hx?: StateArg<[Tensor, Tensor]>): [Tensor, Tensor] {

@@ -1,7 +1,9 @@
 /** State dicts: collecting a module's tensors by PyTorch's keys, and loading them, all or nothing. */
+
 import { noGrad } from "../autograd/mode.js";
 import { KindlingError, show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
+import type { OptionNames } from "../tensor/options.js";
 import { copyInto, detached } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -33,6 +35,9 @@ export interface StateDictOptions {
   keepVars?: boolean;
 }
 
+/** @internal */
+export const STATE_DICT_OPTIONS: OptionNames<StateDictOptions> = { destination: 1, prefix: 1, keepVars: 1 };
+
 /** What `loadStateDict()` takes. */
 export interface LoadStateDictOptions {
   /** Missing and unexpected keys are errors (default true). */
@@ -40,6 +45,9 @@ export interface LoadStateDictOptions {
   /** Put the given tensors themselves into the module, in place of copying their values (default false). */
   assign?: boolean;
 }
+
+/** @internal */
+export const LOAD_STATE_DICT_OPTIONS: OptionNames<LoadStateDictOptions> = { strict: 1, assign: 1 };
 
 /** The keys that did not fit. */
 export interface IncompatibleKeys {

@@ -6,7 +6,7 @@ import { triu } from "../ops/diagonal.js";
 import { full } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { ModuleList } from "./containers.js";
 import { deepCopy } from "./copy.js";
@@ -39,6 +39,17 @@ export interface TransformerLayerOptions {
   /** Element type of the parameters (default: the default float). */
   dtype?: DType;
 }
+
+const TRANSFORMER_LAYER_OPTIONS: OptionNames<TransformerLayerOptions> = {
+  dimFeedforward: 1,
+  dropout: 1,
+  activation: 1,
+  layerNormEps: 1,
+  batchFirst: 1,
+  normFirst: 1,
+  bias: 1,
+  dtype: 1,
+};
 
 function activationOf(label: string, activation: TransformerLayerOptions["activation"]): Activation {
   if (activation === undefined || activation === "relu") return relu;
@@ -107,7 +118,7 @@ export class TransformerEncoderLayer extends Module<[Tensor, EncoderLayerCall?],
 
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, TRANSFORMER_LAYER_OPTIONS);
     const parts: Layers = partsOf("TransformerEncoderLayer", dModel, nhead, options);
     this.selfAttn = parts.attention();
     this.linear1 = parts.linear1();
@@ -191,7 +202,7 @@ export class TransformerDecoderLayer extends Module<[Tensor, Tensor, DecoderLaye
 
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, TRANSFORMER_LAYER_OPTIONS);
     const parts: Layers = partsOf("TransformerDecoderLayer", dModel, nhead, options);
     this.selfAttn = parts.attention();
     this.multiheadAttn = parts.attention();
@@ -254,6 +265,12 @@ export interface EncoderCall {
   isCausal?: boolean;
 }
 
+const TRANSFORMER_ENCODER_OPTIONS: OptionNames<{
+  norm?: Module<[Tensor], Tensor> | null;
+  enableNestedTensor?: boolean;
+  maskCheck?: boolean;
+}> = { norm: 1, enableNestedTensor: 1, maskCheck: 1 };
+
 /** A stack of copies of an encoder layer. Source: `torch.nn.TransformerEncoder`. */
 export class TransformerEncoder extends Module<[Tensor, EncoderCall?], Tensor> {
   /** The layers, from the first to the last. */
@@ -273,7 +290,7 @@ export class TransformerEncoder extends Module<[Tensor, EncoderCall?], Tensor> {
     } = {},
   ) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, TRANSFORMER_ENCODER_OPTIONS);
     this.layers = new ModuleList(Array.from({ length: numLayers }, () => deepCopy(encoderLayer)));
     this.numLayers = numLayers;
     this.norm = options.norm ?? null;
@@ -291,6 +308,8 @@ export class TransformerEncoder extends Module<[Tensor, EncoderCall?], Tensor> {
   }
 }
 
+const TRANSFORMER_DECODER_OPTIONS: OptionNames<{ norm?: Module<[Tensor], Tensor> | null }> = { norm: 1 };
+
 /** A stack of copies of a decoder layer. Source: `torch.nn.TransformerDecoder`. */
 export class TransformerDecoder extends Module<[Tensor, Tensor, DecoderLayerCall?], Tensor> {
   /** The layers, from the first to the last. */
@@ -306,7 +325,7 @@ export class TransformerDecoder extends Module<[Tensor, Tensor, DecoderLayerCall
     options: { norm?: Module<[Tensor], Tensor> | null } = {},
   ) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, TRANSFORMER_DECODER_OPTIONS);
     this.layers = new ModuleList(Array.from({ length: numLayers }, () => deepCopy(decoderLayer)));
     this.numLayers = numLayers;
     this.norm = options.norm ?? null;
@@ -335,6 +354,23 @@ export interface TransformerOptions extends TransformerLayerOptions {
   customDecoder?: Module<[Tensor, Tensor, DecoderLayerCall?], Tensor> | null;
 }
 
+const TRANSFORMER_OPTIONS: OptionNames<TransformerOptions> = {
+  dModel: 1,
+  nhead: 1,
+  numEncoderLayers: 1,
+  numDecoderLayers: 1,
+  customEncoder: 1,
+  customDecoder: 1,
+  dimFeedforward: 1,
+  dropout: 1,
+  activation: 1,
+  layerNormEps: 1,
+  batchFirst: 1,
+  normFirst: 1,
+  bias: 1,
+  dtype: 1,
+};
+
 /** Masks of {@link Transformer}. */
 export interface TransformerCall extends DecoderLayerCall {
   /** Mask of the source, (S, S) or (B heads, S, S): true hides; floating is added. */
@@ -360,31 +396,32 @@ export class Transformer extends Module<[Tensor, Tensor, TransformerCall?], Tens
 
   constructor(options: TransformerOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, TRANSFORMER_OPTIONS);
     const {
       dModel = 512,
       nhead = 8,
       numEncoderLayers = 6,
       numDecoderLayers = 6,
-      layerNormEps = 1e-5,
-      bias = true,
-      dtype,
+      customEncoder,
+      customDecoder,
+      ...layer
     } = options;
+    const { layerNormEps = 1e-5, bias = true, dtype } = layer;
     const norm = () =>
       new LayerNorm([dModel], { eps: layerNormEps, bias, ...(dtype === undefined ? {} : { dtype }) });
     this.encoder =
-      options.customEncoder ??
-      new TransformerEncoder(new TransformerEncoderLayer(dModel, nhead, options), numEncoderLayers, {
+      customEncoder ??
+      new TransformerEncoder(new TransformerEncoderLayer(dModel, nhead, layer), numEncoderLayers, {
         norm: norm(),
       });
     this.decoder =
-      options.customDecoder ??
-      new TransformerDecoder(new TransformerDecoderLayer(dModel, nhead, options), numDecoderLayers, {
+      customDecoder ??
+      new TransformerDecoder(new TransformerDecoderLayer(dModel, nhead, layer), numDecoderLayers, {
         norm: norm(),
       });
     this.dModel = dModel;
     this.nhead = nhead;
-    this.batchFirst = options.batchFirst ?? false;
+    this.batchFirst = layer.batchFirst ?? false;
     for (const p of this.parameters()) if (p.ndim > 1) xavierUniform_(p);
   }
 

@@ -1,9 +1,11 @@
 /** The tree that modules form: modes, conversions, state dicts. */
+
 import type { HookHandle } from "../autograd/methods.js";
 import { noGrad } from "../autograd/mode.js";
 import { codeOf, type DType, isFloat } from "../tensor/dtype.js";
 import { DTypeError, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, empty } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { AnyModule } from "./base.js";
@@ -12,10 +14,12 @@ import { ModuleMembers } from "./members.js";
 import { clearGrad, Parameter, setData } from "./parameter.js";
 import {
   type IncompatibleKeys,
+  LOAD_STATE_DICT_OPTIONS,
   type LoadStateDictOptions,
   loadTensor,
   loadTree,
   metadataOf,
+  STATE_DICT_OPTIONS,
   type StateDict,
   type StateDictOptions,
   StateLoad,
@@ -31,6 +35,8 @@ export interface ModuleToOptions {
   device?: "cpu";
 }
 
+const MODULE_TO_OPTIONS: OptionNames<ModuleToOptions> = { dtype: 1, device: 1 };
+
 /** Hooks on saving and loading. */
 class StateHooks {
   readonly savePre = new HookList();
@@ -38,6 +44,8 @@ class StateHooks {
   readonly loadPre = new HookList();
   readonly loadPost = new HookList();
 }
+
+const ZERO_GRAD_OPTIONS: OptionNames<{ setToNone?: boolean }> = { setToNone: 1 };
 
 /** The part of Module that changes the whole tree, saves it and loads it. */
 export abstract class ModuleTree extends ModuleMembers {
@@ -78,6 +86,7 @@ export abstract class ModuleTree extends ModuleMembers {
 
   /** Clears the gradients of all parameters. Source: `torch.nn.Module.zero_grad`. */
   zeroGrad(options: { setToNone?: boolean } = {}): void {
+    checkOptions("zeroGrad", options, ZERO_GRAD_OPTIONS);
     for (const p of this.parameters()) clearGrad(p, options.setToNone ?? true);
   }
 
@@ -112,6 +121,7 @@ export abstract class ModuleTree extends ModuleMembers {
    * @throws DTypeError for a dtype that is not floating.
    */
   to(dtype: DType | Tensor | ModuleToOptions | "cpu"): this {
+    checkNames("to", dtype, MODULE_TO_OPTIONS);
     if (dtype === "cpu") return this;
     const name = typeof dtype === "string" ? dtype : dtype.dtype;
     if (name === undefined) return this;
@@ -191,6 +201,7 @@ export abstract class ModuleTree extends ModuleMembers {
    * their data with the module. Source: `torch.nn.Module.state_dict`.
    */
   stateDict(options: StateDictOptions = {}): StateDict {
+    checkOptions("stateDict", options, STATE_DICT_OPTIONS);
     const { destination = {}, prefix = "", keepVars = false } = options;
     const metadata = metadataOf(destination);
     const hooks = this.#states;
@@ -222,6 +233,7 @@ export abstract class ModuleTree extends ModuleMembers {
     state: Readonly<Record<string, unknown>>,
     options: LoadStateDictOptions = {},
   ): IncompatibleKeys {
+    checkOptions("loadStateDict", options, LOAD_STATE_DICT_OPTIONS);
     const load = new StateLoad(state, options);
     loadTree(this.self, "", load);
     return load.finish(this._getName(), this.afterLoading(new Set()));

@@ -1,7 +1,9 @@
 /** Max unpooling layers. */
+
 import { strideAndOptions } from "../ops/maxPool.js";
 import { type Sizes, sizesOf } from "../ops/spatial.js";
 import { maxUnpool1d, maxUnpool2d, maxUnpool3d } from "../ops/unpool.js";
+import type { OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { OutputSizeOptions } from "./convTranspose.js";
 import { Module } from "./module.js";
@@ -14,6 +16,8 @@ export interface MaxUnpoolLayerOptions {
   /** Padding of the pooling (default 0). */
   padding?: Sizes;
 }
+
+const MAX_UNPOOL_LAYER_OPTIONS: OptionNames<MaxUnpoolLayerOptions> = { stride: 1, padding: 1 };
 
 /** What max unpooling layers share. */
 export abstract class MaxUnpoolNd extends Module<
@@ -34,7 +38,7 @@ export abstract class MaxUnpoolNd extends Module<
   ) {
     super();
     const name = this._getName();
-    const o = strideAndOptions(stride, options);
+    const o = strideAndOptions(name, stride, options, MAX_UNPOOL_LAYER_OPTIONS);
     this.kernelSize = sizesOf(name, "kernelSize", kernelSize, rank, 1);
     this.stride = sizesOf(name, "stride", o.stride ?? kernelSize, rank, 1);
     this.padding = sizesOf(name, "padding", o.padding ?? 0, rank, 0);

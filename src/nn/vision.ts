@@ -3,11 +3,12 @@ import {
   type InterpolateMode,
   type InterpolateOptions,
   interpolate,
+  UPSAMPLE_OPTIONS,
   type UpsampleOptions,
 } from "../ops/interpolate.js";
 import { channelShuffle, pixelShuffle, pixelUnshuffle } from "../ops/pixelShuffle.js";
 import type { Sizes } from "../ops/spatial.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { Module } from "./module.js";
 import { showOptions } from "./print.js";
@@ -79,6 +80,14 @@ export class ChannelShuffle extends Module {
 /** Options of {@link Upsample}. */
 export type UpsampleLayerOptions = Omit<InterpolateOptions, "antialias">;
 
+const UPSAMPLE_LAYER_OPTIONS: OptionNames<UpsampleLayerOptions> = {
+  size: 1,
+  mode: 1,
+  scaleFactor: 1,
+  alignCorners: 1,
+  recomputeScaleFactor: 1,
+};
+
 /**
  * Resamples (N, C, ...) with one to three spatial dimensions to `size`, or to `scaleFactor` times its size, by
  * `mode`: "nearest", "linear", "bilinear", "bicubic", "trilinear" and others. Source: `torch.nn.Upsample`.
@@ -102,7 +111,7 @@ export class Upsample extends Module {
 
   constructor(options: UpsampleLayerOptions = {}) {
     super();
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, UPSAMPLE_LAYER_OPTIONS);
     this.size = options.size ?? null;
     this.scaleFactor = options.scaleFactor ?? null;
     this.mode = options.mode ?? "nearest";
@@ -127,7 +136,7 @@ export class UpsamplingNearest2d extends Upsample {
 
   constructor(options: UpsampleOptions = {}) {
     super({ ...options, mode: "nearest" });
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, UPSAMPLE_OPTIONS);
   }
 }
 
@@ -137,6 +146,6 @@ export class UpsamplingBilinear2d extends Upsample {
 
   constructor(options: UpsampleOptions = {}) {
     super({ ...options, mode: "bilinear", alignCorners: true });
-    checkOptions(this._getName(), options);
+    checkOptions(this._getName(), options, UPSAMPLE_OPTIONS);
   }
 }

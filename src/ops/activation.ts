@@ -1,6 +1,8 @@
 /** Activation functions: fused where a kernel exists, each derivative beside it; the others made of those. */
+
 import { BOOL, isFloat, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkNames, type OptionNames } from "../tensor/options.js";
 import { wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";
@@ -190,9 +192,12 @@ export function softshrink(x: Tensor, lambd = 0.5): Tensor {
   return softshrinkOp(needFloat("softshrink", x), [lambd]);
 }
 
+const HARDSHRINK_OPTIONS: OptionNames<{ lambd?: number }> = { lambd: 1 };
+
 /** Elementwise x, and 0 within [-lambd, lambd]. Source: `torch.nn.functional.hardshrink`. */
 export function hardshrink(x: Tensor, options: number | { lambd?: number } = {}): Tensor {
   needTensor("hardshrink", x);
+  checkNames("hardshrink", options, HARDSHRINK_OPTIONS);
   const lambd = typeof options === "number" ? options : (options.lambd ?? 0.5);
   return hardshrinkOp(needFloat("hardshrink", x), [lambd]);
 }

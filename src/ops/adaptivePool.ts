@@ -1,7 +1,9 @@
 /** Adaptive pooling: windows that divide the input evenly into an output of a given size. */
+
 import { isFloat } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { averageAdaptive } from "./avgPool.js";
 import { needTensor } from "./core.js";
@@ -67,6 +69,9 @@ export interface AdaptiveMaxOptions<R extends boolean = boolean> {
   returnIndices?: R;
 }
 
+/** @internal */
+export const ADAPTIVE_MAX_OPTIONS: OptionNames<AdaptiveMaxOptions> = { returnIndices: 1 };
+
 /**
  * Means over windows that divide a signal (N, C, L) or (C, L) evenly into `outputSize`; null keeps a size.
  * Source: `torch.nn.functional.adaptive_avg_pool1d`.
@@ -106,6 +111,7 @@ export function adaptiveMaxPool1d<R extends boolean = false>(
   options: AdaptiveMaxOptions<R> = {},
 ): WithIndices<R> {
   needTensor("adaptiveMaxPool1d", input);
+  checkOptions("adaptiveMaxPool1d", options, ADAPTIVE_MAX_OPTIONS);
   return max("adaptiveMaxPool1d", 1, input, outputSize, options.returnIndices) as WithIndices<R>;
 }
 
@@ -119,6 +125,7 @@ export function adaptiveMaxPool2d<R extends boolean = false>(
   options: AdaptiveMaxOptions<R> = {},
 ): WithIndices<R> {
   needTensor("adaptiveMaxPool2d", input);
+  checkOptions("adaptiveMaxPool2d", options, ADAPTIVE_MAX_OPTIONS);
   return max("adaptiveMaxPool2d", 2, input, outputSize, options.returnIndices) as WithIndices<R>;
 }
 
@@ -132,5 +139,6 @@ export function adaptiveMaxPool3d<R extends boolean = false>(
   options: AdaptiveMaxOptions<R> = {},
 ): WithIndices<R> {
   needTensor("adaptiveMaxPool3d", input);
+  checkOptions("adaptiveMaxPool3d", options, ADAPTIVE_MAX_OPTIONS);
   return max("adaptiveMaxPool3d", 3, input, outputSize, options.returnIndices) as WithIndices<R>;
 }

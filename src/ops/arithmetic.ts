@@ -1,9 +1,11 @@
 /** Sums, differences, products and quotients, with broadcasting and promotion. */
+
 import { engineOps } from "../autograd/engineOps.js";
 import { defineOp, run } from "../autograd/op.js";
 import { BOOL, type DTypeCode, isFloat, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { broadcastShapes } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { cast } from "./cast.js";
@@ -112,6 +114,9 @@ export interface AlphaOptions {
   alpha?: Scalar;
 }
 
+/** @internal */
+export const ALPHA_OPTIONS: OptionNames<AlphaOptions> = { alpha: 1 };
+
 /** Throws unless `alpha` may be a factor of that dtype. @internal */
 export function checkAlpha(op: string, alpha: Scalar, code: DTypeCode): void {
   if (typeof alpha === "boolean" && code !== BOOL) {
@@ -141,6 +146,7 @@ function scaledAdd(op: string, x: Operand, other: Operand, alpha: Scalar, sign: 
  * add(tensor([1, 2]), 10).toArray(); // [11, 12]
  */
 export function add(x: Operand, other: Operand, options?: AlphaOptions): Tensor {
+  checkOptions("add", options, ALPHA_OPTIONS);
   if (options?.alpha !== undefined && options.alpha !== 1)
     return scaledAdd("add", x, other, options.alpha, 1);
   const code = promote(x, other);
@@ -151,6 +157,7 @@ export function add(x: Operand, other: Operand, options?: AlphaOptions): Tensor 
 
 /** Elementwise `x - alpha * other` with broadcasting. Source: `torch.sub`. Not defined for booleans. */
 export function sub(x: Operand, other: Operand, options?: AlphaOptions): Tensor {
+  checkOptions("sub", options, ALPHA_OPTIONS);
   for (const t of [x, other]) {
     if (typeof t === "boolean" || (t instanceof Tensor && t.code === BOOL)) {
       throw new DTypeError("[sub] not defined for bool; try logicalXor, logicalNot or bitwiseXor");
@@ -165,6 +172,7 @@ export function sub(x: Operand, other: Operand, options?: AlphaOptions): Tensor 
 
 /** `other - alpha * x`: {@link sub} with the operands swapped. Source: `torch.rsub`. */
 export function rsub(x: Tensor, other: Operand, options?: AlphaOptions): Tensor {
+  checkOptions("rsub", options, ALPHA_OPTIONS);
   return sub(other, x, options);
 }
 
@@ -246,8 +254,11 @@ export interface ValueOptions {
   value?: Scalar;
 }
 
+const VALUE_OPTIONS: OptionNames<ValueOptions> = { value: 1 };
+
 /** Elementwise `x + value * a * b`. Source: `torch.addcmul`. */
 export function addcmul(x: Tensor, tensor1: Tensor, tensor2: Tensor, options: ValueOptions = {}): Tensor {
+  checkOptions("addcmul", options, VALUE_OPTIONS);
   const code = notBool("addcmul", '.to("uint8")')(promote(x, tensor1, tensor2));
   const value = Number(options.value ?? 1);
   const [base, a, b] = [x, tensor1, tensor2].map((t) => cast(t, code)) as [Tensor, Tensor, Tensor];
@@ -265,6 +276,7 @@ export function addcmul(x: Tensor, tensor1: Tensor, tensor2: Tensor, options: Va
  * @throws DTypeError when all are integers, as PyTorch.
  */
 export function addcdiv(x: Tensor, tensor1: Tensor, tensor2: Tensor, options: ValueOptions = {}): Tensor {
+  checkOptions("addcdiv", options, VALUE_OPTIONS);
   const code = promote(x, tensor1, tensor2);
   if (!isFloat(tensor1.code) && !isFloat(tensor2.code)) {
     throw new DTypeError(

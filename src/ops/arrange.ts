@@ -1,7 +1,9 @@
 /** Copies in another order or number: flip, roll, rot90, repeat, tile, repeatInterleave; and the view unfold. */
+
 import { defineOp, run } from "../autograd/op.js";
 import { INT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { copyInto, copyOf, empty, fromTyped, toNumbers, viewOf } from "../tensor/raw.js";
 import { checkWhole, type Shape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -92,6 +94,10 @@ export type Dims =
       readonly dims?: number | readonly number[];
     };
 
+const ROLL_OPTIONS: OptionNames<{ /** The dimensions. */ readonly dims?: number | readonly number[] }> = {
+  dims: 1,
+};
+
 /**
  * Shifts elements along dimensions; what leaves at one end comes in at the other. Without dims the tensor is rolled
  * as if flat. Source: `torch.roll`.
@@ -99,6 +105,7 @@ export type Dims =
  * roll(tensor([1, 2, 3]), 1).toArray(); // [3, 1, 2]
  */
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: Dims): Tensor {
+  checkNames("roll", dims, ROLL_OPTIONS);
   const given =
     typeof dims === "object" && "dims" in dims ? dims.dims : (dims as number | readonly number[] | undefined);
   const along = listOf(given ?? []).map((d) => wrapDim("roll", d, x.shape.length));
@@ -123,8 +130,11 @@ export interface Rot90Options {
   dims?: readonly number[];
 }
 
+const ROT90_OPTIONS: OptionNames<Rot90Options> = { k: 1, dims: 1 };
+
 /** Turns by 90 degrees in the plane of two dimensions. Source: `torch.rot90`. */
 export function rot90(x: Tensor, k: number | Rot90Options = 1, dims: readonly number[] = [0, 1]): Tensor {
+  checkNames("rot90", k, ROT90_OPTIONS);
   const o = typeof k === "number" ? { k, dims } : { k: k.k ?? 1, dims: k.dims ?? dims };
   const rank = x.shape.length;
   checkWhole("rot90", "k", o.k);
@@ -191,6 +201,8 @@ export interface RepeatInterleaveOptions {
   outputSize?: number;
 }
 
+const REPEAT_INTERLEAVE_OPTIONS: OptionNames<RepeatInterleaveOptions> = { dim: 1, outputSize: 1 };
+
 function readCounts(repeats: Tensor): number[] {
   if (isFloat(repeats.code) || repeats.code < 2) {
     throw new DTypeError(`[repeatInterleave] repeats must be int64 or int32, got ${nameOf(repeats.code)}`);
@@ -226,6 +238,8 @@ export function repeatInterleave(
   dim?: number | null | RepeatInterleaveOptions,
   options: RepeatInterleaveOptions = {},
 ): Tensor {
+  checkNames("repeatInterleave", dim, REPEAT_INTERLEAVE_OPTIONS);
+  checkOptions("repeatInterleave", options, REPEAT_INTERLEAVE_OPTIONS);
   if (repeats === undefined) return positions(readCounts(x));
   const o: RepeatInterleaveOptions =
     typeof dim === "object" && dim !== null ? dim : { ...options, ...(dim === undefined ? {} : { dim }) };

@@ -1,8 +1,10 @@
 /** Average pooling over windows in one to three dimensions. */
+
 import { defineOp, type Op, run } from "../autograd/op.js";
 import { FLOAT64, isFloat } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { type KernelTable, kernelTable } from "../tensor/launch.js";
+import type { OptionNames } from "../tensor/options.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { cast } from "./cast.js";
@@ -77,11 +79,28 @@ export interface AvgPool1dOptions extends WindowOptions {
   countIncludePad?: boolean;
 }
 
+/** @internal */
+export const AVG_POOL1D_OPTIONS: OptionNames<AvgPool1dOptions> = {
+  countIncludePad: 1,
+  stride: 1,
+  padding: 1,
+  ceilMode: 1,
+};
+
 /** Options of average pooling. */
 export interface AvgPoolOptions extends AvgPool1dOptions {
   /** Divide by this in place of the size of the window. */
   divisorOverride?: number | null;
 }
+
+/** @internal */
+export const AVG_POOL_OPTIONS: OptionNames<AvgPoolOptions> = {
+  divisorOverride: 1,
+  countIncludePad: 1,
+  stride: 1,
+  padding: 1,
+  ceilMode: 1,
+};
 
 function avgPoolNd(op: string, rank: number, x: Tensor, kernelSize: Sizes, o: AvgPoolOptions): Tensor {
   checkRank(op, x, rank);
@@ -108,7 +127,13 @@ export function avgPool1d(
   options?: AvgPool1dOptions,
 ): Tensor {
   needTensor("avgPool1d", input);
-  return avgPoolNd("avgPool1d", 1, input, kernelSize, strideAndOptions(stride, options));
+  return avgPoolNd(
+    "avgPool1d",
+    1,
+    input,
+    kernelSize,
+    strideAndOptions("avgPool1d", stride, options, AVG_POOL1D_OPTIONS),
+  );
 }
 
 /**
@@ -124,7 +149,13 @@ export function avgPool2d(
   options?: AvgPoolOptions,
 ): Tensor {
   needTensor("avgPool2d", input);
-  return avgPoolNd("avgPool2d", 2, input, kernelSize, strideAndOptions(stride, options));
+  return avgPoolNd(
+    "avgPool2d",
+    2,
+    input,
+    kernelSize,
+    strideAndOptions("avgPool2d", stride, options, AVG_POOL_OPTIONS),
+  );
 }
 
 /**
@@ -138,5 +169,11 @@ export function avgPool3d(
   options?: AvgPoolOptions,
 ): Tensor {
   needTensor("avgPool3d", input);
-  return avgPoolNd("avgPool3d", 3, input, kernelSize, strideAndOptions(stride, options));
+  return avgPoolNd(
+    "avgPool3d",
+    3,
+    input,
+    kernelSize,
+    strideAndOptions("avgPool3d", stride, options, AVG_POOL_OPTIONS),
+  );
 }

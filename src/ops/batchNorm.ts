@@ -3,12 +3,14 @@
  * (batchNormBackward.ts). The running statistics are moved in the forward, raw; nothing saves them, so that a pending
  * backward never minds.
  */
+
 import { defineOp, run } from "../autograd/op.js";
 import { kernels } from "../kernels/index.js";
 import { type DTypeCode, FLOAT32, FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous as contiguousRaw, copyInto, empty, full, ptr, viewOf } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, mul, sub } from "./arithmetic.js";
@@ -127,6 +129,14 @@ export interface BatchNormOptions {
   eps?: number;
 }
 
+const BATCH_NORM_OPTIONS: OptionNames<BatchNormOptions> = {
+  weight: 1,
+  bias: 1,
+  training: 1,
+  momentum: 1,
+  eps: 1,
+};
+
 /** Checks that a tensor belongs to C channels of x, by length and dtype. @internal */
 export function checkPerChannel(op: string, name: string, t: Tensor, x: Tensor, C: number): void {
   if (t.shape.length !== 1 || t.shape[0] !== C) {
@@ -206,6 +216,7 @@ export function batchNorm(
   options: BatchNormOptions = {},
 ): Tensor {
   needTensor("batchNorm", x);
+  checkOptions("batchNorm", options, BATCH_NORM_OPTIONS);
   const { weight = null, bias = null, training = false, momentum = 0.1, eps = 1e-5 } = options;
   if (x.shape.length === 1 && x.numel === 0) {
     return reshape(batchNorm(reshape(x, [0, 0]), runningMean, runningVar, options), [0]); // no channels

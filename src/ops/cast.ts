@@ -1,7 +1,9 @@
 /** Copies and casts: clone, contiguous, detach, to and the named casts. */
+
 import { engineOps } from "../autograd/engineOps.js";
 import { defineOp, run } from "../autograd/op.js";
 import { codeOf, type DType, type DTypeCode } from "../tensor/dtype.js";
+import { checkNames, type OptionNames } from "../tensor/options.js";
 import { castTo, copyOf, detached } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -47,12 +49,15 @@ export interface ToOptions {
   device?: "cpu";
 }
 
+const TO_OPTIONS: OptionNames<ToOptions> = { dtype: 1, copy: 1, device: 1 };
+
 /**
  * The tensor with another dtype; itself when nothing changes, as with the device `"cpu"`. Source: `torch.Tensor.to`.
  * @example
  * tensor([1.5, 2.5]).to("int64").toArray(); // [1, 2]
  */
 export function to(x: Tensor, dtype: DType | "cpu" | ToOptions | Tensor): Tensor {
+  checkNames("to", dtype, TO_OPTIONS);
   if (dtype === "cpu") return x;
   if (typeof dtype === "string") return cast(x, codeOf(dtype));
   if ("storage" in dtype) return cast(x, dtype.code);

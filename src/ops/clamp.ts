@@ -1,9 +1,11 @@
 /** Limits on values: clamp and its one-sided forms, nanToNum. */
+
 import { defineOp, type Op, run } from "../autograd/op.js";
 import { BOOL, type DTypeCode, FLOAT32, isFloat } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { Tensor } from "../tensor/tensor.js";
 import { cast, clone } from "./cast.js";
 import { ge, gt, isfinite, le, lt } from "./compare.js";
@@ -88,6 +90,8 @@ export interface ClampOptions {
   max?: Operand | null;
 }
 
+const CLAMP_OPTIONS: OptionNames<ClampOptions> = { min: 1, max: 1 };
+
 function isOptions(v: Operand | ClampOptions | null | undefined): v is ClampOptions {
   return typeof v === "object" && v !== null && !(v instanceof Tensor);
 }
@@ -101,6 +105,7 @@ function isOptions(v: Operand | ClampOptions | null | undefined): v is ClampOpti
  */
 export function clamp(x: Tensor, min?: Operand | ClampOptions | null, max?: Operand | null): Tensor {
   needTensor("clamp", x);
+  checkNames("clamp", min, CLAMP_OPTIONS);
   const bounds = isOptions(min) ? min : { min, max };
   const lo = bounds.min ?? null;
   const hi = bounds.max ?? null;
@@ -146,6 +151,8 @@ export interface NanToNumOptions {
   neginf?: number | null;
 }
 
+const NAN_TO_NUM_OPTIONS: OptionNames<NanToNumOptions> = { nan: 1, posinf: 1, neginf: 1 };
+
 const LARGEST_FLOAT32 = 3.4028234663852886e38;
 const NAN_TO_NUM = kernelTable("nanToNum");
 
@@ -165,6 +172,8 @@ export function nanToNum(
   nan?: number | NanToNumOptions | null,
   options?: NanToNumOptions,
 ): Tensor {
+  checkNames("nanToNum", nan, NAN_TO_NUM_OPTIONS);
+  checkOptions("nanToNum", options, NAN_TO_NUM_OPTIONS);
   const o = typeof nan === "object" && nan !== null ? nan : { nan: nan ?? null, ...options };
   if (!isFloat(x.code)) return clone(x);
   const largest = x.code === FLOAT32 ? LARGEST_FLOAT32 : Number.MAX_VALUE;

@@ -3,6 +3,7 @@
 import { INT64 } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { empty, fromTyped } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { indexSelect } from "./gather.js";
@@ -15,6 +16,8 @@ export interface MeshgridOptions {
   indexing?: "ij" | "xy";
 }
 
+const MESHGRID_OPTIONS: OptionNames<MeshgridOptions> = { indexing: 1 };
+
 /**
  * Grids of coordinates: for vectors of sizes a, b, c, ... as many tensors of shape [a, b, c, ...], each with the values
  * of its vector along its own dimension. Source: `torch.meshgrid`.
@@ -23,6 +26,7 @@ export interface MeshgridOptions {
  * @throws ShapeError for a tensor of more than one dimension.
  */
 export function meshgrid(tensors: readonly Tensor[], options: MeshgridOptions = {}): Tensor[] {
+  checkOptions("meshgrid", options, MESHGRID_OPTIONS);
   const indexing = options.indexing ?? "ij";
   if (indexing !== "ij" && indexing !== "xy")
     throw new ValueError(`[meshgrid] indexing must be "ij" or "xy", got ${String(indexing)}`);
@@ -76,6 +80,8 @@ export interface CombinationsOptions {
   withReplacement?: boolean;
 }
 
+const COMBINATIONS_OPTIONS: OptionNames<CombinationsOptions> = { r: 1, withReplacement: 1 };
+
 /** Positions, r for each choice out of n, in lexicographic order. */
 function choices(n: number, r: number, withReplacement: boolean): bigint[] {
   const out: bigint[] = [];
@@ -101,6 +107,7 @@ function choices(n: number, r: number, withReplacement: boolean): bigint[] {
  * combinations(tensor([1, 2, 3])).toArray(); // [[1, 2], [1, 3], [2, 3]]
  */
 export function combinations(x: Tensor, options: number | CombinationsOptions = {}): Tensor {
+  checkNames("combinations", options, COMBINATIONS_OPTIONS);
   const { r = 2, withReplacement = false }: CombinationsOptions =
     typeof options === "number" ? { r: options } : options;
   if (x.shape.length !== 1)

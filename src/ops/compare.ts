@@ -5,6 +5,7 @@ import { BOOL, FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, contiguous, fromTyped, full, ptr, toTyped } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -87,6 +88,8 @@ export interface CloseOptions {
   equalNan?: boolean;
 }
 
+const CLOSE_OPTIONS: OptionNames<CloseOptions> = { rtol: 1, atol: 1, equalNan: 1 };
+
 function checkSameType(op: string, x: Tensor, other: Tensor): void {
   if (x.code !== other.code) {
     throw new DTypeError(
@@ -106,6 +109,7 @@ type Table = ReturnType<typeof kernelTable>;
  * @throws DTypeError when the dtypes differ.
  */
 export function isclose(x: Tensor, other: Tensor, options: CloseOptions = {}): Tensor {
+  checkOptions("isclose", options, CLOSE_OPTIONS);
   const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options;
   needTensor("isclose", x);
   needTensor("isclose", other, "other");
@@ -147,6 +151,7 @@ function allTrue(x: Tensor): boolean {
 
 /** Whether {@link isclose} holds for all elements. Source: `torch.allclose`. */
 export function allclose(x: Tensor, other: Tensor, options: CloseOptions = {}): boolean {
+  checkOptions("allclose", options, CLOSE_OPTIONS);
   return allTrue(isclose(x, other, options));
 }
 
@@ -168,12 +173,15 @@ export interface IsinOptions {
   invert?: boolean;
 }
 
+const ISIN_OPTIONS: OptionNames<IsinOptions> = { assumeUnique: 1, invert: 1 };
+
 /**
  * Whether each of `elements` is among `testElements`. Source: `torch.isin`.
  * @example
  * isin(tensor([1, 2, 3]), tensor([2, 5])).toArray(); // [false, true, false]
  */
 export function isin(elements: Operand, testElements: Operand, options: IsinOptions = {}): Tensor {
+  checkOptions("isin", options, ISIN_OPTIONS);
   const code = promote(elements, testElements);
   if (code === BOOL) throw new DTypeError('[isin] not defined for bool; try logicalOr, or .to("uint8")');
   nextOp();

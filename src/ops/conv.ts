@@ -5,7 +5,7 @@
 import { defineOp, run } from "../autograd/op.js";
 import { FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { Tensor } from "../tensor/tensor.js";
 import { cast, contiguous } from "./cast.js";
 import { type ConvGeometry, channelSums, convBackInput, convBackWeight, convForward } from "./convRaw.js";
@@ -90,13 +90,18 @@ export interface ConvOptions {
   groups?: number;
 }
 
+const CONV_OPTIONS: OptionNames<ConvOptions> = { bias: 1, stride: 1, padding: 1, dilation: 1, groups: 1 };
+
 /** The bias and the options of a call with the bias positional or among them. @internal */
 export function biasAndOptions<O extends { bias?: Tensor | null }>(
+  op: string,
   bias: Tensor | null | O | undefined,
   options: O | undefined,
+  names: OptionNames<O>,
 ): [Tensor | null, O] {
-  checkOptions("convolution", options);
+  checkOptions(op, options, names);
   if (bias instanceof Tensor) return [bias, options ?? ({} as O)];
+  checkNames(op, bias, names);
   const o = options === undefined ? ((bias ?? {}) as O) : { ...bias, ...options };
   return [o.bias ?? null, o];
 }
@@ -180,7 +185,7 @@ function convNd(
   given?: Tensor | null | ConvOptions,
   options?: ConvOptions,
 ): Tensor {
-  const [bias, o] = biasAndOptions(given, options);
+  const [bias, o] = biasAndOptions(op, given, options, CONV_OPTIONS);
   if (w.shape.length !== rank + 2) {
     throw new ShapeError(
       `[${op}] expected a weight of ${rank + 2} dimensions (out, in / groups, kernel), got ${show(w.shape)}`,
@@ -251,6 +256,8 @@ export function conv3d(
   return convNd("conv3d", 3, input, weight, bias, options);
 }
 
+const CONV_TBC_OPTIONS: OptionNames<{ pad?: number }> = { pad: 1 };
+
 /**
  * 1-d convolution of (time, batch, channels) with weight (kernel, in, out). Source: `torch.conv_tbc`.
  * @throws ShapeError when channels do not fit.
@@ -259,6 +266,7 @@ export function convTbc(input: Tensor, weight: Tensor, bias: Tensor, options: { 
   needTensor("convTbc", input);
   needTensor("convTbc", weight, "weight");
   needTensor("convTbc", bias, "bias");
+  checkOptions("convTbc", options, CONV_TBC_OPTIONS);
   if (input.shape.length !== 3 || weight.shape.length !== 3) {
     throw new ShapeError(
       `[convTbc] expected input (time, batch, channels) and weight (kernel, in, out), got ${show(input.shape)} and ${show(weight.shape)}`,

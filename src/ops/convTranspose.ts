@@ -1,6 +1,8 @@
 /** Transposed convolution in one to three dimensions: the input gradient of a convolution as a layer's forward. */
+
 import { FLOAT64, isFloat } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import type { OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add } from "./arithmetic.js";
 import { cast } from "./cast.js";
@@ -25,6 +27,15 @@ export interface ConvTransposeOptions {
   /** Distance between the taps of the kernel (default 1). */
   dilation?: Sizes;
 }
+
+const CONV_TRANSPOSE_OPTIONS: OptionNames<ConvTransposeOptions> = {
+  bias: 1,
+  stride: 1,
+  padding: 1,
+  outputPadding: 1,
+  groups: 1,
+  dilation: 1,
+};
 
 /** The convolution that this one is the transpose of: from our output to our input. */
 function geometry(op: string, x: Tensor, w: Tensor, rank: number, o: ConvTransposeOptions): ConvGeometry {
@@ -75,7 +86,7 @@ function convTransposeNd(
   given: Tensor | null | ConvTransposeOptions | undefined,
   options: ConvTransposeOptions | undefined,
 ): Tensor {
-  const [bias, o] = biasAndOptions(given, options);
+  const [bias, o] = biasAndOptions(op, given, options, CONV_TRANSPOSE_OPTIONS);
   if (w.shape.length !== rank + 2) {
     throw new ShapeError(
       `[${op}] expected a weight of ${rank + 2} dimensions (in, out / groups, kernel), got ${show(w.shape)}`,

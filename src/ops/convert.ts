@@ -1,4 +1,5 @@
 /** Conversions: anything to a tensor, the named casts, and new tensors of an existing one's dtype. */
+
 import { emptyStrided } from "../tensor/buffer.js";
 import {
   type CreateOptions,
@@ -11,15 +12,19 @@ import {
   zeros,
 } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { clone, detach, to } from "./cast.js";
+
+const AS_TENSOR_OPTIONS: OptionNames<{ dtype?: DType }> = { dtype: 1 };
 
 /**
  * A tensor of the data: a tensor that fits already is returned as it is (cast, inside the graph, when `dtype` differs),
  * anything else is copied. Source: `torch.as_tensor`.
  */
 export function asTensor(data: TensorData | Tensor, options: { dtype?: DType } = {}): Tensor {
+  checkOptions("asTensor", options, AS_TENSOR_OPTIONS);
   if (data instanceof Tensor) return options.dtype === undefined ? data : to(data, options.dtype);
   return tensor(data, options);
 }
@@ -30,11 +35,14 @@ export interface AsarrayOptions extends CreateOptions {
   copy?: boolean | null;
 }
 
+const ASARRAY_OPTIONS: OptionNames<AsarrayOptions> = { copy: 1, dtype: 1, requiresGrad: 1 };
+
 /**
  * A tensor of the data; unlike {@link asTensor} the result is outside the graph unless `requiresGrad` is set.
  * Source: `torch.asarray`.
  */
 export function asarray(data: TensorData | Tensor, options: AsarrayOptions = {}): Tensor {
+  checkOptions("asarray", options, ASARRAY_OPTIONS);
   const { copy = null, requiresGrad = false, ...rest } = options;
   if (!(data instanceof Tensor)) return tensor(data, options);
   const cast = to(data, { dtype: rest.dtype ?? data.dtype, copy: copy === true });
@@ -92,19 +100,24 @@ function like(x: Tensor, options: CreateOptions | undefined): CreateOptions {
   return { dtype: x.dtype, ...options };
 }
 
+const CREATE_OPTIONS: OptionNames<CreateOptions> = { dtype: 1, requiresGrad: 1 };
+
 /** A tensor of the data (copied), in the dtype of `x` unless one is given. Source: `torch.Tensor.new_tensor`. */
 export function newTensor(x: Tensor, data: TensorData | Tensor, options?: CreateOptions): Tensor {
+  checkOptions("newTensor", options, CREATE_OPTIONS);
   if (!(data instanceof Tensor)) return tensor(data, like(x, options));
   return withGrad(detach(clone(to(detach(data), like(x, options).dtype as DType))), options);
 }
 
 /** Zeros in the dtype of `x`. Source: `torch.Tensor.new_zeros`. */
 export function newZeros(x: Tensor, size: Shape, options?: CreateOptions): Tensor {
+  checkOptions("newZeros", options, CREATE_OPTIONS);
   return zeros(size, like(x, options));
 }
 
 /** Ones in the dtype of `x`. Source: `torch.Tensor.new_ones`. */
 export function newOnes(x: Tensor, size: Shape, options?: CreateOptions): Tensor {
+  checkOptions("newOnes", options, CREATE_OPTIONS);
   return ones(size, like(x, options));
 }
 
@@ -115,11 +128,13 @@ export function newFull(
   fillValue: number | boolean | bigint,
   options?: CreateOptions,
 ): Tensor {
+  checkOptions("newFull", options, CREATE_OPTIONS);
   return full(size, fillValue, like(x, options));
 }
 
 /** Uninitialised elements in the dtype of `x`. Source: `torch.Tensor.new_empty`. */
 export function newEmpty(x: Tensor, size: Shape, options?: CreateOptions): Tensor {
+  checkOptions("newEmpty", options, CREATE_OPTIONS);
   return empty(size, like(x, options));
 }
 
@@ -130,5 +145,6 @@ export function newEmptyStrided(
   stride: readonly number[],
   options?: CreateOptions,
 ): Tensor {
+  checkOptions("newEmptyStrided", options, CREATE_OPTIONS);
   return emptyStrided(size, stride, like(x, options));
 }

@@ -10,6 +10,7 @@ import { type DTypeCode, INT64, isFloat, nameOf, UINT8 } from "../tensor/dtype.j
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, contiguous, empty, full, ptr, readAt } from "../tensor/raw.js";
 import { numelOf, type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -299,6 +300,9 @@ export interface NllLossOptions extends LossOptions {
   ignoreIndex?: number;
 }
 
+/** @internal */
+export const NLL_LOSS_OPTIONS: OptionNames<NllLossOptions> = { weight: 1, ignoreIndex: 1, reduction: 1 };
+
 /**
  * -weight[t] * input[t], averaged over the targets that are not ignored (NaN when all are).
  * Input [N, C, ...] (log-probabilities), target [N, ...]; or [C] and []. Source: `torch.nn.functional.nll_loss`.
@@ -307,6 +311,7 @@ export interface NllLossOptions extends LossOptions {
 export function nllLoss(input: Tensor, target: Tensor, options: NllLossOptions = {}): Tensor {
   needTensor("nllLoss", input);
   needTensor("nllLoss", target, "target");
+  checkOptions("nllLoss", options, NLL_LOSS_OPTIONS);
   const op = "nllLoss";
   const reduction = reductionOf(op, options);
   const { weight = null, ignoreIndex = -100 } = options;
@@ -325,6 +330,14 @@ export interface CrossEntropyOptions extends NllLossOptions {
   labelSmoothing?: number;
 }
 
+/** @internal */
+export const CROSS_ENTROPY_OPTIONS: OptionNames<CrossEntropyOptions> = {
+  labelSmoothing: 1,
+  weight: 1,
+  ignoreIndex: 1,
+  reduction: 1,
+};
+
 /**
  * Cross entropy between logits [N, C, ...] (or [C]) and targets: class indices [N, ...] of int64, or probabilities in
  * the shape of the input. With class indices it is `nllLoss(logSoftmax(input, 1), target)` in one pass; a mean is over
@@ -336,6 +349,7 @@ export interface CrossEntropyOptions extends NllLossOptions {
 export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   needTensor("crossEntropy", input);
   needTensor("crossEntropy", target, "target");
+  checkOptions("crossEntropy", options, CROSS_ENTROPY_OPTIONS);
   const op = "crossEntropy";
   const reduction = reductionOf(op, options);
   const { weight = null, ignoreIndex = -100, labelSmoothing: smoothing = 0 } = options;

@@ -2,12 +2,14 @@
  * Connectionist temporal classification (Graves et al. 2006). Forward and backward are kernels over the two passes of
  * the algorithm; under `createGraph` the gradient is made of plain ops, so that it has gradients itself.
  */
+
 import { mode } from "../autograd/mode.js";
 import { defineOp, run } from "../autograd/op.js";
 import { BOOL, FLOAT64, INT32, INT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { AutogradError, DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, contiguous, empty, expandTo, fromTyped, full, ptr, toNumbers } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";
@@ -226,6 +228,9 @@ export interface CtcLossOptions extends LossOptions {
   zeroInfinity?: boolean;
 }
 
+/** @internal */
+export const CTC_LOSS_OPTIONS: OptionNames<CtcLossOptions> = { blank: 1, zeroInfinity: 1, reduction: 1 };
+
 function lengthsOf(op: string, what: string, lengths: Lengths, B: number, most: number): number[] {
   if (lengths instanceof Tensor && (isFloat(lengths.code) || lengths.code === BOOL))
     throw new DTypeError(`[${op}] ${what} must be whole numbers, got ${lengths.dtype}; try .to("int64")`);
@@ -270,6 +275,7 @@ export function ctcLoss(
 ): Tensor {
   needTensor("ctcLoss", logProbs, "logProbs");
   needTensor("ctcLoss", targets, "targets");
+  checkOptions("ctcLoss", options, CTC_LOSS_OPTIONS);
   const op = "ctcLoss";
   const reduction = reductionOf(op, options);
   const { blank = 0, zeroInfinity = false } = options;

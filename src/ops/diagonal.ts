@@ -1,9 +1,11 @@
 /** Diagonals and triangles of matrices: diagonal, diag, diagEmbed, diagflat, tril, triu. */
+
 import { defineOp, run } from "../autograd/op.js";
 import { push } from "../kernels/index.js";
 import { SIZES } from "../tensor/dtype.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
 import { GRAIN, inPieces } from "../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
 import { checkWhole, contiguousStrides, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -20,6 +22,9 @@ export interface DiagonalOptions {
   /** Second dimension of the matrices. */
   dim2?: number;
 }
+
+/** @internal */
+export const DIAGONAL_OPTIONS: OptionNames<DiagonalOptions> = { offset: 1, dim1: 1, dim2: 1 };
 
 /** A diagonal of the matrices in dimensions `dim1` and `dim2`. @internal */
 export interface Diagonal {
@@ -64,6 +69,7 @@ const diagonalView = defineView<Diagonal>("Diagonal", diagonalOf);
  * diagonal(tensor([[1, 2], [3, 4]])).toArray(); // [1, 4]
  */
 export function diagonal(x: Tensor, options: number | DiagonalOptions = {}): Tensor {
+  checkNames("diagonal", options, DIAGONAL_OPTIONS);
   const o = typeof options === "number" ? { offset: options } : options;
   return diagonalView(x, diagonalArgs("diagonal", x.shape.length, o, [0, 1]));
 }
@@ -75,6 +81,7 @@ export function diagonal(x: Tensor, options: number | DiagonalOptions = {}): Ten
  * diagEmbed(tensor([1, 2])).toArray(); // [[1, 0], [0, 2]]
  */
 export function diagEmbed(x: Tensor, options: DiagonalOptions = {}): Tensor {
+  checkOptions("diagEmbed", options, DIAGONAL_OPTIONS);
   if (x.shape.length === 0)
     throw new ShapeError("[diagEmbed] a 0-d tensor has no dimension to put on a diagonal; try diagflat");
   const at = diagonalArgs("diagEmbed", x.shape.length + 1, options, [-2, -1]);
@@ -92,12 +99,15 @@ export interface WhichDiagonal {
   diagonal?: number;
 }
 
+const WHICH_DIAGONAL_NAMES: OptionNames<WhichDiagonal> = { diagonal: 1 };
+
 function which(options: number | WhichDiagonal | undefined): number {
   return typeof options === "number" ? options : (options?.diagonal ?? 0);
 }
 
 /** A matrix with the vector on a diagonal, or the diagonal of a matrix (a copy). Source: `torch.diag`. */
 export function diag(x: Tensor, options?: number | WhichDiagonal): Tensor {
+  checkNames("diag", options, WHICH_DIAGONAL_NAMES);
   if (x.shape.length === 1) return diagEmbed(x, { offset: which(options) });
   if (x.shape.length === 2) return clone(diagonal(x, { offset: which(options) }));
   throw new ShapeError(
@@ -107,6 +117,7 @@ export function diag(x: Tensor, options?: number | WhichDiagonal): Tensor {
 
 /** A matrix with all elements on a diagonal. Source: `torch.diagflat`. */
 export function diagflat(x: Tensor, options: number | DiagonalOptions = {}): Tensor {
+  checkNames("diagflat", options, DIAGONAL_OPTIONS);
   const offset = typeof options === "number" ? options : (options.offset ?? 0);
   return diagEmbed(reshape(x, [x.numel]), { offset });
 }
@@ -150,10 +161,12 @@ function triangle(op: string, x: Tensor, diagonal: number, upper: 0 | 1): Tensor
  * tril(ones([2, 2])).toArray(); // [[1, 0], [1, 1]]
  */
 export function tril(x: Tensor, options?: number | WhichDiagonal): Tensor {
+  checkNames("tril", options, WHICH_DIAGONAL_NAMES);
   return triangle("tril", x, which(options), 0);
 }
 
 /** The upper triangles of matrices: zeros below the diagonal. Source: `torch.triu`. */
 export function triu(x: Tensor, options?: number | WhichDiagonal): Tensor {
+  checkNames("triu", options, WHICH_DIAGONAL_NAMES);
   return triangle("triu", x, which(options), 1);
 }

@@ -1,6 +1,8 @@
 /** Differences between neighbours, numerical gradients, integrals by the trapezoidal rule. */
+
 import { BOOL, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { full } from "../tensor/raw.js";
 import { wrapDim, wrapDims } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -25,12 +27,16 @@ export interface DiffOptions {
   append?: Tensor | null;
 }
 
+const DIFF_OPTIONS: OptionNames<DiffOptions> = { n: 1, dim: 1, prepend: 1, append: 1 };
+
 /**
  * Differences x[i + 1] - x[i] along a dimension, `n` times. Source: `torch.diff`.
  * @example
  * diff(tensor([1, 4, 9, 16])).toArray(); // [3, 5, 7]
  */
 export function diff(x: Tensor, n?: number | DiffOptions, options?: DiffOptions): Tensor {
+  checkNames("diff", n, DIFF_OPTIONS);
+  checkOptions("diff", options, DIFF_OPTIONS);
   const o = typeof n === "object" ? n : { ...options, ...(n === undefined ? {} : { n }) };
   const times = o.n ?? 1;
   if (x.shape.length === 0) throw new ShapeError("[diff] expected at least one dimension, got a 0-d tensor");
@@ -58,6 +64,8 @@ export interface TrapezoidOptions {
   dim?: number;
 }
 
+const TRAPEZOID_OPTIONS: OptionNames<TrapezoidOptions> = { x: 1, dx: 1, dim: 1 };
+
 /** The areas between neighbours, twice: widths times sums of heights. */
 function areas(
   op: string,
@@ -65,6 +73,8 @@ function areas(
   x: Tensor | TrapezoidOptions | null | undefined,
   options: TrapezoidOptions | undefined,
 ): [Tensor, number] {
+  if (!(x instanceof Tensor)) checkNames(op, x, TRAPEZOID_OPTIONS);
+  checkOptions(op, options, TRAPEZOID_OPTIONS);
   const o = x instanceof Tensor ? { ...options, x } : (x ?? options ?? {});
   if (y.shape.length === 0) throw new ShapeError(`[${op}] expected at least one dimension, got a 0-d tensor`);
   const dim = wrapDim(op, o.dim ?? -1, y.shape.length);
@@ -125,6 +135,8 @@ export interface GradientOptions {
   edgeOrder?: number;
 }
 
+const GRADIENT_OPTIONS: OptionNames<GradientOptions> = { spacing: 1, dim: 1, edgeOrder: 1 };
+
 /** x[i] for i in [from, from + count) along a dimension. */
 type Part = (from: number, count: number) => Tensor;
 
@@ -169,6 +181,7 @@ function derivative(x: Tensor, dim: number, step: number | Tensor, edgeOrder: nu
  * @throws DTypeError for uint8 and bool, as PyTorch.
  */
 export function gradient(x: Tensor, options: GradientOptions = {}): Tensor[] {
+  checkOptions("gradient", options, GRADIENT_OPTIONS);
   const { spacing = 1, dim = null, edgeOrder = 1 } = options;
   if (x.code === UINT8 || x.code === BOOL)
     throw new DTypeError(`[gradient] not defined for ${x.dtype}; try x.to("float32")`);

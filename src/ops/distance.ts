@@ -1,6 +1,8 @@
 /** Distances and similarities of vectors. */
+
 import { isFloat } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { broadcastShapes, sameShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
@@ -25,10 +27,14 @@ export interface PairwiseDistanceOptions {
   keepdim?: boolean;
 }
 
+/** @internal */
+export const PAIRWISE_DISTANCE_OPTIONS: OptionNames<PairwiseDistanceOptions> = { p: 1, eps: 1, keepdim: 1 };
+
 /** The p-norm of x1 - x2 + eps over the last dimension. Source: `torch.nn.functional.pairwise_distance`. */
 export function pairwiseDistance(x1: Tensor, x2: Tensor, options: PairwiseDistanceOptions = {}): Tensor {
   needTensor("pairwiseDistance", x1, "x1");
   needTensor("pairwiseDistance", x2, "x2");
+  checkOptions("pairwiseDistance", options, PAIRWISE_DISTANCE_OPTIONS);
   const { p = 2, eps = 1e-6, keepdim = false } = options;
   return vectorNorm(add(floating(sub(x1, x2)), eps), p, { dim: -1, keepdim });
 }
@@ -41,6 +47,9 @@ export interface CosineSimilarityOptions {
   eps?: number;
 }
 
+/** @internal */
+export const COSINE_SIMILARITY_OPTIONS: OptionNames<CosineSimilarityOptions> = { dim: 1, eps: 1 };
+
 /**
  * x1 x2 / (max(|x1|, eps) max(|x2|, eps)) over a dimension, of tensors that broadcast.
  * Source: `torch.nn.functional.cosine_similarity`.
@@ -48,6 +57,7 @@ export interface CosineSimilarityOptions {
 export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilarityOptions = {}): Tensor {
   needTensor("cosineSimilarity", x1, "x1");
   needTensor("cosineSimilarity", x2, "x2");
+  checkOptions("cosineSimilarity", options, COSINE_SIMILARITY_OPTIONS);
   const { dim = 1, eps = 1e-8 } = options;
   const shape = broadcastShapes("cosineSimilarity", x1.shape, x2.shape);
   const d = wrapDim("cosineSimilarity", dim, shape.length);

@@ -2,6 +2,7 @@
 
 import { INT64, isFloat } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkNames, type OptionNames } from "../tensor/options.js";
 import { fromTyped } from "../tensor/raw.js";
 import { broadcastShapes, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -60,6 +61,8 @@ export interface CdistOptions {
   computeMode?: ComputeMode;
 }
 
+const CDIST_OPTIONS: OptionNames<CdistOptions> = { p: 1, computeMode: 1 };
+
 /** Rows beyond which Euclidean distances go through a matrix product, as in PyTorch. */
 const FEW_ROWS = 25;
 
@@ -70,6 +73,7 @@ const FEW_ROWS = 25;
  * cdist(tensor([[0, 0]], { dtype: "float32" }), tensor([[3, 4]], { dtype: "float32" })).toArray(); // [[5]]
  */
 export function cdist(x1: Tensor, x2: Tensor, options: number | CdistOptions = {}): Tensor {
+  checkNames("cdist", options, CDIST_OPTIONS);
   const { p = 2, computeMode = "use_mm_for_euclid_dist_if_necessary" } =
     typeof options === "number" ? { p: options } : options;
   checkOrder("cdist", p, x1, x2);
@@ -94,6 +98,8 @@ export function cdist(x1: Tensor, x2: Tensor, options: number | CdistOptions = {
   return lengths(sub(unsqueeze(x1, -2), unsqueeze(x2, -3)), p);
 }
 
+const PDIST_OPTIONS: OptionNames<{ p?: number }> = { p: 1 };
+
 /**
  * p-norm distances between all pairs of rows i < j of a matrix, in order. Source: `torch.nn.functional.pdist`.
  * @example
@@ -101,6 +107,7 @@ export function cdist(x1: Tensor, x2: Tensor, options: number | CdistOptions = {
  */
 export function pdist(x: Tensor, options: number | { p?: number } = {}): Tensor {
   needTensor("pdist", x);
+  checkNames("pdist", options, PDIST_OPTIONS);
   const { p = 2 } = typeof options === "number" ? { p: options } : options;
   checkOrder("pdist", p, x);
   if (x.shape.length !== 2)

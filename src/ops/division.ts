@@ -1,9 +1,11 @@
 /** Division with a rounding mode, remainders and the rest of number theory on quotients. */
+
 import { defineOp, run } from "../autograd/op.js";
 import { zerosLike } from "../tensor/create.js";
 import { type DTypeCode, isFloat } from "../tensor/dtype.js";
 import { ValueError, ZeroDivisionError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { toTyped } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 import { mul, neg, trueDivide } from "./arithmetic.js";
@@ -74,12 +76,16 @@ export interface DivOptions {
   roundingMode?: "floor" | "trunc" | null;
 }
 
+/** @internal */
+export const DIV_OPTIONS: OptionNames<DivOptions> = { roundingMode: 1 };
+
 /**
  * Elementwise `x / other` with broadcasting; integers give floats unless rounded. Source: `torch.div`.
  * @example
  * div(tensor([7, -7]), 2, { roundingMode: "floor" }).toArray(); // [3, -4]
  */
 export function div(x: Operand, other: Operand, options: DivOptions = {}): Tensor {
+  checkOptions("div", options, DIV_OPTIONS);
   const mode = options.roundingMode ?? null;
   if (mode === null) return trueDivide(x, other);
   if (mode === "floor") return floorDivide(x, other);

@@ -5,6 +5,7 @@ import { mem } from "../kernels/index.js";
 import { type DTypeCode, FLOAT32, SIZES } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous, empty, fromTyped, full, ptr, toNumbers } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -140,6 +141,14 @@ export interface EmbeddingOptions {
   sparse?: boolean;
 }
 
+const EMBEDDING_OPTIONS: OptionNames<EmbeddingOptions> = {
+  paddingIdx: 1,
+  maxNorm: 1,
+  normType: 1,
+  scaleGradByFreq: 1,
+  sparse: 1,
+};
+
 /**
  * The rows of `weight` [V, D] at the indices `input` (any shape, int64): [..., D].
  * Source: `torch.nn.functional.embedding`.
@@ -150,6 +159,7 @@ export interface EmbeddingOptions {
 export function embedding(input: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
   needTensor("embedding", input);
   needTensor("embedding", weight, "weight");
+  checkOptions("embedding", options, EMBEDDING_OPTIONS);
   if (weight.shape.length !== 2) {
     throw new ShapeError(`[embedding] weight must be a matrix of rows, got shape ${show(weight.shape)}`);
   }

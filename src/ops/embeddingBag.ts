@@ -1,6 +1,8 @@
 /** Sums, means and maxima of rows of a table over bags of indices. */
+
 import { INT32, INT64, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, contiguous, fromTyped, full, toNumbers, toTyped } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -25,6 +27,18 @@ export interface EmbeddingBagOptions extends EmbeddingOptions {
   /** Whether the last offset only says where the last bag ends (default false). */
   includeLastOffset?: boolean;
 }
+
+const EMBEDDING_BAG_OPTIONS: OptionNames<EmbeddingBagOptions> = {
+  offsets: 1,
+  mode: 1,
+  perSampleWeights: 1,
+  includeLastOffset: 1,
+  paddingIdx: 1,
+  maxNorm: 1,
+  normType: 1,
+  scaleGradByFreq: 1,
+  sparse: 1,
+};
 
 const OP = "embeddingBag";
 
@@ -122,6 +136,7 @@ function column(values: readonly number[], like: Tensor): Tensor {
 export function embeddingBag(input: Tensor, weight: Tensor, options: EmbeddingBagOptions = {}): Tensor {
   needTensor("embeddingBag", input);
   needTensor("embeddingBag", weight, "weight");
+  checkOptions("embeddingBag", options, EMBEDDING_BAG_OPTIONS);
   const { mode = "mean", perSampleWeights = null, scaleGradByFreq = false } = options;
   if (mode !== "sum" && mode !== "mean" && mode !== "max") {
     throw new ValueError(`[${OP}] mode ${JSON.stringify(mode)}: expected "sum", "mean" or "max"`);

@@ -1,6 +1,8 @@
 /** fillDiagonal_: one value along the diagonal of a matrix or a cube, through a view of it. */
+
 import { checkInPlace } from "../autograd/inplace.js";
 import { ShapeError, show } from "../tensor/errors.js";
+import { checkNames, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Operand } from "./core.js";
 import { asStrided } from "./geometry.js";
@@ -11,6 +13,8 @@ export interface FillDiagonalOptions {
   /** In a matrix with more rows than columns, starts anew below each block (default false). */
   wrap?: boolean;
 }
+
+const FILL_DIAGONAL_OPTIONS: OptionNames<FillDiagonalOptions> = { wrap: 1 };
 
 /**
  * Writes one value along the main diagonal: x[i, i, ..., i] = fillValue. Source: `torch.Tensor.fill_diagonal_`.
@@ -23,6 +27,7 @@ export function fillDiagonal_(
   fillValue: Operand,
   options: FillDiagonalOptions | boolean = {},
 ): Tensor {
+  checkNames("fillDiagonal_", options, FILL_DIAGONAL_OPTIONS);
   const { shape, strides, storageOffset } = x;
   const cube = shape.every((n) => n === shape[0]);
   if (shape.length < 2 || (shape.length > 2 && !cube)) {

@@ -5,6 +5,7 @@ import { putInts } from "../kernels/index.js";
 import { isFloat, SIZES } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { needTensor } from "./core.js";
@@ -114,6 +115,9 @@ export interface FoldOptions {
   stride?: Sizes;
 }
 
+/** @internal */
+export const FOLD_OPTIONS: OptionNames<FoldOptions> = { dilation: 1, padding: 1, stride: 1 };
+
 function patches(
   op: string,
   channels: number,
@@ -152,6 +156,7 @@ function checkFloat(op: string, x: Tensor): void {
  */
 export function unfold(input: Tensor, kernelSize: Sizes, options: FoldOptions = {}): Tensor {
   needTensor("unfold", input);
+  checkOptions("unfold", options, FOLD_OPTIONS);
   checkFloat("unfold", input);
   if (input.shape.length === 3) return squeeze(unfold(unsqueeze(input, 0), kernelSize, options), 0);
   if (input.shape.length !== 4) {
@@ -173,6 +178,7 @@ export function unfold(input: Tensor, kernelSize: Sizes, options: FoldOptions = 
  */
 export function fold(input: Tensor, outputSize: Sizes, kernelSize: Sizes, options: FoldOptions = {}): Tensor {
   needTensor("fold", input);
+  checkOptions("fold", options, FOLD_OPTIONS);
   checkFloat("fold", input);
   if (input.shape.length === 2) return squeeze(fold(unsqueeze(input, 0), outputSize, kernelSize, options), 0);
   if (input.shape.length !== 3) {

@@ -6,6 +6,7 @@ import { FLOAT32, INT32, INT64, isFloat } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { rand } from "../tensor/random.js";
 import { contiguous, empty, fromTyped, ptr, toNumbers } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -58,6 +59,14 @@ export interface FractionalMaxPoolOptions<R extends boolean = boolean> {
   /** Draws from [0, 1) that place the windows, shape (N, C, spatial dimensions); new ones by default. */
   _randomSamples?: Tensor | null;
 }
+
+/** @internal */
+export const FRACTIONAL_MAX_POOL_OPTIONS: OptionNames<FractionalMaxPoolOptions> = {
+  outputSize: 1,
+  outputRatio: 1,
+  returnIndices: 1,
+  _randomSamples: 1,
+};
 
 /** First inputs of the windows along a dimension, computed in the precision of the samples. */
 function intervals(
@@ -152,6 +161,7 @@ export function fractionalMaxPool2d<R extends boolean = false>(
   options: FractionalMaxPoolOptions<R> = {},
 ): WithIndices<R> {
   needTensor("fractionalMaxPool2d", input);
+  checkOptions("fractionalMaxPool2d", options, FRACTIONAL_MAX_POOL_OPTIONS);
   return fractional("fractionalMaxPool2d", 2, input, kernelSize, options) as WithIndices<R>;
 }
 
@@ -165,5 +175,6 @@ export function fractionalMaxPool3d<R extends boolean = false>(
   options: FractionalMaxPoolOptions<R> = {},
 ): WithIndices<R> {
   needTensor("fractionalMaxPool3d", input);
+  checkOptions("fractionalMaxPool3d", options, FRACTIONAL_MAX_POOL_OPTIONS);
   return fractional("fractionalMaxPool3d", 3, input, kernelSize, options) as WithIndices<R>;
 }

@@ -5,6 +5,7 @@ import { kernels } from "../kernels/index.js";
 import { BOOL, checkFits, INT32, INT64, nameOf, SIZES, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import {
   castTo,
   contiguous,
@@ -216,6 +217,8 @@ export interface ScatterOptions {
   reduce?: "add" | "multiply";
 }
 
+const SCATTER_OPTIONS: OptionNames<ScatterOptions> = { reduce: 1 };
+
 /** A copy of `x` with `src` (tensor or number) written at the indices along `dim`. Source: `torch.scatter`. */
 export function scatter(
   x: Tensor,
@@ -224,6 +227,7 @@ export function scatter(
   src: Tensor | Scalar,
   options: ScatterOptions = {},
 ): Tensor {
+  checkOptions("scatter", options, SCATTER_OPTIONS);
   const d = wrapDim("scatter", dim, x.shape.length);
   const s = source("scatter", x, src, index, d);
   if (index.numel > 0) checkIndexShape("scatter", x.shape, index.shape, d, true);
@@ -337,6 +341,8 @@ function slicesFor(op: string, x: Tensor, dim: number, index: Tensor, source: Te
   return src;
 }
 
+const INDEX_ADD_OPTIONS: OptionNames<{ alpha?: Scalar }> = { alpha: 1 };
+
 /** A copy of `x` with `alpha * source` slices added at the indices, along `dim`. Source: `torch.index_add`. */
 export function indexAdd(
   x: Tensor,
@@ -345,6 +351,7 @@ export function indexAdd(
   source: Tensor,
   options: { alpha?: Scalar } = {},
 ): Tensor {
+  checkOptions("indexAdd", options, INDEX_ADD_OPTIONS);
   const d = wrapDim("indexAdd", dim, x.shape.length);
   const src = slicesFor("indexAdd", x, d, index, source);
   const { alpha = 1 } = options;

@@ -2,12 +2,14 @@
  * Views as pure geometry: a view op is a function from (shape, strides, offset) to (shape, strides, offset).
  * Its derivative puts the gradient where the view looked, into zeros, and that one's derivative is the view again.
  */
+
 import { engineOps } from "../autograd/engineOps.js";
 import { defineOp, run, runView } from "../autograd/op.js";
 import { mem } from "../kernels/index.js";
 import { FLOAT64, SIZES } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { address } from "../tensor/heap.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, contiguous, copyInto, copyOf, fillWith, full, toTyped, viewOf } from "../tensor/raw.js";
 import { contiguousStrides, numelOf, type Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -189,6 +191,8 @@ function take(x: Tensor, at: BigInt64Array, shape: Shape): Tensor {
   return run(takeOp, [x], { at, shape });
 }
 
+const AS_STRIDED_OPTIONS: OptionNames<{ storageOffset?: number }> = { storageOffset: 1 };
+
 /**
  * A view with the given size, strides and offset (in elements of the storage). Source: `torch.as_strided`.
  * @throws ShapeError when it would reach outside the storage.
@@ -199,6 +203,7 @@ export function asStrided(
   stride: readonly number[],
   options: { storageOffset?: number } = {},
 ): Tensor {
+  checkOptions("asStrided", options, AS_STRIDED_OPTIONS);
   const offset = options.storageOffset ?? x.storageOffset;
   checkReach(x, size, stride, offset);
   const of = { shape: x.shape, strides: x.strides, offset: x.storageOffset };

@@ -2,10 +2,12 @@
  * Sampling at the points of a grid. An output is a weighted sum of taps, linear in the image and in the weights, so
  * the three ops below are each other's derivatives; the weights are ordinary differentiable functions of the grid.
  */
+
 import { defineOp, type Op, run } from "../autograd/op.js";
 import { FLOAT32, FLOAT64, INT32, isFloat } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous, empty, fromTyped, ptr, toTyped } from "../tensor/raw.js";
 import { numelOf } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -110,6 +112,8 @@ export interface GridSampleOptions {
   /** Whether -1 and 1 are the middles of the outermost pixels, or their outer edges (default). */
   alignCorners?: boolean | null;
 }
+
+const GRID_SAMPLE_OPTIONS: OptionNames<GridSampleOptions> = { mode: 1, paddingMode: 1, alignCorners: 1 };
 
 /** One axis of the image, and how coordinates fall on it. */
 interface GridAxis {
@@ -312,6 +316,7 @@ function check(x: Tensor, grid: Tensor, mode: string, padding: string): void {
 export function gridSample(input: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
   needTensor("gridSample", input);
   needTensor("gridSample", grid, "grid");
+  checkOptions("gridSample", options, GRID_SAMPLE_OPTIONS);
   const { mode = "bilinear", paddingMode = "zeros" } = options;
   check(input, grid, mode, paddingMode);
   const rank = input.shape.length - 2;
@@ -343,6 +348,8 @@ export interface AffineGridOptions {
   alignCorners?: boolean | null;
 }
 
+const AFFINE_GRID_OPTIONS: OptionNames<AffineGridOptions> = { alignCorners: 1 };
+
 /** Coordinates of the pixels along one axis. */
 function steps(n: number, align: boolean, round: (v: number) => number): number[] {
   if (n <= 1) return new Array<number>(n).fill(0);
@@ -360,6 +367,7 @@ function steps(n: number, align: boolean, round: (v: number) => number): number[
  */
 export function affineGrid(theta: Tensor, size: readonly number[], options: AffineGridOptions = {}): Tensor {
   needTensor("affineGrid", theta, "theta");
+  checkOptions("affineGrid", options, AFFINE_GRID_OPTIONS);
   const rank = size.length - 2;
   if (!isFloat(theta.code))
     throw new DTypeError(`[affineGrid] expected theta of a floating dtype, got ${theta.dtype}`);

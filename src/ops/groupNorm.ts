@@ -4,12 +4,14 @@
  * h = g w and E the mean of a group:
  *   dx = r (h - E h - x^ E[h x^]), dw = sum g x^, db = sum g
  */
+
 import { defineMultiOp, defineOp, run, runMulti } from "../autograd/op.js";
 import { kernels } from "../kernels/index.js";
 import { FLOAT64 } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { empty, full, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, mul, sub } from "./arithmetic.js";
@@ -191,6 +193,8 @@ export interface GroupNormOptions {
   eps?: number;
 }
 
+const GROUP_NORM_OPTIONS: OptionNames<GroupNormOptions> = { weight: 1, bias: 1, eps: 1 };
+
 function checkGroupNorm(x: Tensor, groups: number, weight: Tensor | null, bias: Tensor | null): void {
   checkInput("groupNorm", x, 2);
   const C = x.shape[1] as number;
@@ -223,6 +227,7 @@ function checkGroupNorm(x: Tensor, groups: number, weight: Tensor | null, bias: 
  */
 export function groupNorm(x: Tensor, numGroups: number, options: GroupNormOptions = {}): Tensor {
   needTensor("groupNorm", x);
+  checkOptions("groupNorm", options, GROUP_NORM_OPTIONS);
   const { weight = null, bias = null, eps = 1e-5 } = options;
   checkGroupNorm(x, numGroups, weight, bias);
   return runGroupNorm(x, weight, bias, numGroups, eps, null);
@@ -257,6 +262,16 @@ export interface InstanceNormOptions {
   eps?: number;
 }
 
+const INSTANCE_NORM_OPTIONS: OptionNames<InstanceNormOptions> = {
+  runningMean: 1,
+  runningVar: 1,
+  weight: 1,
+  bias: 1,
+  useInputStats: 1,
+  momentum: 1,
+  eps: 1,
+};
+
 function checkInstanceNorm(x: Tensor, o: InstanceNormOptions): void {
   checkInput("instanceNorm", x, 2);
   const given = { running_mean: o.runningMean, running_var: o.runningVar, weight: o.weight, bias: o.bias };
@@ -285,6 +300,7 @@ function checkInstanceNorm(x: Tensor, o: InstanceNormOptions): void {
  */
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
   needTensor("instanceNorm", x);
+  checkOptions("instanceNorm", options, INSTANCE_NORM_OPTIONS);
   const {
     runningMean = null,
     runningVar = null,

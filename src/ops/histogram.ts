@@ -1,9 +1,11 @@
 /** Counts by bin: histc, histogram, histogramdd, bincount. None is differentiable. */
+
 import { kernels } from "../kernels/index.js";
 import { BOOL, FLOAT32, FLOAT64, INT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { nextOp, release } from "../tensor/heap.js";
 import { kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, contiguous, copyOf, fromTyped, full, ptr, readAt, toNumbers } from "../tensor/raw.js";
 import { numelOf, sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -64,6 +66,8 @@ export interface HistcOptions {
   max?: number;
 }
 
+const HISTC_OPTIONS: OptionNames<HistcOptions> = { bins: 1, min: 1, max: 1 };
+
 /**
  * How many elements fall into each of `bins` bins of equal width from `min` to `max`; what lies outside is left out.
  * Source: `torch.histc`.
@@ -71,6 +75,8 @@ export interface HistcOptions {
  * histc(tensor([1, 2, 1.5]), { bins: 4, min: 0, max: 4 }).toArray(); // [0, 2, 1, 0]
  */
 export function histc(x: Tensor, bins?: number | HistcOptions, options?: HistcOptions): Tensor {
+  checkNames("histc", bins, HISTC_OPTIONS);
+  checkOptions("histc", options, HISTC_OPTIONS);
   const o = typeof bins === "object" ? bins : { ...options, ...(bins === undefined ? {} : { bins }) };
   const { bins: count = 100, min = 0, max = 0 } = o;
   nextOp();
@@ -94,6 +100,8 @@ export interface HistogramOptions {
   /** Give a density, whose integral is 1, in place of counts (default false). */
   density?: boolean;
 }
+
+const HISTOGRAM_OPTIONS: OptionNames<HistogramOptions> = { range: 1, weight: 1, density: 1 };
 
 /** Values, and the edges of their bins: one more than bins. */
 export interface Histogram {
@@ -201,6 +209,7 @@ function countPoints(
  * edge. Source: `torch.histogram`.
  */
 export function histogram(x: Tensor, bins: number | Tensor, options: HistogramOptions = {}): Histogram {
+  checkOptions("histogram", options, HISTOGRAM_OPTIONS);
   const op = "histogram";
   nextOp();
   checkFloat(op, x);
@@ -231,6 +240,7 @@ export function histogramdd(
   bins: number | readonly (number | Tensor)[],
   options: HistogramOptions = {},
 ): HistogramDd {
+  checkOptions("histogramdd", options, HISTOGRAM_OPTIONS);
   const op = "histogramdd";
   nextOp();
   checkFloat(op, x);
@@ -259,6 +269,8 @@ export interface BincountOptions {
   minlength?: number;
 }
 
+const BINCOUNT_OPTIONS: OptionNames<BincountOptions> = { weights: 1, minlength: 1 };
+
 /**
  * How often each whole number from 0 on occurs in a vector: int64, or with weights their sums (float32 for float32
  * weights, else float64). Source: `torch.bincount`.
@@ -267,6 +279,7 @@ export interface BincountOptions {
  * @throws ValueError for negative numbers.
  */
 export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
+  checkOptions("bincount", options, BINCOUNT_OPTIONS);
   const op = "bincount";
   const { weights = null, minlength = 0 } = options;
   nextOp();

@@ -2,6 +2,7 @@
  * Ops in place. Most are their ordinary form, whose result the tensor takes over; those that training loops live on
  * write straight into the tensor when nothing is recorded.
  */
+
 import { assign, checkInPlace, checkLeaf } from "../autograd/inplace.js";
 import { mode } from "../autograd/mode.js";
 import { defineOp, run } from "../autograd/op.js";
@@ -10,12 +11,13 @@ import { BOOL, checkFits, FLOAT64, isFloat, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { type KernelTable, kernelTable } from "../tensor/launch.js";
+import { checkOptions } from "../tensor/options.js";
 import { castTo, copyInto, copyOf, expandTo, fillWith } from "../tensor/raw.js";
 import { broadcastShapes, sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
-import { type AlphaOptions, add, mul, sub } from "./arithmetic.js";
+import { ALPHA_OPTIONS, type AlphaOptions, add, mul, sub } from "./arithmetic.js";
 import { mapBinary, mapUnary, type Operand, operand, promote, type Scalar, scalarCode } from "./core.js";
-import { type DivOptions, div } from "./division.js";
+import { DIV_OPTIONS, type DivOptions, div } from "./division.js";
 import { floatPower } from "./powers.js";
 
 function tracks(x: Operand): boolean {
@@ -78,11 +80,13 @@ function scaled(name: string, x: Tensor, other: Operand, alpha: Scalar, sign: 1 
 
 /** `x += alpha * other`. Source: `torch.Tensor.add_`. */
 export function add_(x: Tensor, other: Operand, options?: AlphaOptions): Tensor {
+  checkOptions("add_", options, ALPHA_OPTIONS);
   return scaled("add_", x, other, options?.alpha ?? 1, 1) ?? assign("add_", x, () => add(x, other, options));
 }
 
 /** `x -= alpha * other`. Source: `torch.Tensor.sub_`. */
 export function sub_(x: Tensor, other: Operand, options?: AlphaOptions): Tensor {
+  checkOptions("sub_", options, ALPHA_OPTIONS);
   return scaled("sub_", x, other, options?.alpha ?? 1, -1) ?? assign("sub_", x, () => sub(x, other, options));
 }
 
@@ -96,6 +100,7 @@ export function mul_(x: Tensor, other: Operand): Tensor {
 
 /** `x /= other`. Source: `torch.Tensor.div_`. */
 export function div_(x: Tensor, other: Operand, options: DivOptions = {}): Tensor {
+  checkOptions("div_", options, DIV_OPTIONS);
   const plain = (options.roundingMode ?? null) === null && isFloat(x.code);
   return plain && direct("div_", x, other)
     ? writeBinary("div_", DIV, x, other)

@@ -2,6 +2,7 @@
  * Indexing as in Python: `x.at(...)` for `x[...]` and `x.setAt_([...], value)` for `x[...] = value`; beneath them
  * picking and putting by index tensors, which come down to rows at one linear index.
  */
+
 import { assign, checkInPlace } from "../autograd/inplace.js";
 import { mode } from "../autograd/mode.js";
 import { run } from "../autograd/op.js";
@@ -11,6 +12,7 @@ import { INT64 } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, contiguous, copyInto, copyOf, empty, expandTo, ptr, readAt, viewOf } from "../tensor/raw.js";
 import { broadcastShapes, numelOf, type Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -178,6 +180,8 @@ export interface IndexPutOptions {
   accumulate?: boolean;
 }
 
+const INDEX_PUT_OPTIONS: OptionNames<IndexPutOptions> = { accumulate: 1 };
+
 function checkValues(op: string, x: Tensor, values: Tensor, plan: Plan): void {
   if (values.code !== x.code) {
     throw new DTypeError(
@@ -209,6 +213,7 @@ export function indexPut(
   values: Tensor,
   options: IndexPutOptions = {},
 ): Tensor {
+  checkOptions("indexPut", options, INDEX_PUT_OPTIONS);
   const plan = planOf("indexPut", x.shape, picksOf("indexPut", indices, x.shape));
   checkValues("indexPut", x, values, plan);
   return put(x, values, plan, options.accumulate ?? false);
@@ -221,6 +226,7 @@ export function indexPut_(
   values: Tensor,
   options: IndexPutOptions = {},
 ): Tensor {
+  checkOptions("indexPut_", options, INDEX_PUT_OPTIONS);
   const plan = planOf("indexPut_", x.shape, picksOf("indexPut_", indices, x.shape));
   checkValues("indexPut_", x, values, plan);
   return write("indexPut_", x, values, plan, options.accumulate ?? false);

@@ -2,8 +2,10 @@
  * Resampling to another size. Nearest neighbours pick positions; every other mode is separable, one sparse matrix of
  * weights for each axis. Positions and weights are computed in the input's precision, as PyTorch does.
  */
+
 import { FLOAT32, isFloat } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d } from "./adaptivePool.js";
 import { axisSum, type Banded, banded, pickAxes } from "./axisMap.js";
@@ -35,6 +37,15 @@ export interface InterpolateOptions {
   /** Average over what an output covers when making images smaller, for bilinear and bicubic (default false). */
   antialias?: boolean;
 }
+
+const INTERPOLATE_OPTIONS: OptionNames<InterpolateOptions> = {
+  size: 1,
+  scaleFactor: 1,
+  mode: 1,
+  alignCorners: 1,
+  recomputeScaleFactor: 1,
+  antialias: 1,
+};
 
 /** Spatial dimensions that each mode is for; 0 for any. */
 const RANKS: Readonly<Record<InterpolateMode, number>> = {
@@ -187,6 +198,7 @@ const AREA = [adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d] as const;
  */
 export function interpolate(input: Tensor, options: InterpolateOptions = {}): Tensor {
   needTensor("interpolate", input);
+  checkOptions("interpolate", options, INTERPOLATE_OPTIONS);
   const mode = options.mode ?? "nearest";
   const rank = input.shape.length - 2;
   const needed = RANKS[mode] as number | undefined;
@@ -256,20 +268,26 @@ function identity(x: Tensor, axes: readonly Axis[]): Tensor {
 /** Options of {@link upsampleNearest} and {@link upsampleBilinear}. */
 export type UpsampleOptions = Pick<InterpolateOptions, "size" | "scaleFactor">;
 
+/** @internal */
+export const UPSAMPLE_OPTIONS: OptionNames<UpsampleOptions> = { size: 1, scaleFactor: 1 };
+
 /** Same as {@link interpolate}. Source: `torch.nn.functional.upsample`. */
 export function upsample(input: Tensor, options: InterpolateOptions = {}): Tensor {
   needTensor("upsample", input);
+  checkOptions("upsample", options, INTERPOLATE_OPTIONS);
   return interpolate(input, options);
 }
 
 /** {@link interpolate} in mode "nearest". Source: `torch.nn.functional.upsample_nearest`. */
 export function upsampleNearest(input: Tensor, options: UpsampleOptions = {}): Tensor {
   needTensor("upsampleNearest", input);
+  checkOptions("upsampleNearest", options, UPSAMPLE_OPTIONS);
   return interpolate(input, { ...options, mode: "nearest" });
 }
 
 /** {@link interpolate} in mode "bilinear" with aligned corners. Source: `torch.nn.functional.upsample_bilinear`. */
 export function upsampleBilinear(input: Tensor, options: UpsampleOptions = {}): Tensor {
   needTensor("upsampleBilinear", input);
+  checkOptions("upsampleBilinear", options, UPSAMPLE_OPTIONS);
   return interpolate(input, { ...options, mode: "bilinear", alignCorners: true });
 }

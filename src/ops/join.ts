@@ -1,8 +1,10 @@
 /** Joining tensors: cat, stack and their kin. One strided copy for each piece; along dimension 0 a plain one. */
+
 import { engineOps } from "../autograd/engineOps.js";
 import { defineOp, run } from "../autograd/op.js";
 import type { DTypeCode } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkNames, type OptionNames } from "../tensor/options.js";
 import { copyInto, empty, full, viewOf } from "../tensor/raw.js";
 import { type Shape, sameShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -83,6 +85,9 @@ function dimOf(dim: JoinDim | undefined): number {
   return typeof dim === "number" ? dim : (dim?.dim ?? 0);
 }
 
+/** @internal */
+export const JOIN_OPTIONS: OptionNames<{ dim?: number }> = { dim: 1 };
+
 /**
  * The tensors one after the other along a dimension (default 0); their shapes agree in the others. Tensors of shape
  * [0] are passed over, as in PyTorch. Source: `torch.cat`.
@@ -92,6 +97,7 @@ function dimOf(dim: JoinDim | undefined): number {
  * @throws ShapeError when the shapes differ in another dimension.
  */
 export function cat(tensors: readonly Tensor[], dim?: JoinDim): Tensor {
+  checkNames("cat", dim, JOIN_OPTIONS);
   checkSome("cat", tensors);
   const scalar = tensors.findIndex((t) => t.shape.length === 0);
   if (scalar >= 0) throw new ShapeError(`[cat] tensor ${scalar} has no dimension to join along; try stack`);
@@ -115,8 +121,11 @@ export function cat(tensors: readonly Tensor[], dim?: JoinDim): Tensor {
 /** Same as {@link cat}. Source: `torch.concat`. */
 export const concat: typeof cat = cat;
 
+const CONCATENATE_OPTIONS: OptionNames<{ axis?: number; dim?: number }> = { axis: 1, dim: 1 };
+
 /** Same as {@link cat}; the dimension may be called `axis`. Source: `torch.concatenate`. */
 export function concatenate(tensors: readonly Tensor[], axis?: JoinDim | { readonly axis?: number }): Tensor {
+  checkNames("concatenate", axis, CONCATENATE_OPTIONS);
   return cat(
     tensors,
     typeof axis === "object" && "axis" in axis ? (axis.axis ?? 0) : (axis as JoinDim | undefined),
@@ -130,6 +139,7 @@ export function concatenate(tensors: readonly Tensor[], axis?: JoinDim | { reado
  * @throws ShapeError when the shapes differ.
  */
 export function stack(tensors: readonly Tensor[], dim?: JoinDim): Tensor {
+  checkNames("stack", dim, JOIN_OPTIONS);
   checkSome("stack", tensors);
   const { shape } = tensors[0] as Tensor;
   const d = wrapDim("stack", dimOf(dim), shape.length + 1);

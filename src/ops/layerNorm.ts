@@ -3,11 +3,13 @@
  * op again. With x^ = (x - mean) r, h = g w and E the mean of a row:
  *   dx = r (h - E h - x^ E[h x^]), dw = sum g x^, db = sum g        (RMS norm: mean = 0, no E h)
  */
+
 import { defineMultiOp, defineOp, run, runMulti } from "../autograd/op.js";
 import { FLOAT32, FLOAT64, nameOf, SIZES } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { copyInto, empty, full, ptr, viewOf } from "../tensor/raw.js";
 import { numelOf, type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -193,6 +195,8 @@ export interface LayerNormOptions {
   eps?: number;
 }
 
+const LAYER_NORM_OPTIONS: OptionNames<LayerNormOptions> = { weight: 1, bias: 1, eps: 1 };
+
 function checkRows(
   op: string,
   x: Tensor,
@@ -254,6 +258,7 @@ export function layerNorm(
   options: LayerNormOptions = {},
 ): Tensor {
   needTensor("layerNorm", x);
+  checkOptions("layerNorm", options, LAYER_NORM_OPTIONS);
   const { weight = null, bias = null, eps = 1e-5 } = options;
   const shape = typeof normalizedShape === "number" ? [normalizedShape] : normalizedShape;
   checkRows("layerNorm", x, shape, { weight, bias });
@@ -268,6 +273,8 @@ export interface RMSNormOptions {
   eps?: number | null;
 }
 
+const RMS_NORM_OPTIONS: OptionNames<RMSNormOptions> = { weight: 1, eps: 1 };
+
 /** The distance from 1 to the next number of a floating dtype. */
 function spacing(code: number): number {
   return SIZES[code] === SIZES[FLOAT32] ? 2 ** -23 : 2 ** -52;
@@ -279,6 +286,7 @@ function spacing(code: number): number {
  */
 export function rmsNorm(x: Tensor, normalizedShape: Shape | number, options: RMSNormOptions = {}): Tensor {
   needTensor("rmsNorm", x);
+  checkOptions("rmsNorm", options, RMS_NORM_OPTIONS);
   const { weight = null, eps = null } = options;
   const shape = typeof normalizedShape === "number" ? [normalizedShape] : normalizedShape;
   checkRows("rmsNorm", x, shape, { weight });

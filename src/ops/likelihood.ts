@@ -1,5 +1,7 @@
 /** Losses of distributions: Kullback-Leibler divergence, Poisson and Gaussian negative log likelihood. */
+
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { broadcastShapes, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
@@ -23,6 +25,9 @@ export interface KlDivOptions {
   logTarget?: boolean;
 }
 
+/** @internal */
+export const KL_DIV_OPTIONS: OptionNames<KlDivOptions> = { reduction: 1, logTarget: 1 };
+
 /**
  * target (log target - input), where the input holds log-probabilities: the divergence of the input from the target
  * when summed ("batchmean" or "sum"); the default "mean" divides by the number of elements.
@@ -32,6 +37,7 @@ export interface KlDivOptions {
 export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
   needTensor("klDiv", input);
   needTensor("klDiv", target, "target");
+  checkOptions("klDiv", options, KL_DIV_OPTIONS);
   broadcastShapes("klDiv", input.shape, target.shape);
   checkFloat("klDiv", "input", input);
   checkFloat("klDiv", "target", target);
@@ -55,6 +61,14 @@ export interface PoissonNllOptions extends LossOptions {
   eps?: number;
 }
 
+/** @internal */
+export const POISSON_NLL_OPTIONS: OptionNames<PoissonNllOptions> = {
+  logInput: 1,
+  full: 1,
+  eps: 1,
+  reduction: 1,
+};
+
 /**
  * exp(x) - y x for a logarithmic input x, or x - y log(x + eps), averaged; `full` adds y log y - y + log(2 pi y) / 2
  * where y > 1. Source: `torch.nn.functional.poisson_nll_loss`.
@@ -62,6 +76,7 @@ export interface PoissonNllOptions extends LossOptions {
 export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNllOptions = {}): Tensor {
   needTensor("poissonNllLoss", input);
   needTensor("poissonNllLoss", target, "target");
+  checkOptions("poissonNllLoss", options, POISSON_NLL_OPTIONS);
   broadcastShapes("poissonNllLoss", input.shape, target.shape);
   const reduction = reductionOf("poissonNllLoss", options);
   const { logInput = true, full = false, eps = 1e-8 } = options;
@@ -81,6 +96,9 @@ export interface GaussianNllOptions extends LossOptions {
   eps?: number;
 }
 
+/** @internal */
+export const GAUSSIAN_NLL_OPTIONS: OptionNames<GaussianNllOptions> = { full: 1, eps: 1, reduction: 1 };
+
 /**
  * (log v + (x - y)^2 / v) / 2, averaged. The variance v has the shape of the input, or one without its last dimension,
  * or with a last dimension of 1. Source: `torch.nn.functional.gaussian_nll_loss`.
@@ -95,6 +113,7 @@ export function gaussianNllLoss(
   needTensor("gaussianNllLoss", input);
   needTensor("gaussianNllLoss", target, "target");
   needTensor("gaussianNllLoss", variance, "variance");
+  checkOptions("gaussianNllLoss", options, GAUSSIAN_NLL_OPTIONS);
   const op = "gaussianNllLoss";
   const reduction = reductionOf(op, options);
   const { full = false, eps = 1e-6 } = options;

@@ -1,7 +1,9 @@
 /** The affine map x W^T + b as one op on the matrix product kernel, and Bilinear. */
+
 import { defineOp, run } from "../autograd/op.js";
 import { isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
+import { checkNames, type OptionNames } from "../tensor/options.js";
 import { contiguous as compact, empty, fillWith, viewOf } from "../tensor/raw.js";
 import { numelOf } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -107,6 +109,8 @@ export interface LinearOptions {
   bias?: Tensor | null;
 }
 
+const LINEAR_OPTIONS: OptionNames<LinearOptions> = { bias: 1 };
+
 /**
  * y = x W^T + b. x: (*, in), weight: (out, in) or (in), bias: (out) or (); y: (*, out) or (*).
  * Source: `torch.nn.functional.linear`.
@@ -117,6 +121,7 @@ export interface LinearOptions {
 export function linear(x: Tensor, weight: Tensor, options?: Tensor | LinearOptions | null): Tensor {
   needTensor("linear", x);
   needTensor("linear", weight, "weight");
+  checkNames("linear", options, LINEAR_OPTIONS);
   const bias =
     options === undefined || options === null
       ? null
@@ -152,6 +157,7 @@ export function bilinear(
   needTensor("bilinear", input1, "input1");
   needTensor("bilinear", input2, "input2");
   needTensor("bilinear", weight, "weight");
+  checkNames("bilinear", options, LINEAR_OPTIONS);
   const bias =
     options === undefined || options === null
       ? null

@@ -1,8 +1,10 @@
 /** Normalisation by neighbouring channels, and by a norm. */
+
 import { noGrad } from "../autograd/mode.js";
 import { defineOp, run } from "../autograd/op.js";
 import { FLOAT64 } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, copyOf, fromTyped } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, sub } from "./arithmetic.js";
@@ -25,6 +27,8 @@ export interface LocalResponseNormOptions {
   k?: number;
 }
 
+const LOCAL_RESPONSE_NORM_OPTIONS: OptionNames<LocalResponseNormOptions> = { alpha: 1, beta: 1, k: 1 };
+
 /** Sums of t over channels [c - before, c + after], divided by `size`. */
 function sumsAround(t: Tensor, before: number, after: number, size: number): Tensor {
   const [N, C, ...rest] = t.shape as [number, number, ...number[]];
@@ -42,6 +46,7 @@ function sumsAround(t: Tensor, before: number, after: number, size: number): Ten
  */
 export function localResponseNorm(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
   needTensor("localResponseNorm", x);
+  checkOptions("localResponseNorm", options, LOCAL_RESPONSE_NORM_OPTIONS);
   const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
   checkInput("localResponseNorm", x, 0);
   if (x.shape.length < 3) {
@@ -99,6 +104,7 @@ const crossMapOp = defineOp<CrossMap>({
  */
 export function crossMapLRN2d(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
   needTensor("crossMapLRN2d", x);
+  checkOptions("crossMapLRN2d", options, LOCAL_RESPONSE_NORM_OPTIONS);
   const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
   checkInput("crossMapLRN2d", x, 0);
   if (x.shape.length !== 4) {
@@ -128,6 +134,8 @@ export interface NormalizeOptions {
   eps?: number;
 }
 
+const NORMALIZE_OPTIONS: OptionNames<NormalizeOptions> = { p: 1, dim: 1, eps: 1 };
+
 /**
  * x / max(||x||_p, eps) along a dimension. Source: `torch.nn.functional.normalize`.
  * @example
@@ -135,6 +143,7 @@ export interface NormalizeOptions {
  */
 export function normalize(x: Tensor, options: NormalizeOptions = {}): Tensor {
   needTensor("normalize", x);
+  checkOptions("normalize", options, NORMALIZE_OPTIONS);
   const { p = 2, dim = 1, eps = 1e-12 } = options;
   return div(x, clampMin(vectorNorm(x, p, { dim, keepdim: true }), eps));
 }

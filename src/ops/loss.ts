@@ -2,9 +2,11 @@
  * Losses between two tensors, elementwise: squared, absolute, Huber, smooth absolute, binary cross entropy on logits.
  * Each is one pass forward and one backward, right at every order; `composed` holds the same in plain ops.
  */
+
 import { kernels } from "../kernels/index.js";
 import { isFloat } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous, ptr, readAt } from "../tensor/raw.js";
 import { broadcastShapes, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -19,6 +21,7 @@ import {
   checkFloat,
   checkHolds,
   checkSameSize,
+  LOSS_OPTIONS,
   type LossOptions,
   reduceLoss,
   reductionOf,
@@ -91,6 +94,7 @@ function warnOfBroadcast(op: string, input: Tensor, target: Tensor): void {
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   needTensor("mseLoss", input);
   needTensor("mseLoss", target, "target");
+  checkOptions("mseLoss", options, LOSS_OPTIONS);
   warnOfBroadcast("mseLoss", input, target);
   return fused(mseOp, "mseLoss", input, target, { reduction: reductionOf("mseLoss", options), params: [] });
 }
@@ -99,6 +103,7 @@ export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   needTensor("l1Loss", input);
   needTensor("l1Loss", target, "target");
+  checkOptions("l1Loss", options, LOSS_OPTIONS);
   warnOfBroadcast("l1Loss", input, target);
   const reduction = reductionOf("l1Loss", options);
   if (!isFloat(promote(input, target))) return reduceLoss(abs(sub(input, target)), reduction);
@@ -111,6 +116,9 @@ export interface HuberOptions extends LossOptions {
   delta?: number;
 }
 
+/** @internal */
+export const HUBER_OPTIONS: OptionNames<HuberOptions> = { delta: 1, reduction: 1 };
+
 /**
  * d^2 / 2 for |d| < delta, else delta (|d| - delta / 2), with d = input - target, averaged.
  * Source: `torch.nn.functional.huber_loss`.
@@ -119,6 +127,7 @@ export interface HuberOptions extends LossOptions {
 export function huberLoss(input: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
   needTensor("huberLoss", input);
   needTensor("huberLoss", target, "target");
+  checkOptions("huberLoss", options, HUBER_OPTIONS);
   warnOfBroadcast("huberLoss", input, target);
   const delta = options.delta ?? 1;
   if (!(delta > 0)) throw new ValueError(`[huberLoss] delta ${delta}: expected a number above 0`);
@@ -133,6 +142,9 @@ export interface SmoothL1Options extends LossOptions {
   beta?: number;
 }
 
+/** @internal */
+export const SMOOTH_L1_OPTIONS: OptionNames<SmoothL1Options> = { beta: 1, reduction: 1 };
+
 /**
  * d^2 / (2 beta) for |d| < beta, else |d| - beta / 2, with d = input - target, averaged.
  * Source: `torch.nn.functional.smooth_l1_loss`.
@@ -141,6 +153,7 @@ export interface SmoothL1Options extends LossOptions {
 export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
   needTensor("smoothL1Loss", input);
   needTensor("smoothL1Loss", target, "target");
+  checkOptions("smoothL1Loss", options, SMOOTH_L1_OPTIONS);
   warnOfBroadcast("smoothL1Loss", input, target);
   const beta = options.beta ?? 1;
   if (!(beta >= 0)) throw new ValueError(`[smoothL1Loss] beta ${beta}: expected a number at least 0`);
@@ -157,6 +170,13 @@ export interface BceWithLogitsOptions extends LossOptions {
   posWeight?: Tensor | null;
 }
 
+/** @internal */
+export const BCE_WITH_LOGITS_OPTIONS: OptionNames<BceWithLogitsOptions> = {
+  weight: 1,
+  posWeight: 1,
+  reduction: 1,
+};
+
 /**
  * Cross entropy between targets in [0, 1] and sigmoid(input), computed without overflow:
  * max(x, 0) - x y + log(1 + exp(-|x|)), averaged. Source: `torch.nn.functional.binary_cross_entropy_with_logits`.
@@ -169,6 +189,7 @@ export function binaryCrossEntropyWithLogits(
 ): Tensor {
   needTensor("binaryCrossEntropyWithLogits", input);
   needTensor("binaryCrossEntropyWithLogits", target, "target");
+  checkOptions("binaryCrossEntropyWithLogits", options, BCE_WITH_LOGITS_OPTIONS);
   const op = "binaryCrossEntropyWithLogits";
   checkSameSize(op, input, target);
   checkFloat(op, "input", input);
@@ -211,6 +232,9 @@ export interface BceOptions extends LossOptions {
   weight?: Tensor | null;
 }
 
+/** @internal */
+export const BCE_OPTIONS: OptionNames<BceOptions> = { weight: 1, reduction: 1 };
+
 /**
  * -(y log x + (1 - y) log(1 - x)) of probabilities x and targets y in [0, 1], averaged; logarithms are at least -100.
  * {@link binaryCrossEntropyWithLogits} is more exact. Source: `torch.nn.functional.binary_cross_entropy`.
@@ -219,6 +243,7 @@ export interface BceOptions extends LossOptions {
 export function binaryCrossEntropy(input: Tensor, target: Tensor, options: BceOptions = {}): Tensor {
   needTensor("binaryCrossEntropy", input);
   needTensor("binaryCrossEntropy", target, "target");
+  checkOptions("binaryCrossEntropy", options, BCE_OPTIONS);
   const op = "binaryCrossEntropy";
   checkSameSize(op, input, target);
   checkFloat(op, "input", input);

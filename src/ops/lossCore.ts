@@ -1,9 +1,11 @@
 /** What losses share: the reduction, and full sums of raw data in chunks of fixed length. */
+
 import { mem } from "../kernels/index.js";
 import { category, FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { enqueue, inPieces, type KernelTable, kernelFor } from "../tensor/launch.js";
+import type { OptionNames } from "../tensor/options.js";
 import { empty, ptr, scalarPtr } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -18,6 +20,9 @@ export interface LossOptions {
   /** "mean" (default), "sum", or "none" for a loss per element. */
   reduction?: Reduction;
 }
+
+/** @internal */
+export const LOSS_OPTIONS: OptionNames<LossOptions> = { reduction: 1 };
 
 /** The reduction of some options, "mean" by default; throws on any other word. @internal */
 export function reductionOf(op: string, options: LossOptions): Reduction {

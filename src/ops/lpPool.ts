@@ -1,5 +1,7 @@
 /** Power-average pooling: the p-norm over windows. */
+
 import { ValueError } from "../tensor/errors.js";
+import type { OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { relu } from "./activation.js";
 import { mul } from "./arithmetic.js";
@@ -17,6 +19,9 @@ export interface LpPoolOptions {
   /** Also use windows that end beyond the input (default false). */
   ceilMode?: boolean;
 }
+
+/** @internal */
+export const LP_POOL_OPTIONS: OptionNames<LpPoolOptions> = { stride: 1, ceilMode: 1 };
 
 /** (k mean x^p)^(1/p), which is (sum x^p)^(1/p), for windows of k elements. */
 function lpPool(
@@ -51,7 +56,14 @@ export function lpPool1d(
   options?: LpPoolOptions,
 ): Tensor {
   needTensor("lpPool1d", input);
-  return lpPool(avgPool1d, 1, input, normType, kernelSize, strideAndOptions(stride, options));
+  return lpPool(
+    avgPool1d,
+    1,
+    input,
+    normType,
+    kernelSize,
+    strideAndOptions("lpPool1d", stride, options, LP_POOL_OPTIONS),
+  );
 }
 
 /**
@@ -66,7 +78,14 @@ export function lpPool2d(
   options?: LpPoolOptions,
 ): Tensor {
   needTensor("lpPool2d", input);
-  return lpPool(avgPool2d, 2, input, normType, kernelSize, strideAndOptions(stride, options));
+  return lpPool(
+    avgPool2d,
+    2,
+    input,
+    normType,
+    kernelSize,
+    strideAndOptions("lpPool2d", stride, options, LP_POOL_OPTIONS),
+  );
 }
 
 /**
@@ -81,5 +100,12 @@ export function lpPool3d(
   options?: LpPoolOptions,
 ): Tensor {
   needTensor("lpPool3d", input);
-  return lpPool(avgPool3d, 3, input, normType, kernelSize, strideAndOptions(stride, options));
+  return lpPool(
+    avgPool3d,
+    3,
+    input,
+    normType,
+    kernelSize,
+    strideAndOptions("lpPool3d", stride, options, LP_POOL_OPTIONS),
+  );
 }

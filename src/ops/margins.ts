@@ -1,6 +1,8 @@
 /** Losses with a margin: ranking, hinge, multi-class and multi-label margins, cosine embedding, triplets. */
+
 import { BOOL, type DTypeCode, FLOAT32, INT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { fromTyped, toNumbers } from "../tensor/raw.js";
 import { broadcastShapes, type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -13,11 +15,18 @@ import { pairwiseDistance } from "./distance.js";
 import { minimum } from "./extrema.js";
 import { gather, indexSelect } from "./gather.js";
 import { meanOfClasses } from "./likelihood.js";
-import { type BceOptions, binaryCrossEntropyWithLogits, softplusOfMinus, weigh } from "./loss.js";
+import {
+  BCE_OPTIONS,
+  type BceOptions,
+  binaryCrossEntropyWithLogits,
+  softplusOfMinus,
+  weigh,
+} from "./loss.js";
 import {
   checkFloat,
   checkHolds,
   checkSameSize,
+  LOSS_OPTIONS,
   type LossOptions,
   reduceLoss,
   reductionOf,
@@ -32,6 +41,9 @@ export interface MarginOptions extends LossOptions {
   /** What a difference must reach for the loss to be 0 (default 1; ranking and cosine embedding: 0). */
   margin?: number;
 }
+
+/** @internal */
+export const MARGIN_OPTIONS: OptionNames<MarginOptions> = { margin: 1, reduction: 1 };
 
 /** x above 0, else 0 with no gradient, at 0 too. */
 function positivePart(x: Tensor): Tensor {
@@ -51,6 +63,7 @@ export function marginRankingLoss(
   needTensor("marginRankingLoss", input1, "input1");
   needTensor("marginRankingLoss", input2, "input2");
   needTensor("marginRankingLoss", target, "target");
+  checkOptions("marginRankingLoss", options, MARGIN_OPTIONS);
   const op = "marginRankingLoss";
   const reduction = reductionOf(op, options);
   const [a, b, c] = [input1.shape, input2.shape, target.shape];
@@ -70,6 +83,7 @@ export function marginRankingLoss(
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
   needTensor("hingeEmbeddingLoss", input);
   needTensor("hingeEmbeddingLoss", target, "target");
+  checkOptions("hingeEmbeddingLoss", options, MARGIN_OPTIONS);
   broadcastShapes("hingeEmbeddingLoss", input.shape, target.shape);
   const reduction = reductionOf("hingeEmbeddingLoss", options);
   const margin = options.margin ?? 1;
@@ -86,6 +100,7 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
 export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   needTensor("softMarginLoss", input);
   needTensor("softMarginLoss", target, "target");
+  checkOptions("softMarginLoss", options, LOSS_OPTIONS);
   broadcastShapes("softMarginLoss", input.shape, target.shape);
   const reduction = reductionOf("softMarginLoss", options);
   checkHolds("softMarginLoss", input, target);
@@ -99,6 +114,7 @@ export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptio
 export function multilabelSoftMarginLoss(input: Tensor, target: Tensor, options: BceOptions = {}): Tensor {
   needTensor("multilabelSoftMarginLoss", input);
   needTensor("multilabelSoftMarginLoss", target, "target");
+  checkOptions("multilabelSoftMarginLoss", options, BCE_OPTIONS);
   const op = "multilabelSoftMarginLoss";
   const reduction = reductionOf(op, options);
   checkSameSize(op, input, target);
@@ -143,6 +159,14 @@ export interface MultiMarginOptions extends MarginOptions {
   weight?: Tensor | null;
 }
 
+/** @internal */
+export const MULTI_MARGIN_OPTIONS: OptionNames<MultiMarginOptions> = {
+  p: 1,
+  weight: 1,
+  margin: 1,
+  reduction: 1,
+};
+
 /** The exponent of a multi-class margin; throws unless it is 1 or 2. @internal */
 export function checkPower(op: string, p: number): number {
   if (p !== 1 && p !== 2) throw new ValueError(`[${op}] p ${p}: expected 1 or 2`);
@@ -157,6 +181,7 @@ export function checkPower(op: string, p: number): number {
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
   needTensor("multiMarginLoss", input);
   needTensor("multiMarginLoss", target, "target");
+  checkOptions("multiMarginLoss", options, MULTI_MARGIN_OPTIONS);
   const op = "multiMarginLoss";
   const reduction = reductionOf(op, options);
   const { p = 1, margin = 1, weight = null } = options;
@@ -208,6 +233,7 @@ function maskOf(shape: Shape, code: DTypeCode, write: (mask: Float32Array | Floa
 export function multilabelMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   needTensor("multilabelMarginLoss", input);
   needTensor("multilabelMarginLoss", target, "target");
+  checkOptions("multilabelMarginLoss", options, LOSS_OPTIONS);
   const op = "multilabelMarginLoss";
   const reduction = reductionOf(op, options);
   const single = input.shape.length < 2;
@@ -267,6 +293,7 @@ export function cosineEmbeddingLoss(
   needTensor("cosineEmbeddingLoss", input1, "input1");
   needTensor("cosineEmbeddingLoss", input2, "input2");
   needTensor("cosineEmbeddingLoss", target, "target");
+  checkOptions("cosineEmbeddingLoss", options, MARGIN_OPTIONS);
   const op = "cosineEmbeddingLoss";
   const reduction = reductionOf(op, options);
   const dim = target.shape.length;
@@ -294,6 +321,15 @@ export interface TripletMarginOptions extends MarginOptions {
   swap?: boolean;
 }
 
+/** @internal */
+export const TRIPLET_MARGIN_OPTIONS: OptionNames<TripletMarginOptions> = {
+  p: 1,
+  eps: 1,
+  swap: 1,
+  margin: 1,
+  reduction: 1,
+};
+
 function checkTriplet(op: string, anchor: Tensor, positive: Tensor, negative: Tensor): void {
   const ranks = [anchor, positive, negative].map((t) => t.shape.length);
   if (ranks.every((r) => r === ranks[0])) return;
@@ -315,6 +351,7 @@ export function tripletMarginLoss(
   needTensor("tripletMarginLoss", anchor, "anchor");
   needTensor("tripletMarginLoss", positive, "positive");
   needTensor("tripletMarginLoss", negative, "negative");
+  checkOptions("tripletMarginLoss", options, TRIPLET_MARGIN_OPTIONS);
   const op = "tripletMarginLoss";
   checkTriplet(op, anchor, positive, negative);
   broadcastShapes(op, broadcastShapes(op, anchor.shape, positive.shape), negative.shape);
@@ -333,6 +370,14 @@ export interface TripletMarginWithDistanceOptions extends MarginOptions {
   swap?: boolean;
 }
 
+/** @internal */
+export const TRIPLET_MARGIN_WITH_DISTANCE_OPTIONS: OptionNames<TripletMarginWithDistanceOptions> = {
+  distanceFunction: 1,
+  swap: 1,
+  margin: 1,
+  reduction: 1,
+};
+
 /** {@link tripletMarginLoss} with any distance. Source: `torch.nn.functional.triplet_margin_with_distance_loss`. */
 export function tripletMarginWithDistanceLoss(
   anchor: Tensor,
@@ -343,6 +388,7 @@ export function tripletMarginWithDistanceLoss(
   needTensor("tripletMarginWithDistanceLoss", anchor, "anchor");
   needTensor("tripletMarginWithDistanceLoss", positive, "positive");
   needTensor("tripletMarginWithDistanceLoss", negative, "negative");
+  checkOptions("tripletMarginWithDistanceLoss", options, TRIPLET_MARGIN_WITH_DISTANCE_OPTIONS);
   const op = "tripletMarginWithDistanceLoss";
   checkTriplet(op, anchor, positive, negative);
   const distance = options.distanceFunction ?? ((a: Tensor, b: Tensor) => pairwiseDistance(a, b));

@@ -1,9 +1,11 @@
 /** Elements under a mask and positions of non-zero elements: maskedSelect, maskedScatter, nonzero, argwhere. */
+
 import { defineOp, run } from "../autograd/op.js";
 import { putInts } from "../kernels/index.js";
 import { INT64, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, show, ValueError } from "../tensor/errors.js";
 import { kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous, copyInto, copyOf, empty, expandTo, full, ptr, readAt, viewOf } from "../tensor/raw.js";
 import { broadcastShapes, type Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -143,6 +145,8 @@ const nonzeroOp = defineOp({
   backward: () => [null],
 });
 
+const NONZERO_OPTIONS: OptionNames<{ asTuple?: boolean }> = { asTuple: 1 };
+
 /**
  * int64 coordinates of the elements that are not zero, one row each; with `asTuple`, one vector for each dimension.
  * Source: `torch.nonzero`.
@@ -153,6 +157,7 @@ export function nonzero(x: Tensor, options?: { asTuple?: false }): Tensor;
 export function nonzero(x: Tensor, options: { asTuple: true }): Tensor[];
 export function nonzero(x: Tensor, options?: { asTuple?: boolean }): Tensor | Tensor[];
 export function nonzero(x: Tensor, options: { asTuple?: boolean } = {}): Tensor | Tensor[] {
+  checkOptions("nonzero", options, NONZERO_OPTIONS);
   if (options.asTuple !== true) return run(nonzeroOp, [x.detach()], null);
   const source = x.shape.length === 0 ? reshape(x, [1]) : x;
   return unbind(run(nonzeroOp, [source.detach()], null), 1);

@@ -3,6 +3,7 @@
 import { defineOp, run } from "../autograd/op.js";
 import { BOOL, FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { empty, full } from "../tensor/raw.js";
 import { broadcastShapes, numelOf, type Shape, sameShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -198,6 +199,8 @@ export interface AddProductOptions {
   alpha?: Scalar;
 }
 
+const ADD_PRODUCT_OPTIONS: OptionNames<AddProductOptions> = { beta: 1, alpha: 1 };
+
 function addProduct(
   op: string,
   input: Tensor,
@@ -223,16 +226,19 @@ function addProduct(
 
 /** `beta * input + alpha * (mat1 mat2)`. Source: `torch.addmm`. */
 export function addmm(input: Tensor, mat1: Tensor, mat2: Tensor, options: AddProductOptions = {}): Tensor {
+  checkOptions("addmm", options, ADD_PRODUCT_OPTIONS);
   return addProduct("addmm", input, mm(mat1, mat2), options);
 }
 
 /** `beta * input + alpha * (mat vec)`. Source: `torch.addmv`. */
 export function addmv(input: Tensor, mat: Tensor, vec: Tensor, options: AddProductOptions = {}): Tensor {
+  checkOptions("addmv", options, ADD_PRODUCT_OPTIONS);
   return addProduct("addmv", input, mv(mat, vec), options);
 }
 
 /** `beta * input + alpha * outer(vec1, vec2)`. Source: `torch.addr`. */
 export function addr(input: Tensor, vec1: Tensor, vec2: Tensor, options: AddProductOptions = {}): Tensor {
+  checkOptions("addr", options, ADD_PRODUCT_OPTIONS);
   return addProduct("addr", input, outer(vec1, vec2), options);
 }
 
@@ -243,6 +249,7 @@ export function baddbmm(
   batch2: Tensor,
   options: AddProductOptions = {},
 ): Tensor {
+  checkOptions("baddbmm", options, ADD_PRODUCT_OPTIONS);
   return addProduct("baddbmm", input, bmm(batch1, batch2), options);
 }
 
@@ -253,6 +260,7 @@ export function addbmm(
   batch2: Tensor,
   options: AddProductOptions = {},
 ): Tensor {
+  checkOptions("addbmm", options, ADD_PRODUCT_OPTIONS);
   const products = bmm(batch1, batch2);
   return addProduct("addbmm", input, sum(products, { dim: 0, dtype: products.dtype }), options);
 }

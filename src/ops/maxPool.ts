@@ -3,7 +3,7 @@ import { defineMultiOp, defineOp, run, runMulti } from "../autograd/op.js";
 import { INT32, INT64, isFloat, UINT8 } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
 import { type KernelTable, kernelTable } from "../tensor/launch.js";
-import { checkOptions } from "../tensor/options.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { putChosen } from "./chosen.js";
@@ -107,6 +107,15 @@ export interface MaxPoolOptions<R extends boolean = boolean> extends WindowOptio
   returnIndices?: R;
 }
 
+/** @internal */
+export const MAX_POOL_OPTIONS: OptionNames<MaxPoolOptions> = {
+  dilation: 1,
+  returnIndices: 1,
+  stride: 1,
+  padding: 1,
+  ceilMode: 1,
+};
+
 /** What a pooling gives that may also give indices. */
 export type WithIndices<R extends boolean> = R extends true ? [output: Tensor, indices: Tensor] : Tensor;
 
@@ -125,10 +134,13 @@ export function runMaxPool(
 
 /** The stride positional or among the options. @internal */
 export function strideAndOptions<O extends WindowOptions>(
+  op: string,
   stride: Sizes | null | O | undefined,
   options: O | undefined,
+  names: OptionNames<O>,
 ): O {
-  checkOptions("pooling", options);
+  checkNames(op, stride, names);
+  checkOptions(op, options, names);
   if (typeof stride === "number" || Array.isArray(stride)) return { ...options, stride } as O;
   if (options === undefined) return (stride ?? {}) as O;
   return { ...(stride as O | null | undefined), ...options };
@@ -159,7 +171,13 @@ export function maxPool1d<R extends boolean = false>(
   options?: MaxPoolOptions<R>,
 ): WithIndices<R> {
   needTensor("maxPool1d", input);
-  return maxPoolNd("maxPool1d", 1, input, kernelSize, strideAndOptions(stride, options)) as WithIndices<R>;
+  return maxPoolNd(
+    "maxPool1d",
+    1,
+    input,
+    kernelSize,
+    strideAndOptions("maxPool1d", stride, options, MAX_POOL_OPTIONS),
+  ) as WithIndices<R>;
 }
 
 /**
@@ -175,7 +193,13 @@ export function maxPool2d<R extends boolean = false>(
   options?: MaxPoolOptions<R>,
 ): WithIndices<R> {
   needTensor("maxPool2d", input);
-  return maxPoolNd("maxPool2d", 2, input, kernelSize, strideAndOptions(stride, options)) as WithIndices<R>;
+  return maxPoolNd(
+    "maxPool2d",
+    2,
+    input,
+    kernelSize,
+    strideAndOptions("maxPool2d", stride, options, MAX_POOL_OPTIONS),
+  ) as WithIndices<R>;
 }
 
 /**
@@ -189,5 +213,11 @@ export function maxPool3d<R extends boolean = false>(
   options?: MaxPoolOptions<R>,
 ): WithIndices<R> {
   needTensor("maxPool3d", input);
-  return maxPoolNd("maxPool3d", 3, input, kernelSize, strideAndOptions(stride, options)) as WithIndices<R>;
+  return maxPoolNd(
+    "maxPool3d",
+    3,
+    input,
+    kernelSize,
+    strideAndOptions("maxPool3d", stride, options, MAX_POOL_OPTIONS),
+  ) as WithIndices<R>;
 }

@@ -1,6 +1,8 @@
 /** Indices as unit vectors. */
+
 import { INT64, nameOf } from "../tensor/dtype.js";
 import { DTypeError, IndexError, ValueError } from "../tensor/errors.js";
+import { checkNames, type OptionNames } from "../tensor/options.js";
 import { full } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { needTensor } from "./core.js";
@@ -14,6 +16,8 @@ export interface OneHotOptions {
   numClasses?: number;
 }
 
+const ONE_HOT_OPTIONS: OptionNames<OneHotOptions> = { numClasses: 1 };
+
 /**
  * int64 vectors with a 1 at the index and 0 elsewhere: shape [..., numClasses].
  * Source: `torch.nn.functional.one_hot`.
@@ -23,6 +27,7 @@ export interface OneHotOptions {
  */
 export function oneHot(x: Tensor, options: number | OneHotOptions = {}): Tensor {
   needTensor("oneHot", x);
+  checkNames("oneHot", options, ONE_HOT_OPTIONS);
   const numClasses = (typeof options === "number" ? options : options.numClasses) ?? -1;
   if (x.code !== INT64)
     throw new DTypeError(

@@ -1,7 +1,9 @@
 /** Padding: constant, reflect, replicate and circular. */
+
 import { defineOp, type Op, run } from "../autograd/op.js";
 import { checkFits } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { copyInto, empty, fillWith, viewOf } from "../tensor/raw.js";
 import type { Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -20,6 +22,8 @@ export interface PadOptions {
   /** The constant of mode "constant" (default 0). */
   value?: Scalar | Tensor | null;
 }
+
+const PAD_OPTIONS: OptionNames<PadOptions> = { mode: 1, value: 1 };
 
 interface Border {
   /** Elements before and after along each dimension; negative ones are cut off. */
@@ -97,6 +101,7 @@ export function pad(
   fill?: Scalar | Tensor | null,
 ): Tensor {
   needTensor("pad", input);
+  checkNames("pad", options, PAD_OPTIONS);
   const given = typeof options === "string" ? { mode: options, value: fill } : options;
   const { mode = "constant" } = given;
   const value = given.value ?? 0;
@@ -152,11 +157,14 @@ export function pad(
   );
 }
 
+const CONSTANT_PAD_OPTIONS: OptionNames<{ value?: Scalar | Tensor | null }> = { value: 1 };
+
 /** As {@link pad} in mode "constant". Source: `torch.constant_pad_nd`. */
 export function constantPadNd(
   input: Tensor,
   pads: readonly number[],
   options: { value?: Scalar | Tensor | null } = {},
 ): Tensor {
+  checkOptions("constantPadNd", options, CONSTANT_PAD_OPTIONS);
   return pad(input, pads, options);
 }

@@ -1,6 +1,8 @@
 /** Products beyond the matrix product: tensordot, inner, kron, cross, trace, ger, vander; and covariances. */
+
 import { isFloat } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { full } from "../tensor/raw.js";
 import { broadcastShapes, numelOf, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -37,6 +39,8 @@ function pairs(a: Tensor, b: Tensor, dims: ContractDims): [number[], number[]] {
   ];
 }
 
+const TENSORDOT_OPTIONS: OptionNames<{ dims?: ContractDims }> = { dims: 1 };
+
 /**
  * Contracts dimensions of two tensors: the last `dims` (default 2) of `a` with the first of `b`, or the listed pairs.
  * Source: `torch.tensordot`.
@@ -44,6 +48,7 @@ function pairs(a: Tensor, b: Tensor, dims: ContractDims): [number[], number[]] {
  * tensordot(ones([2, 3]), ones([3, 4]), { dims: 1 }).shape; // [2, 4]
  */
 export function tensordot(a: Tensor, b: Tensor, dims: ContractDims | { dims?: ContractDims } = 2): Tensor {
+  checkNames("tensordot", dims, TENSORDOT_OPTIONS);
   const given: ContractDims =
     typeof dims === "object" && "dims" in dims ? (dims.dims ?? 2) : (dims as ContractDims);
   const [da, db] = pairs(a, b, given);
@@ -128,8 +133,11 @@ export function crossAlong(op: string, x: Tensor, other: Tensor, dim: number): T
   return sub(mul(roll(a, -1, d), roll(b, -2, d)), mul(roll(a, -2, d), roll(b, -1, d)));
 }
 
+const CROSS_OPTIONS: OptionNames<{ dim?: number | null }> = { dim: 1 };
+
 /** The cross product of vectors of 3 along `dim`, by default the first dimension of size 3. Source: `torch.cross`. */
 export function cross(x: Tensor, other: Tensor, dim?: number | null | { dim?: number | null }): Tensor {
+  checkNames("cross", dim, CROSS_OPTIONS);
   const given = typeof dim === "object" && dim !== null ? dim.dim : dim;
   if (given !== undefined && given !== null) return crossAlong("cross", x, other, given);
   const first = broadcastShapes("cross", x.shape, other.shape).indexOf(3);
@@ -155,6 +163,8 @@ export interface VanderOptions {
   increasing?: boolean;
 }
 
+const VANDER_OPTIONS: OptionNames<VanderOptions> = { N: 1, increasing: 1 };
+
 /** The powers of the elements in the last dimension, from 0 to N - 1, as a new last dimension. @internal */
 export function powersOf(op: string, x: Tensor, N: number): Tensor {
   if (!Number.isInteger(N) || N < 0)
@@ -172,6 +182,7 @@ export function powersOf(op: string, x: Tensor, N: number): Tensor {
  * vander(tensor([2, 3]), { N: 3 }).toArray(); // [[4, 2, 1], [9, 3, 1]]
  */
 export function vander(x: Tensor, options: VanderOptions = {}): Tensor {
+  checkOptions("vander", options, VANDER_OPTIONS);
   if (x.shape.length !== 1)
     throw new ShapeError(`[vander] expected a vector, got shape ${show(x.shape)}; try linalg.vander`);
   const powers = powersOf("vander", x, options.N ?? x.numel);
@@ -187,6 +198,8 @@ export interface CovOptions {
   /** How much each observation counts: floating. */
   aweights?: Tensor | null;
 }
+
+const COV_OPTIONS: OptionNames<CovOptions> = { correction: 1, fweights: 1, aweights: 1 };
 
 function checkWeights(name: string, w: Tensor, observations: number, whole: boolean): void {
   if (w.shape.length > 1 || w.numel !== observations) {
@@ -206,6 +219,7 @@ function checkWeights(name: string, w: Tensor, observations: number, whole: bool
  * cov(tensor([[0, 1, 2], [2, 1, 0]])).toArray(); // [[1, -1], [-1, 1]]
  */
 export function cov(x: Tensor, options: CovOptions = {}): Tensor {
+  checkOptions("cov", options, COV_OPTIONS);
   if (x.shape.length > 2)
     throw new ShapeError(`[cov] expected at most 2 dimensions, got shape ${show(x.shape)}`);
   const rows = floating(x.shape.length < 2 ? reshape(x, [1, x.numel]) : x);

@@ -1,6 +1,8 @@
 /** Quantiles: order statistics between which one interpolates. */
+
 import { isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { toNumbers } from "../tensor/raw.js";
 import { wrapDim } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -30,6 +32,8 @@ export interface QuantileOptions {
   /** What to take between two elements (default "linear"). */
   interpolation?: Interpolation;
 }
+
+const QUANTILE_OPTIONS: OptionNames<QuantileOptions> = { dim: 1, keepdim: 1, interpolation: 1 };
 
 const INTERPOLATIONS: readonly string[] = ["linear", "lower", "higher", "midpoint", "nearest"];
 const INT64_CODE = 3;
@@ -103,10 +107,12 @@ function quantiles(
  * @throws ValueError for a q outside [0, 1], DTypeError, ShapeError for an empty input.
  */
 export function quantile(x: Tensor, q: number | Tensor, options: QuantileOptions = {}): Tensor {
+  checkOptions("quantile", options, QUANTILE_OPTIONS);
   return quantiles("quantile", x, q, options, false);
 }
 
 /** {@link quantile} of the elements that are no NaN. Source: `torch.nanquantile`. */
 export function nanquantile(x: Tensor, q: number | Tensor, options: QuantileOptions = {}): Tensor {
+  checkOptions("nanquantile", options, QUANTILE_OPTIONS);
   return quantiles("nanquantile", x, q, options, true);
 }

@@ -1,4 +1,5 @@
 /** Draws whose parameters are tensors: bernoulli, poisson, binomial, normal, multinomial. */
+
 import type { Node } from "../autograd/node.js";
 import { defineOp, run } from "../autograd/op.js";
 import { withGrad } from "../tensor/create.js";
@@ -6,7 +7,9 @@ import { codeOf, type DTypeCode, defaultFloatCode, INT32, INT64, isFloat, nameOf
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import * as raw from "../tensor/random.js";
+import { RANDOM_OPTIONS } from "../tensor/random.js";
 import { contiguous, empty, expandTo, full, ptr, toTyped } from "../tensor/raw.js";
 import { broadcastShapes, checkSizes, type Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -27,6 +30,9 @@ export interface GeneratorOptions {
   /** Where the draws come from (default: the default generator). */
   generator?: raw.Generator | null;
 }
+
+/** @internal */
+export const GENERATOR_OPTIONS: OptionNames<GeneratorOptions> = { generator: 1 };
 
 function expectFloat(op: string, x: Tensor): void {
   if (!isFloat(x.code))
@@ -59,12 +65,15 @@ const drawPoisson = elementwise("Poisson", POISSON);
 const drawBinomial = elementwise("Binomial", BINOMIAL);
 const drawGamma = elementwise("StandardGamma", GAMMA);
 
+const BERNOULLI_OPTIONS: OptionNames<GeneratorOptions & { p?: number }> = { generator: 1, p: 1 };
+
 /**
  * One with the probability that `input` holds, else zero; with `p`, that probability for the shape and dtype of
  * `input`. Source: `torch.bernoulli`.
  * @throws ValueError when a probability is not in [0, 1].
  */
 export function bernoulli(input: Tensor, options: (GeneratorOptions & { p?: number }) | number = {}): Tensor {
+  checkNames("bernoulli", options, BERNOULLI_OPTIONS);
   const { p, generator }: GeneratorOptions & { p?: number } =
     typeof options === "number" ? { p: options } : options;
   if (p !== undefined) {
@@ -81,6 +90,7 @@ export function bernoulli(input: Tensor, options: (GeneratorOptions & { p?: numb
  * @throws ValueError when a rate is negative.
  */
 export function poisson(input: Tensor, options: GeneratorOptions = {}): Tensor {
+  checkOptions("poisson", options, GENERATOR_OPTIONS);
   expectFloat("poisson", input);
   raw.checkAll("poisson", input, "rates >= 0", (v) => v >= 0);
   return drawPoisson([input], options.generator);
@@ -88,6 +98,7 @@ export function poisson(input: Tensor, options: GeneratorOptions = {}): Tensor {
 
 /** The number of successes in `count` trials of probability `prob`, elementwise. Source: `torch.binomial`. */
 export function binomial(count: Tensor, prob: Tensor, options: GeneratorOptions = {}): Tensor {
+  checkOptions("binomial", options, GENERATOR_OPTIONS);
   expectFloat("binomial", count);
   if (prob.code !== count.code) {
     throw new DTypeError(
@@ -110,6 +121,8 @@ export interface MultinomialOptions extends GeneratorOptions {
   replacement?: boolean;
 }
 
+const MULTINOMIAL_OPTIONS: OptionNames<MultinomialOptions> = { replacement: 1, generator: 1 };
+
 const WEIGHTS = "weights that are finite and >= 0";
 
 /**
@@ -125,6 +138,7 @@ export function multinomial(
   numSamples: number,
   options: boolean | MultinomialOptions = {},
 ): Tensor {
+  checkNames("multinomial", options, MULTINOMIAL_OPTIONS);
   const { replacement = false, generator } =
     typeof options === "boolean" ? { replacement: options } : options;
   const rank = input.shape.length;
@@ -222,6 +236,8 @@ export function normal(
   size?: Shape | GeneratorOptions,
   options?: raw.RandomOptions,
 ): Tensor {
+  checkNames("normal", size, GENERATOR_OPTIONS);
+  checkOptions("normal", options, RANDOM_OPTIONS);
   if (typeof mean === "number" && typeof std === "number") {
     if (!Array.isArray(size))
       throw new ShapeError("[normal] two numbers need a shape: try normal(mean, std, [n])");

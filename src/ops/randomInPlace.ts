@@ -1,4 +1,5 @@
 /** The random fillers as methods: `x.uniform_()` and its kin, checked and recorded like every in-place op. */
+
 import { assign, checkInPlace } from "../autograd/inplace.js";
 import { mode } from "../autograd/mode.js";
 import { defineOp, run } from "../autograd/op.js";
@@ -7,10 +8,11 @@ import { isFloat } from "../tensor/dtype.js";
 import { DTypeError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import * as raw from "../tensor/random.js";
 import { castTo, contiguous, copyInto, empty, expandTo, ptr } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
-import type { GeneratorOptions } from "./random.js";
+import { GENERATOR_OPTIONS, type GeneratorOptions } from "./random.js";
 
 type Draw = (t: Tensor) => Tensor;
 
@@ -49,6 +51,8 @@ export interface UniformOptions extends GeneratorOptions {
   to?: number;
 }
 
+const UNIFORM_OPTIONS: OptionNames<UniformOptions> = { from: 1, to: 1, generator: 1 };
+
 /**
  * Fills with uniform draws from [from, to): `x.uniform_()`, `x.uniform_(-1, 1)` or `x.uniform_({ from, to })`.
  * Source: `torch.Tensor.uniform_`.
@@ -59,6 +63,8 @@ export function uniform_(
   to?: number,
   options?: GeneratorOptions,
 ): Tensor {
+  checkNames("uniform_", from, UNIFORM_OPTIONS);
+  checkOptions("uniform_", options, GENERATOR_OPTIONS);
   const o: UniformOptions = typeof from === "object" ? from : { from: from ?? 0, to: to ?? 1, ...options };
   return fillUniform(x, (t) => raw.uniform_(t, o.from, o.to, o.generator));
 }
@@ -71,6 +77,8 @@ export interface NormalOptions extends GeneratorOptions {
   std?: number;
 }
 
+const NORMAL_OPTIONS: OptionNames<NormalOptions> = { mean: 1, std: 1, generator: 1 };
+
 /**
  * Fills with normal draws, of mean 0 and standard deviation 1 by default: `x.normal_(0, 0.02)` or
  * `x.normal_({ std: 0.02 })`. Source: `torch.Tensor.normal_`.
@@ -81,6 +89,8 @@ export function normal_(
   std?: number,
   options?: GeneratorOptions,
 ): Tensor {
+  checkNames("normal_", mean, NORMAL_OPTIONS);
+  checkOptions("normal_", options, GENERATOR_OPTIONS);
   const o: NormalOptions = typeof mean === "object" ? mean : { mean: mean ?? 0, std: std ?? 1, ...options };
   return fillNormal(x, (t) => raw.normal_(t, o.mean, o.std, o.generator));
 }
@@ -91,12 +101,16 @@ export interface BernoulliOptions extends GeneratorOptions {
   p?: number | Tensor;
 }
 
+const BERNOULLI_OPTIONS: OptionNames<BernoulliOptions> = { p: 1, generator: 1 };
+
 /** Fills with ones of probability `p` (default 0.5) and zeros. Source: `torch.Tensor.bernoulli_`. */
 export function bernoulli_(
   x: Tensor,
   p?: number | Tensor | BernoulliOptions,
   options?: GeneratorOptions,
 ): Tensor {
+  checkNames("bernoulli_", p, BERNOULLI_OPTIONS);
+  checkOptions("bernoulli_", options, GENERATOR_OPTIONS);
   const given = p === undefined || typeof p === "number" || p instanceof Tensor;
   const o: BernoulliOptions = given ? { ...(p === undefined ? {} : { p }), ...options } : p;
   const probability = o.p ?? 0.5;
@@ -126,18 +140,26 @@ function fromTensor(t: Tensor, p: Tensor, generator: raw.Source): Tensor {
   return t;
 }
 
+const EXPONENTIAL_IN_PLACE_OPTIONS: OptionNames<GeneratorOptions & { lambd?: number }> = {
+  generator: 1,
+  lambd: 1,
+};
+
 /** Fills with draws of density lambd exp(-lambd x), lambd 1 by default. Source: `torch.Tensor.exponential_`. */
 export function exponential_(
   x: Tensor,
   lambd?: number | (GeneratorOptions & { lambd?: number }),
   options?: GeneratorOptions,
 ): Tensor {
+  checkNames("exponential_", lambd, EXPONENTIAL_IN_PLACE_OPTIONS);
+  checkOptions("exponential_", options, GENERATOR_OPTIONS);
   const o = typeof lambd === "object" ? lambd : { lambd: lambd ?? 1, ...options };
   return fillExponential(x, (t) => raw.exponential_(t, o.lambd, o.generator));
 }
 
 /** Fills with numbers of trials up to the first success, each of probability `p`. Source: `torch.Tensor.geometric_`. */
 export function geometric_(x: Tensor, p: number, options: GeneratorOptions = {}): Tensor {
+  checkOptions("geometric_", options, GENERATOR_OPTIONS);
   return fillGeometric(x, (t) => raw.geometric_(t, p, options.generator));
 }
 
@@ -149,6 +171,8 @@ export interface CauchyOptions extends GeneratorOptions {
   sigma?: number;
 }
 
+const CAUCHY_OPTIONS: OptionNames<CauchyOptions> = { median: 1, sigma: 1, generator: 1 };
+
 /** Fills with draws of density sigma / (pi ((x - median)^2 + sigma^2)). Source: `torch.Tensor.cauchy_`. */
 export function cauchy_(
   x: Tensor,
@@ -156,6 +180,8 @@ export function cauchy_(
   sigma?: number,
   options?: GeneratorOptions,
 ): Tensor {
+  checkNames("cauchy_", median, CAUCHY_OPTIONS);
+  checkOptions("cauchy_", options, GENERATOR_OPTIONS);
   const o: CauchyOptions =
     typeof median === "object" ? median : { median: median ?? 0, sigma: sigma ?? 1, ...options };
   return fillCauchy(x, (t) => raw.cauchy_(t, o.median, o.sigma, o.generator));
@@ -168,6 +194,8 @@ export function logNormal_(
   std?: number,
   options?: GeneratorOptions,
 ): Tensor {
+  checkNames("logNormal_", mean, NORMAL_OPTIONS);
+  checkOptions("logNormal_", options, GENERATOR_OPTIONS);
   const o: NormalOptions = typeof mean === "object" ? mean : { mean: mean ?? 1, std: std ?? 2, ...options };
   return fillLogNormal(x, (t) => raw.logNormal_(t, o.mean, o.std, o.generator));
 }
@@ -180,6 +208,8 @@ export interface RandomFillOptions extends GeneratorOptions {
   to?: number | bigint | null;
 }
 
+const RANDOM_FILL_OPTIONS: OptionNames<RandomFillOptions> = { from: 1, to: 1, generator: 1 };
+
 /**
  * Fills with whole numbers in [from, to): `x.random_()`, `x.random_(to)`, `x.random_(from, to)` or
  * `x.random_({ from, to })`. Source: `torch.Tensor.random_`.
@@ -190,6 +220,9 @@ export function random_(
   to?: number | bigint | null | GeneratorOptions,
   options?: GeneratorOptions,
 ): Tensor {
+  checkNames("random_", from, RANDOM_FILL_OPTIONS);
+  checkNames("random_", to, GENERATOR_OPTIONS);
+  checkOptions("random_", options, GENERATOR_OPTIONS);
   if (typeof from === "object")
     return fillRandom(x, (t) => raw.random_(t, from.from, from.to, from.generator));
   const alone = to === undefined || (typeof to === "object" && to !== null);

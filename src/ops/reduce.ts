@@ -1,8 +1,10 @@
 /** Extremes, positions, counts and truth over dimensions: amax, amin, max, min, argmax, argmin, all, any, countNonzero. */
+
 import { defineMultiOp, defineOp, run, runMulti } from "../autograd/op.js";
 import { BOOL, type DTypeCode, INT64, SIZES } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, contiguous, empty, ptr } from "../tensor/raw.js";
 import { reducedShape, type Shape, wrapDim, wrapDims } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -12,7 +14,7 @@ import { eq, isnan } from "./compare.js";
 import { needTensor } from "./core.js";
 import { maximum, minimum } from "./extrema.js";
 import { scatterAlong, split3 } from "./gather.js";
-import { type DimArg, type ReduceOptions, reduceArgs, reduceBlocks, sum } from "./sum.js";
+import { type DimArg, REDUCE_OPTIONS, type ReduceOptions, reduceArgs, reduceBlocks, sum } from "./sum.js";
 import { flatten, reshape } from "./view.js";
 
 const MAX = kernelTable("max");
@@ -74,12 +76,12 @@ function extreme(op: typeof amaxOp, name: string, x: Tensor, o: ReduceOptions): 
 
 /** Largest elements over dimensions; the gradient is shared among ties. NaN wins. Source: `torch.amax`. */
 export function amax(x: Tensor, dim?: DimArg<ReduceOptions>, options?: ReduceOptions): Tensor {
-  return extreme(amaxOp, "amax", x, reduceArgs(dim, options));
+  return extreme(amaxOp, "amax", x, reduceArgs("amax", dim, options, REDUCE_OPTIONS));
 }
 
 /** Smallest elements over dimensions; the gradient is shared among ties. NaN wins. Source: `torch.amin`. */
 export function amin(x: Tensor, dim?: DimArg<ReduceOptions>, options?: ReduceOptions): Tensor {
-  return extreme(aminOp, "amin", x, reduceArgs(dim, options));
+  return extreme(aminOp, "amin", x, reduceArgs("amin", dim, options, REDUCE_OPTIONS));
 }
 
 /** Both extremes. Source: `torch.aminmax`. */
@@ -92,6 +94,7 @@ export function aminmax(
   /** The largest elements. */
   max: Tensor;
 } {
+  checkOptions("aminmax", options, REDUCE_OPTIONS);
   // PyTorch keeps the dimension even of a tensor that has none.
   if (x.shape.length === 0 && typeof options.dim === "number" && options.keepdim === true)
     return aminmax(reshape(x, [1]), options);
@@ -113,6 +116,9 @@ export interface DimOptions {
   /** Keep the reduced dimension with size 1 (default false). */
   keepdim?: boolean;
 }
+
+/** @internal */
+export const DIM_OPTIONS: OptionNames<DimOptions> = { dim: 1, keepdim: 1 };
 
 /** Kernel calls over [outer, dim, inner] shared among threads by rows: pointers advance by their own row sizes. */
 function alongRows(
@@ -182,7 +188,9 @@ function withIndex(op: typeof maxDimOp, name: string, x: Tensor, o: DimOptions):
 
 type MaxArg = number | Tensor | DimOptions;
 
-function asDim(arg: MaxArg | undefined, options: DimOptions | undefined): DimOptions {
+function asDim(op: string, arg: MaxArg | undefined, options: DimOptions | undefined): DimOptions {
+  checkNames(op, arg, DIM_OPTIONS);
+  checkOptions(op, options, DIM_OPTIONS);
   return typeof arg === "number"
     ? { ...options, dim: arg }
     : { ...(arg as DimOptions | undefined), ...options };
@@ -200,7 +208,7 @@ export function max(x: Tensor, dim: number | DimOptions, options?: DimOptions): 
 export function max(x: Tensor, arg?: MaxArg, options?: DimOptions): Tensor | ValuesAndIndices {
   needTensor("max", x);
   if (arg instanceof Tensor) return maximum(x, arg);
-  const o = asDim(arg, options);
+  const o = asDim("max", arg, options);
   return o.dim === undefined || o.dim === null
     ? extreme(maxAllOp, "max", flatten(x), {})
     : withIndex(maxDimOp, "max", x, o);
@@ -213,7 +221,7 @@ export function min(x: Tensor, dim: number | DimOptions, options?: DimOptions): 
 export function min(x: Tensor, arg?: MaxArg, options?: DimOptions): Tensor | ValuesAndIndices {
   needTensor("min", x);
   if (arg instanceof Tensor) return minimum(x, arg);
-  const o = asDim(arg, options);
+  const o = asDim("min", arg, options);
   return o.dim === undefined || o.dim === null
     ? extreme(minAllOp, "min", flatten(x), {})
     : withIndex(minDimOp, "min", x, o);
@@ -261,12 +269,12 @@ function positionAlong(table: KernelTable, x: Tensor, dim: number, keepdim: bool
 
 /** int64 position of the (first) largest element, over all elements or along a dimension. Source: `torch.argmax`. */
 export function argmax(x: Tensor, dim?: number | DimOptions | null, options?: DimOptions): Tensor {
-  return position(ARGMAX, "argmax", x, asDim(dim ?? undefined, options));
+  return position(ARGMAX, "argmax", x, asDim("argmax", dim ?? undefined, options));
 }
 
 /** int64 position of the (first) smallest element. Source: `torch.argmin`. */
 export function argmin(x: Tensor, dim?: number | DimOptions | null, options?: DimOptions): Tensor {
-  return position(ARGMIN, "argmin", x, asDim(dim ?? undefined, options));
+  return position(ARGMIN, "argmin", x, asDim("argmin", dim ?? undefined, options));
 }
 
 const truthOp = defineOp<Over & { table: KernelTable; out: DTypeCode }>({
@@ -285,12 +293,12 @@ function truth(table: KernelTable, name: string, x: Tensor, o: ReduceOptions, ou
 
 /** Whether all elements are true (or not zero), over dimensions. bool, but uint8 for uint8. Source: `torch.all`. */
 export function all(x: Tensor, dim?: DimArg<ReduceOptions>, options?: ReduceOptions): Tensor {
-  return sameByte(x, truth(ALL, "all", x, reduceArgs(dim, options), BOOL));
+  return sameByte(x, truth(ALL, "all", x, reduceArgs("all", dim, options, REDUCE_OPTIONS), BOOL));
 }
 
 /** Whether any element is true (or not zero), over dimensions. bool, but uint8 for uint8. Source: `torch.any`. */
 export function any(x: Tensor, dim?: DimArg<ReduceOptions>, options?: ReduceOptions): Tensor {
-  return sameByte(x, truth(ANY, "any", x, reduceArgs(dim, options), BOOL));
+  return sameByte(x, truth(ANY, "any", x, reduceArgs("any", dim, options, REDUCE_OPTIONS), BOOL));
 }
 
 function sameByte(x: Tensor, result: Tensor): Tensor {
@@ -299,6 +307,6 @@ function sameByte(x: Tensor, result: Tensor): Tensor {
 
 /** int64 number of elements that are not zero. Source: `torch.count_nonzero`. */
 export function countNonzero(x: Tensor, dim?: DimArg<ReduceOptions>, options?: ReduceOptions): Tensor {
-  const o = reduceArgs(dim, options);
+  const o = reduceArgs("countNonzero", dim, options, REDUCE_OPTIONS);
   return truth(COUNT, "countNonzero", x, { ...(o.dim === undefined ? {} : { dim: o.dim }) }, INT64);
 }

@@ -1,8 +1,10 @@
 /** Rounding to whole numbers or decimals; the gradient is zero (that of frac is one). */
+
 import { defineOp, run } from "../autograd/op.js";
 import { zerosLike } from "../tensor/create.js";
 import { isFloat } from "../tensor/dtype.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { checkWhole } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { clone } from "./cast.js";
@@ -42,12 +44,15 @@ export interface RoundOptions {
   decimals?: number;
 }
 
+const ROUND_OPTIONS: OptionNames<RoundOptions> = { decimals: 1 };
+
 /**
  * Nearest whole number (or decimal), halves to the even one. Source: `torch.round`.
  * @example
  * round(tensor([0.5, 1.5, 2.5])).toArray(); // [0, 2, 2]
  */
 export function round(x: Tensor, options: RoundOptions = {}): Tensor {
+  checkOptions("round", options, ROUND_OPTIONS);
   const decimals = options.decimals ?? 0;
   checkWhole("round", "decimals", decimals);
   if (decimals === 0) return nearest(x);

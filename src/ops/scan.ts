@@ -1,4 +1,5 @@
 /** Running sums, products, extremes and log-sum-exps along one dimension, and prod, whose gradient is made of them. */
+
 import { defineMultiOp, defineOp, type Op, run, runMulti } from "../autograd/op.js";
 import {
   BOOL,
@@ -13,6 +14,7 @@ import {
 } from "../tensor/dtype.js";
 import { DTypeError, ValueError } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous, empty, full, ptr } from "../tensor/raw.js";
 import { wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -169,12 +171,16 @@ export interface ScanOptions {
   dtype?: DType;
 }
 
+const SCAN_OPTIONS: OptionNames<ScanOptions> = { dim: 1, dtype: 1 };
+
 function scanArgs(
   op: string,
   x: Tensor,
   dim: number | ScanOptions,
   options: ScanOptions | undefined,
 ): [Tensor, number, DTypeCode] {
+  checkNames(op, dim, SCAN_OPTIONS);
+  checkOptions(op, options, SCAN_OPTIONS);
   const o = typeof dim === "number" ? { ...options, dim } : dim;
   if (o?.dim === undefined) throw new ValueError(`[${op}] the dimension is missing; try ${op}(x, 0)`);
   const code = o.dtype !== undefined ? codeOf(o.dtype) : isFloat(x.code) ? x.code : INT64;
@@ -277,12 +283,16 @@ export interface ProdOptions extends ReduceOptions {
   dtype?: DType;
 }
 
+const PROD_OPTIONS: OptionNames<ProdOptions> = { dim: 1, dtype: 1, keepdim: 1 };
+
 /**
  * Product of all elements, or along a dimension; the gradient is exact at zeros, at every order. Source: `torch.prod`.
  * @example
  * prod(tensor([2, 3, 4])).item(); // 24
  */
 export function prod(x: Tensor, dim?: number | ProdOptions | null, options?: ProdOptions): Tensor {
+  checkNames("prod", dim, PROD_OPTIONS);
+  checkOptions("prod", options, PROD_OPTIONS);
   const o = typeof dim === "number" ? { ...options, dim } : (dim ?? options ?? {});
   const code: DTypeCode = o.dtype !== undefined ? codeOf(o.dtype) : isFloat(x.code) ? x.code : INT64;
   const work = isFloat(code) ? code : INT64;

@@ -1,8 +1,10 @@
 /** Reductions at indices along one dimension: scatterReduce, indexReduce. */
+
 import { defineOp, run } from "../autograd/op.js";
 import { BOOL, type DTypeCode, INT32, isFloat, nameOf, UINT8 } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { copyOf, full } from "../tensor/raw.js";
 import { wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -24,6 +26,8 @@ export interface IncludeSelf {
   /** Whether the tensor's own element takes part where values arrive (default true). */
   includeSelf?: boolean;
 }
+
+const INCLUDE_SELF_NAMES: OptionNames<IncludeSelf> = { includeSelf: 1 };
 
 interface Along {
   readonly dim: number;
@@ -161,6 +165,7 @@ export function scatterReduce(
   reduce: ScatterReduction,
   options: IncludeSelf = {},
 ): Tensor {
+  checkOptions("scatterReduce", options, INCLUDE_SELF_NAMES);
   const d = wrapDim("scatterReduce", dim, x.shape.length);
   checkDtype("scatterReduce", x, src);
   const fits = (t: Tensor, all: boolean) =>
@@ -191,6 +196,7 @@ export function indexReduce(
   reduce: "prod" | "mean" | "amax" | "amin",
   options: IncludeSelf = {},
 ): Tensor {
+  checkOptions("indexReduce", options, INCLUDE_SELF_NAMES);
   const d = wrapDim("indexReduce", dim, x.shape.length);
   checkDtype("indexReduce", x, source);
   const wanted = x.shape.map((n, k) => (k === d ? index.numel : n));

@@ -1,11 +1,13 @@
 /** Copies of a tensor with another one written where a view looks: selectScatter, sliceScatter and their kin. */
+
 import { engineOps } from "../autograd/engineOps.js";
 import { run } from "../autograd/op.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { checkWhole, contiguousStrides, numelOf, type Shape, sameShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { cast, clone } from "./cast.js";
-import { type DiagonalOptions, diagonalArgs, diagonalOf } from "./diagonal.js";
+import { DIAGONAL_OPTIONS, type DiagonalOptions, diagonalArgs, diagonalOf } from "./diagonal.js";
 import type { Geometry } from "./geometry.js";
 import { narrow } from "./view.js";
 
@@ -27,6 +29,7 @@ function scatterAt(op: string, x: Tensor, src: Tensor, where: Geometry): Tensor 
  * @throws ShapeError when `src` has not the shape of the diagonal.
  */
 export function diagonalScatter(x: Tensor, src: Tensor, options: DiagonalOptions = {}): Tensor {
+  checkOptions("diagonalScatter", options, DIAGONAL_OPTIONS);
   const at = diagonalArgs("diagonalScatter", x.shape.length, options, [0, 1]);
   return scatterAt("diagonalScatter", x, src, diagonalOf(whole(x), at));
 }
@@ -62,8 +65,11 @@ export interface SliceScatterOptions {
   step?: number;
 }
 
+const SLICE_SCATTER_OPTIONS: OptionNames<SliceScatterOptions> = { dim: 1, start: 1, end: 1, step: 1 };
+
 /** A copy of `x` with the part `start:end:step` of a dimension replaced by `src`. Source: `torch.slice_scatter`. */
 export function sliceScatter(x: Tensor, src: Tensor, options: SliceScatterOptions = {}): Tensor {
+  checkOptions("sliceScatter", options, SLICE_SCATTER_OPTIONS);
   const d = wrapDim("sliceScatter", options.dim ?? 0, x.shape.length);
   const step = options.step ?? 1;
   if (!Number.isInteger(step) || step < 1)
@@ -81,6 +87,8 @@ export function sliceScatter(x: Tensor, src: Tensor, options: SliceScatterOption
   });
 }
 
+const AS_STRIDED_SCATTER_OPTIONS: OptionNames<{ storageOffset?: number }> = { storageOffset: 1 };
+
 /**
  * A copy of `x` with the elements that `asStrided` would show replaced by `src`; strides and offset count in the copy,
  * which is contiguous. Source: `torch.as_strided_scatter`.
@@ -92,6 +100,7 @@ export function asStridedScatter(
   stride: readonly number[],
   options: { storageOffset?: number } = {},
 ): Tensor {
+  checkOptions("asStridedScatter", options, AS_STRIDED_SCATTER_OPTIONS);
   const offset = options.storageOffset ?? 0;
   if (size.length !== stride.length || stride.some((s) => s < 0) || offset < 0) {
     throw new ShapeError(

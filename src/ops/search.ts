@@ -1,8 +1,10 @@
 /** Places in sorted sequences: searchsorted and bucketize. */
+
 import { type DTypeCode, INT32, INT64, nameOf, SIZES } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
 import { nextOp } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, contiguous, empty, full, ptr } from "../tensor/raw.js";
 import { numelOf, sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -19,6 +21,8 @@ export interface BucketizeOptions {
   right?: boolean;
 }
 
+const BUCKETIZE_OPTIONS: OptionNames<BucketizeOptions> = { outInt32: 1, right: 1 };
+
 /** Options of {@link searchsorted}. */
 export interface SearchsortedOptions extends BucketizeOptions {
   /** "right" is `right: true`. */
@@ -26,6 +30,8 @@ export interface SearchsortedOptions extends BucketizeOptions {
   /** Positions that sort the sequence along its last dimension. */
   sorter?: Tensor | null;
 }
+
+const SEARCHSORTED_OPTIONS: OptionNames<SearchsortedOptions> = { side: 1, sorter: 1, outInt32: 1, right: 1 };
 
 /** A bare number, in the dtype of the sequence where that can hold it. */
 function number(value: number, sequence: Tensor): Tensor {
@@ -85,6 +91,7 @@ export function searchsorted(
   values: Tensor | number,
   options: SearchsortedOptions = {},
 ): Tensor {
+  checkOptions("searchsorted", options, SEARCHSORTED_OPTIONS);
   const op = "searchsorted";
   const { outInt32 = false, side = null, sorter = null } = options;
   if (side !== null && side !== "left" && side !== "right")
@@ -124,6 +131,7 @@ export function bucketize(
   boundaries: Tensor,
   options: BucketizeOptions = {},
 ): Tensor {
+  checkOptions("bucketize", options, BUCKETIZE_OPTIONS);
   const op = "bucketize";
   if (boundaries.shape.length !== 1)
     throw new ShapeError(`[${op}] boundaries must be a vector, got shape ${show(boundaries.shape)}`);

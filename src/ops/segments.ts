@@ -1,6 +1,8 @@
 /** Reductions of consecutive parts of a dimension. */
+
 import { INT64 } from "../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { fromTyped, full, toNumbers } from "../tensor/raw.js";
 import { numelOf, sameShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -34,6 +36,15 @@ export interface SegmentReduceOptions {
   /** Taken into each reduction; the value of an empty segment. */
   initial?: number | null;
 }
+
+const SEGMENT_REDUCE_OPTIONS: OptionNames<SegmentReduceOptions> = {
+  lengths: 1,
+  indices: 1,
+  offsets: 1,
+  axis: 1,
+  unsafe: 1,
+  initial: 1,
+};
 
 const IDENTITY: Readonly<Record<SegmentReduction, number>> = {
   sum: 0,
@@ -100,6 +111,7 @@ export function segmentReduce(
   reduce: SegmentReduction,
   options: SegmentReduceOptions = {},
 ): Tensor {
+  checkOptions("segmentReduce", options, SEGMENT_REDUCE_OPTIONS);
   const op = "segmentReduce";
   const identity = IDENTITY[reduce] as number | undefined;
   if (identity === undefined)

@@ -1,8 +1,10 @@
 /** softmax and logSoftmax along one dimension: fused, shifted by the maximum, right at every order. */
+
 import { defineOp, run } from "../autograd/op.js";
 import { codeOf, type DType, isFloat, nameOf, SIZES } from "../tensor/dtype.js";
 import { DTypeError, ShapeError } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous, empty, ptr } from "../tensor/raw.js";
 import { numelOf, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -106,12 +108,16 @@ export interface SoftmaxOptions {
   dtype?: DType;
 }
 
+const SOFTMAX_OPTIONS: OptionNames<SoftmaxOptions> = { dim: 1, dtype: 1 };
+
 function prepare(
   op: string,
   x: Tensor,
   dim: number | SoftmaxOptions | undefined,
   options: SoftmaxOptions | undefined,
 ): [Tensor, number] {
+  checkNames(op, dim, SOFTMAX_OPTIONS);
+  checkOptions(op, options, SOFTMAX_OPTIONS);
   const o = typeof dim === "number" ? { ...options, dim } : { ...dim, ...options };
   if (o.dim === undefined || o.dim === null)
     throw new ShapeError(`[${op}] the dimension is missing; try ${op}(x, -1)`);

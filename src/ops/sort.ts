@@ -1,8 +1,10 @@
 /** Sorting along one dimension and what rests on it: topk, order statistics, median, mode. NaN is the largest value. */
+
 import { defineMultiOp, type MultiOp, runMulti } from "../autograd/op.js";
 import { INT64, isFloat } from "../tensor/dtype.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous, fromTyped, full, toTyped, viewOf } from "../tensor/raw.js";
 import { reducedShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -13,7 +15,7 @@ import { scatterAlong } from "./gather.js";
 import { logicalAnd, logicalOr } from "./logical.js";
 import { freeCopy } from "./lossCore.js";
 import { asRows, fromRows, kthRows, sortedRows, topRows } from "./orderedRows.js";
-import type { DimOptions, ValuesAndIndices } from "./reduce.js";
+import { DIM_OPTIONS, type DimOptions, type ValuesAndIndices } from "./reduce.js";
 import { sum } from "./sum.js";
 import { reshape } from "./view.js";
 
@@ -67,11 +69,21 @@ export interface SortOptions {
   stable?: boolean;
 }
 
+const SORT_OPTIONS: OptionNames<SortOptions> = { dim: 1, descending: 1, stable: 1 };
+
 /** A dimension, or options that may name it. */
 export type DimOr<O> = number | O | undefined;
 
-const withDim = <O extends object>(dim: DimOr<O>, options: O | undefined): O & { dim?: number } =>
-  (typeof dim === "number" ? { ...options, dim } : { ...dim, ...options }) as O & { dim?: number };
+function withDim<O extends object>(
+  op: string,
+  dim: DimOr<O>,
+  options: O | undefined,
+  names: OptionNames<O>,
+): O & { dim?: number } {
+  checkNames(op, dim, names);
+  checkOptions(op, options, names);
+  return (typeof dim === "number" ? { ...options, dim } : { ...dim, ...options }) as O & { dim?: number };
+}
 
 /**
  * The elements in order along a dimension, and the positions they had. Stable. Source: `torch.sort`.
@@ -79,7 +91,7 @@ const withDim = <O extends object>(dim: DimOr<O>, options: O | undefined): O & {
  * sort(tensor([3, 1, 2])).indices.toArray(); // [1, 2, 0]
  */
 export function sort(x: Tensor, dim?: DimOr<SortOptions>, options?: SortOptions): ValuesAndIndices {
-  const o = withDim(dim, options);
+  const o = withDim("sort", dim, options, SORT_OPTIONS);
   const d = wrapDim("sort", o.dim ?? -1, x.shape.length);
   return ordered(x, { dim: d, first: 0, k: sizeAt(x, d), descending: o.descending ?? false, kind: "all" });
 }
@@ -104,6 +116,8 @@ export interface TopkOptions {
   sorted?: boolean;
 }
 
+const TOPK_OPTIONS: OptionNames<TopkOptions> = { dim: 1, largest: 1, sorted: 1 };
+
 /**
  * The k largest elements along a dimension, largest first, and their positions. Source: `torch.topk`.
  * @throws IndexError when there are fewer than k.
@@ -114,7 +128,7 @@ export function topk(
   dim?: DimOr<TopkOptions>,
   options?: TopkOptions,
 ): ValuesAndIndices {
-  const o = withDim(dim, options);
+  const o = withDim("topk", dim, options, TOPK_OPTIONS);
   const d = wrapDim("topk", o.dim ?? -1, x.shape.length);
   checkK("topk", k, 0, x, d);
   return ordered(x, {
@@ -144,7 +158,7 @@ export function kthvalue(
   dim?: DimOr<DimOptions>,
   options?: DimOptions,
 ): ValuesAndIndices {
-  const o = withDim(dim as DimOr<DimOptions>, options);
+  const o = withDim("kthvalue", dim as DimOr<DimOptions>, options, DIM_OPTIONS);
   const d = wrapDim("kthvalue", o.dim ?? -1, x.shape.length);
   checkK("kthvalue", k, 1, x, d);
   const found = ordered(x, { dim: d, first: k - 1, k: 1, descending: false, kind: "kth" });
@@ -278,7 +292,7 @@ export function median(
   dim?: number | DimOptions,
   options?: DimOptions,
 ): Tensor | ValuesAndIndices {
-  const o = withDim(dim, options);
+  const o = withDim("median", dim, options, DIM_OPTIONS);
   return o.dim === undefined || o.dim === null ? overallMedian(x, false) : chosen("median", x, o, middle);
 }
 
@@ -290,7 +304,7 @@ export function nanmedian(
   dim?: number | DimOptions,
   options?: DimOptions,
 ): Tensor | ValuesAndIndices {
-  const o = withDim(dim, options);
+  const o = withDim("nanmedian", dim, options, DIM_OPTIONS);
   return o.dim === undefined || o.dim === null
     ? overallMedian(x, true)
     : chosen("nanmedian", x, o, middleOfNumbers);
@@ -300,5 +314,5 @@ export function nanmedian(
  * The most frequent element along a dimension (the smallest of several), and its last position. Source: `torch.mode`.
  */
 export function mode(x: Tensor, dim?: DimOr<DimOptions>, options?: DimOptions): ValuesAndIndices {
-  return chosen("mode", x, withDim(dim as DimOr<DimOptions>, options), mostFrequent);
+  return chosen("mode", x, withDim("mode", dim as DimOr<DimOptions>, options, DIM_OPTIONS), mostFrequent);
 }

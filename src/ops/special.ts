@@ -1,7 +1,9 @@
 /** The `special` namespace: every function of `torch.special`, those that live elsewhere included. */
+
 import { defineOp, run } from "../autograd/op.js";
 import { release } from "../tensor/heap.js";
 import { kernelTable } from "../tensor/launch.js";
+import { checkNames, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";
 import { eq, gt, le, lt } from "./compare.js";
@@ -162,8 +164,11 @@ export interface LogitOptions {
   eps?: number | null;
 }
 
+const LOGIT_OPTIONS: OptionNames<LogitOptions> = { eps: 1 };
+
 /** Elementwise ln(x / (1 - x)), the inverse of sigmoid. Source: `torch.logit`. */
 export function logit(x: Tensor, eps?: number | LogitOptions | null): Tensor {
+  checkNames("logit", eps, LOGIT_OPTIONS);
   const limit = typeof eps === "object" ? (eps?.eps ?? null) : (eps ?? null);
   const input = floating(x);
   if (limit === null || !(limit >= 0)) return run(logitOp, [input], null);

@@ -94,7 +94,7 @@ function lengthsOf(total: number, size: number): number[] {
   return Array.from({ length: Math.ceil(total / size) }, (_, i) => Math.min(size, total - i * size));
 }
 
-const SPLIT_OPTIONS: OptionNames<{ /** The dimension (default 0). */ readonly dim?: number }> = { dim: 1 };
+const SPLIT_OPTIONS: OptionNames<{ dim?: number }> = { dim: 1 };
 
 /**
  * Cuts a dimension (default 0) into pieces of the given length, the last one possibly shorter, or of the given

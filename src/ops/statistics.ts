@@ -1,9 +1,11 @@
 /** Moments and norms over dimensions: var, std, logsumexp, nansum, nanmean, norm, dist. */
+
 import { defineMultiOp, defineOp, run, runMulti } from "../autograd/op.js";
 import { codeOf, type DType, FLOAT64, isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, ValueError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { copyOf, empty, ptr } from "../tensor/raw.js";
 import { broadcastShapes, reducedShape, wrapDims } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -21,6 +23,7 @@ import {
   type ReduceOptions,
   reduceArgs,
   reduceBlocks,
+  SUM_OPTIONS,
   type SumOptions,
   sum,
 } from "./sum.js";
@@ -35,6 +38,8 @@ export interface VarOptions extends ReduceOptions {
   unbiased?: boolean;
 }
 
+const VAR_OPTIONS: OptionNames<VarOptions> = { correction: 1, unbiased: 1, dim: 1, keepdim: 1 };
+
 interface Moments {
   readonly dims: readonly number[];
   readonly correction: number;
@@ -48,7 +53,8 @@ function moments(
   dim: DimArg<VarOptions> | boolean,
   options: VarOptions | undefined,
 ): Moments {
-  const o = typeof dim === "boolean" ? { ...options, unbiased: dim } : reduceArgs(dim, options);
+  const o =
+    typeof dim === "boolean" ? { ...options, unbiased: dim } : reduceArgs(op, dim, options, VAR_OPTIONS);
   if (!isFloat(x.code))
     throw new DTypeError(`[${op}] expected a floating dtype, got ${nameOf(x.code)}; try x.to("float32")`);
   const dims = wrapDims(op, o.dim, x.shape.length);
@@ -155,12 +161,15 @@ const logsumexpOp = defineOp<Pick<Moments, "dims" | "keepdim">>({
   },
 });
 
+const LOGSUMEXP_OPTIONS: OptionNames<{ keepdim?: boolean }> = { keepdim: 1 };
+
 /** log sum exp(x) over dimensions, shifted by the maximum so that it does not overflow. Source: `torch.logsumexp`. */
 export function logsumexp(
   x: Tensor,
   dim: number | readonly number[],
   options: { keepdim?: boolean } = {},
 ): Tensor {
+  checkOptions("logsumexp", options, LOGSUMEXP_OPTIONS);
   const input = isFloat(x.code) ? x : cast(x, codeOf("float32"));
   const dims = wrapDims("logsumexp", dim, x.shape.length);
   return run(logsumexpOp, [input], { dims, keepdim: options.keepdim ?? false });
@@ -168,12 +177,12 @@ export function logsumexp(
 
 /** Sum with NaN taken as 0. Source: `torch.nansum`. */
 export function nansum(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): Tensor {
-  return sum(isFloat(x.code) ? where(isnan(x), 0, x) : x, reduceArgs(dim, options));
+  return sum(isFloat(x.code) ? where(isnan(x), 0, x) : x, reduceArgs("nansum", dim, options, SUM_OPTIONS));
 }
 
 /** Mean of the elements that are not NaN. Source: `torch.nanmean`. */
 export function nanmean(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): Tensor {
-  const o = reduceArgs(dim, options);
+  const o = reduceArgs("nanmean", dim, options, SUM_OPTIONS);
   if (!isFloat(x.code))
     throw new DTypeError(`[nanmean] expected a floating dtype, got ${nameOf(x.code)}; try x.to("float32")`);
   const over = {
@@ -201,6 +210,9 @@ export interface NormOptions extends SumOptions {
   /** Order: a number, Infinity, -Infinity, "fro" (default) or "nuc". */
   p?: number | "fro" | "nuc";
 }
+
+/** @internal */
+export const NORM_OPTIONS: OptionNames<NormOptions> = { p: 1, dtype: 1, dim: 1, keepdim: 1 };
 
 /**
  * (sum |x|^p)^(1/p) over dimensions, with PyTorch's subgradient 0 at 0. p = Infinity and -Infinity give the largest and
@@ -243,10 +255,14 @@ export function norm(
   dim?: DimArg<NormOptions>,
   options?: NormOptions,
 ): Tensor {
+  checkNames("norm", p, NORM_OPTIONS);
   const o: NormOptions =
     typeof p === "object" && p !== null
       ? p
-      : { ...reduceArgs(dim, options), ...(p === undefined || p === null ? {} : { p }) };
+      : {
+          ...reduceArgs("norm", dim, options, NORM_OPTIONS),
+          ...(p === undefined || p === null ? {} : { p }),
+        };
   if (o.p === "nuc")
     throw new ValueError('[norm] p = "nuc" is linalg.matrixNorm(x, { ord: "nuc" }); try that');
   const order = o.p === undefined || o.p === "fro" ? 2 : o.p;
@@ -255,8 +271,11 @@ export function norm(
   return vectorNorm(x, nothing && (order < 0 || order === Number.POSITIVE_INFINITY) ? 1 : order, o);
 }
 
+const DIST_OPTIONS: OptionNames<{ p?: number }> = { p: 1 };
+
 /** The p-norm of `x - other`. Source: `torch.dist`. */
 export function dist(x: Tensor, other: Tensor, p: number | { p?: number } = 2): Tensor {
+  checkNames("dist", p, DIST_OPTIONS);
   broadcastShapes("dist", x.shape, other.shape);
   return vectorNorm(sub(x, other), typeof p === "number" ? p : (p.p ?? 2));
 }

@@ -1,4 +1,5 @@
 /** sum and mean over any dimensions, and the sum that undoes a broadcast. */
+
 import { engineOps } from "../autograd/engineOps.js";
 import { defineOp, run } from "../autograd/op.js";
 import {
@@ -14,6 +15,7 @@ import {
 import { DTypeError } from "../tensor/errors.js";
 import { release } from "../tensor/heap.js";
 import { enqueue, GRAIN, inPieces, type KernelTable, kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { contiguous, empty, ptr, viewOf } from "../tensor/raw.js";
 import { numelOf, reducedShape, type Shape, wrapDims } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -134,19 +136,33 @@ export interface ReduceOptions {
   keepdim?: boolean;
 }
 
+/** @internal */
+export const REDUCE_OPTIONS: OptionNames<ReduceOptions> = { dim: 1, keepdim: 1 };
+
 /** {@link ReduceOptions} with a result dtype. */
 export interface SumOptions extends ReduceOptions {
   /** Cast to this before summing; integers and bool sum to int64 by default. */
   dtype?: DType;
 }
 
+/** @internal */
+export const SUM_OPTIONS: OptionNames<SumOptions> = { dtype: 1, dim: 1, keepdim: 1 };
+
 /** What reductions take for dimensions: positional or in the options. */
 export type DimArg<O> = number | readonly number[] | O | null | undefined;
 
 /** Splits `sum(x, 1)`, `sum(x, [0, 1], { keepdim })` and `sum(x, { dim, keepdim })` into one form. @internal */
-export function reduceArgs<O extends ReduceOptions>(dim: DimArg<O>, options: O | undefined): O {
+export function reduceArgs<O extends ReduceOptions>(
+  op: string,
+  dim: DimArg<O>,
+  options: O | undefined,
+  names: OptionNames<O>,
+): O {
+  checkOptions(op, options, names);
   if (dim === undefined || dim === null) return (options ?? {}) as O;
   if (typeof dim === "number" || Array.isArray(dim)) return { ...options, dim } as O;
+  checkNames(op, dim, names);
+  checkNames(op, dim, names);
   return dim as O;
 }
 
@@ -156,7 +172,7 @@ export function reduceArgs<O extends ReduceOptions>(dim: DimArg<O>, options: O |
  * sum(tensor([[1, 2], [3, 4]]), 0).toArray(); // [4, 6]
  */
 export function sum(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): Tensor {
-  const o = reduceArgs(dim, options);
+  const o = reduceArgs("sum", dim, options, SUM_OPTIONS);
   const code = o.dtype !== undefined ? codeOf(o.dtype) : isFloat(x.code) ? x.code : INT64;
   // integers are summed to int64 and wrap only at the end, which gives the same; booleans are joined by "or"
   const total = run(sumOp, [o.dtype === undefined ? x : cast(x, code)], {
@@ -171,7 +187,7 @@ export function sum(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): 
  * @throws DTypeError for integers and bool, as PyTorch.
  */
 export function mean(x: Tensor, dim?: DimArg<SumOptions>, options?: SumOptions): Tensor {
-  const o = reduceArgs(dim, options);
+  const o = reduceArgs("mean", dim, options, SUM_OPTIONS);
   const code = o.dtype !== undefined ? codeOf(o.dtype) : x.code;
   if (!isFloat(code)) {
     throw new DTypeError(

@@ -2,6 +2,7 @@
 
 import { nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../tensor/errors.js";
+import { checkNames, type OptionNames } from "../tensor/options.js";
 import { broadcastShapes, type Shape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { checkedIndex, gather, indexAdd, indexCopy, indexSelect } from "./gather.js";
@@ -22,6 +23,8 @@ export function take(x: Tensor, index: Tensor): Tensor {
   return reshape(indexSelect(flatten(x), 0, flatIndex("take", index, x.numel)), index.shape);
 }
 
+const PUT_OPTIONS: OptionNames<{ accumulate?: boolean }> = { accumulate: 1 };
+
 /**
  * A copy of `x` with elements of `source` written, or added with `accumulate`, at the given indices of the flattened
  * tensor. Source: `torch.put`.
@@ -33,6 +36,7 @@ export function put(
   source: Tensor,
   options: boolean | { accumulate?: boolean } = {},
 ): Tensor {
+  checkNames("put", options, PUT_OPTIONS);
   if (index.numel !== source.numel) {
     throw new ShapeError(
       `[put] expected as many elements as indices, got shapes ${show(source.shape)} and ${show(index.shape)}`,
@@ -49,6 +53,8 @@ export function put(
   return reshape(write(flatten(x), 0, at, reshape(source, [source.numel])), x.shape);
 }
 
+const TAKE_ALONG_DIM_OPTIONS: OptionNames<{ dim?: number | null }> = { dim: 1 };
+
 /**
  * As `gather`, with `x` and `indices` broadcast in the other dimensions; without a dimension both are flattened.
  * Source: `torch.take_along_dim`.
@@ -58,6 +64,7 @@ export function takeAlongDim(
   indices: Tensor,
   dim?: number | null | { dim?: number | null },
 ): Tensor {
+  checkNames("takeAlongDim", dim, TAKE_ALONG_DIM_OPTIONS);
   const given = typeof dim === "object" && dim !== null ? dim.dim : dim;
   if (given === undefined || given === null) return gather(flatten(x), 0, flatten(indices));
   if (x.shape.length !== indices.shape.length) {

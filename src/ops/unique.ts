@@ -1,9 +1,11 @@
 /** Distinct elements or slices. */
+
 import { kernels } from "../kernels/index.js";
 import { INT32, INT64, type TypedArray } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { nextOp, release } from "../tensor/heap.js";
 import { kernelFor, kernelTable } from "../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { copyOf, empty, fromTyped, ptr, toTyped, viewOf } from "../tensor/raw.js";
 import { numelOf, type Shape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -23,11 +25,19 @@ export interface UniqueConsecutiveOptions {
   dim?: number | null;
 }
 
+const UNIQUE_CONSECUTIVE_OPTIONS: OptionNames<UniqueConsecutiveOptions> = {
+  returnInverse: 1,
+  returnCounts: 1,
+  dim: 1,
+};
+
 /** Options of {@link unique}. */
 export interface UniqueOptions extends UniqueConsecutiveOptions {
   /** The result is sorted in any case; taken for compatibility. */
   sorted?: boolean;
 }
+
+const UNIQUE_OPTIONS: OptionNames<UniqueOptions> = { sorted: 1, returnInverse: 1, returnCounts: 1, dim: 1 };
 
 /** Options that ask for more than the values. */
 export type WithParts =
@@ -168,6 +178,7 @@ export function unique(
 ): Tensor;
 export function unique(x: Tensor, options?: UniqueOptions): Tensor | Tensor[];
 export function unique(x: Tensor, options: UniqueOptions = {}): Tensor | Tensor[] {
+  checkOptions("unique", options, UNIQUE_OPTIONS);
   return distinct("unique", x, options, true);
 }
 
@@ -182,5 +193,6 @@ export function uniqueConsecutive(
 ): Tensor;
 export function uniqueConsecutive(x: Tensor, options?: UniqueConsecutiveOptions): Tensor | Tensor[];
 export function uniqueConsecutive(x: Tensor, options: UniqueConsecutiveOptions = {}): Tensor | Tensor[] {
+  checkOptions("uniqueConsecutive", options, UNIQUE_CONSECUTIVE_OPTIONS);
   return distinct("uniqueConsecutive", x, options, false);
 }

@@ -1,8 +1,10 @@
 /** Max unpooling: values back at the places that a max pooling took them from, zeros elsewhere. */
+
 import { defineOp, run } from "../autograd/op.js";
 import { SIZES } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { enqueue, GRAIN, inPieces, kernelTable } from "../tensor/launch.js";
+import type { OptionNames } from "../tensor/options.js";
 import { contiguous, full, ptr } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { pickChosen } from "./chosen.js";
@@ -53,6 +55,8 @@ export interface MaxUnpoolOptions {
   /** Sizes of the output, with or without batch and channels, where the stride leaves a choice. */
   outputSize?: readonly number[] | null;
 }
+
+const MAX_UNPOOL_OPTIONS: OptionNames<MaxUnpoolOptions> = { stride: 1, padding: 1, outputSize: 1 };
 
 function unpooled(
   op: string,
@@ -120,7 +124,14 @@ export function maxUnpool1d(
 ): Tensor {
   needTensor("maxUnpool1d", input);
   needTensor("maxUnpool1d", indices, "indices");
-  return unpool("maxUnpool1d", 1, input, indices, kernelSize, strideAndOptions(stride, options));
+  return unpool(
+    "maxUnpool1d",
+    1,
+    input,
+    indices,
+    kernelSize,
+    strideAndOptions("maxUnpool1d", stride, options, MAX_UNPOOL_OPTIONS),
+  );
 }
 
 /** As {@link maxUnpool1d} for a image (N, C, H, W) or (C, H, W). Source: `torch.nn.functional.max_unpool2d`. */
@@ -133,7 +144,14 @@ export function maxUnpool2d(
 ): Tensor {
   needTensor("maxUnpool2d", input);
   needTensor("maxUnpool2d", indices, "indices");
-  return unpool("maxUnpool2d", 2, input, indices, kernelSize, strideAndOptions(stride, options));
+  return unpool(
+    "maxUnpool2d",
+    2,
+    input,
+    indices,
+    kernelSize,
+    strideAndOptions("maxUnpool2d", stride, options, MAX_UNPOOL_OPTIONS),
+  );
 }
 
 /** As {@link maxUnpool1d} for a volume (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.functional.max_unpool3d`. */
@@ -146,5 +164,12 @@ export function maxUnpool3d(
 ): Tensor {
   needTensor("maxUnpool3d", input);
   needTensor("maxUnpool3d", indices, "indices");
-  return unpool("maxUnpool3d", 3, input, indices, kernelSize, strideAndOptions(stride, options));
+  return unpool(
+    "maxUnpool3d",
+    3,
+    input,
+    indices,
+    kernelSize,
+    strideAndOptions("maxUnpool3d", stride, options, MAX_UNPOOL_OPTIONS),
+  );
 }

@@ -1,7 +1,9 @@
 /** The basic views: reshape, expand, transpose, permute, select, slice, squeeze and their kin. No data moves. */
+
 import { engineOps } from "../autograd/engineOps.js";
 import { defineOp, runView } from "../autograd/op.js";
 import { IndexError, ShapeError, show } from "../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../tensor/options.js";
 import { viewOf } from "../tensor/raw.js";
 import {
   broadcastStrides,
@@ -91,8 +93,11 @@ export interface FlattenOptions {
   endDim?: number;
 }
 
+const FLATTEN_OPTIONS: OptionNames<FlattenOptions> = { startDim: 1, endDim: 1 };
+
 /** Merges the dimensions from `startDim` to `endDim` into one. Source: `torch.flatten`. */
 export function flatten(x: Tensor, startDim: number | FlattenOptions = 0, endDim = -1): Tensor {
+  checkNames("flatten", startDim, FLATTEN_OPTIONS);
   const o = typeof startDim === "number" ? { startDim, endDim } : { startDim: 0, endDim, ...startDim };
   const start = wrapDim("flatten", o.startDim, x.shape.length);
   const end = wrapDim("flatten", o.endDim, x.shape.length);
@@ -163,11 +168,14 @@ export function unsqueeze(x: Tensor, dim: number): Tensor {
   return runView(viewOp, x, { shape, strides });
 }
 
+const SQUEEZE_OPTIONS: OptionNames<{ dim?: number | readonly number[] }> = { dim: 1 };
+
 /** Removes dimensions of size 1: all, or those of `dim` that have it. Source: `torch.squeeze`. */
 export function squeeze(
   x: Tensor,
   dim?: number | readonly number[] | { dim?: number | readonly number[] },
 ): Tensor {
+  checkNames("squeeze", dim, SQUEEZE_OPTIONS);
   const asked =
     typeof dim === "object" && !Array.isArray(dim) ? (dim as { dim?: number | readonly number[] }).dim : dim;
   const dims =
@@ -217,8 +225,11 @@ export interface SliceOptions {
   step?: number;
 }
 
+const SLICE_OPTIONS: OptionNames<SliceOptions> = { start: 1, end: 1, step: 1 };
+
 /** The part `start:end:step` of a dimension; bounds are clamped as in Python. */
 export function slice(x: Tensor, dim = 0, options: SliceOptions = {}): Tensor {
+  checkOptions("slice", options, SLICE_OPTIONS);
   const d = wrapDim("slice", dim, x.shape.length);
   if (x.shape.length === 0) throw new IndexError("[slice] a 0-d tensor has no dimension to slice");
   const size = x.shape[d] as number;

@@ -1,7 +1,9 @@
 /** Views in place: the tensor itself gets other dimensions of the same storage; no data moves. */
+
 import { checkLeaf } from "../autograd/inplace.js";
 import { enableGrad } from "../autograd/mode.js";
 import { moveTo } from "../autograd/views.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { asStrided } from "./geometry.js";
@@ -43,6 +45,8 @@ export function t_(x: Tensor): Tensor {
   return become("t_", x, t);
 }
 
+const AS_STRIDED_IN_PLACE_OPTIONS: OptionNames<{ storageOffset?: number }> = { storageOffset: 1 };
+
 /** Other size, strides and offset in the same storage. Source: `torch.Tensor.as_strided_`. */
 export function asStrided_(
   x: Tensor,
@@ -50,5 +54,6 @@ export function asStrided_(
   stride: readonly number[],
   options: { storageOffset?: number } = {},
 ): Tensor {
+  checkOptions("asStrided_", options, AS_STRIDED_IN_PLACE_OPTIONS);
   return become("asStrided_", x, (v) => asStrided(v, size, stride, options));
 }

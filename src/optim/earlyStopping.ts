@@ -1,9 +1,11 @@
 /** Early stopping: the end of training once a metric no longer improves. */
+
 import type { ModuleBase } from "../nn/base.js";
 import type { StateDict } from "../nn/stateDict.js";
 import { itemOf } from "../ops/read.js";
 import { ValueError } from "../tensor/errors.js";
 import { KEPT, nextOp } from "../tensor/heap.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { copyOf } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 import { checkRange } from "./groups.js";
@@ -19,6 +21,13 @@ export interface EarlyStoppingOptions {
   /** A model whose weights are kept at their best, for {@link EarlyStopping.restore}. */
   model?: ModuleBase | null;
 }
+
+const EARLY_STOPPING_OPTIONS: OptionNames<EarlyStoppingOptions> = {
+  patience: 1,
+  minDelta: 1,
+  mode: 1,
+  model: 1,
+};
 
 /** The saved form of {@link EarlyStopping}. */
 export interface EarlyStoppingState {
@@ -58,6 +67,7 @@ export class EarlyStopping {
   private weights: StateDict | null = null;
 
   constructor(options: EarlyStoppingOptions = {}) {
+    checkOptions(new.target.name, options, EARLY_STOPPING_OPTIONS);
     const { patience = 10, minDelta = 0, mode = "min", model = null } = options;
     checkRange("EarlyStopping", "patience", patience, 0);
     checkRange("EarlyStopping", "minDelta", minDelta, 0);

@@ -4,6 +4,7 @@ import { ModuleBase } from "../nn/base.js";
 import { isLazy } from "../nn/uninitialized.js";
 import { isFloat, nameOf } from "../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../tensor/errors.js";
+import { unknownOption } from "../tensor/options.js";
 import { fillWith, readAt } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
 
@@ -106,10 +107,7 @@ export function mergeOptions<O extends RateOptions>(
   const options = defined(typeof given === "number" ? { lr: given } : (given ?? {}));
   for (const key of Object.keys(options)) {
     if (Object.hasOwn(defaults, key) || PORTED.includes(key)) continue;
-    const known = Object.keys(defaults).join(", ");
-    throw new ValueError(
-      `[${label}] unknown option ${key}: got ${String(options[key])}, expected one of ${known}`,
-    );
+    throw unknownOption(label, options, key, Object.keys(defaults));
   }
   const { lr, ...rest } = options;
   const merged = { ...defaults, ...rest };

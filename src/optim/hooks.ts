@@ -1,5 +1,7 @@
 /** Hooks of optimizers: around steps (of one optimizer, or of all), and around saving and loading. */
+
 import { type HookHandle, hookHandle } from "../autograd/methods.js";
+import type { OptionNames } from "../tensor/options.js";
 import type { Optimizer, OptimizerStateDict } from "./optimizer.js";
 
 /** What a hook returns that changes nothing. */
@@ -33,6 +35,9 @@ export interface StateHookOptions {
   /** Run before the hooks already registered (default false). */
   prepend?: boolean;
 }
+
+/** @internal */
+export const STATE_HOOK_OPTIONS: OptionNames<StateHookOptions> = { prepend: 1 };
 
 /** Hooks of one kind, in calling order. @internal */
 export class Hooks<F> {

@@ -2,11 +2,13 @@
  * The base of all optimizers: groups, the loop over parameters, state, hooks, closures, state dicts.
  * A subclass writes `init(param)` and `update(grad, param, state)` only. Source: `torch.optim.Optimizer`.
  */
+
 import type { HookHandle } from "../autograd/methods.js";
 import { enableGrad, mode, noGrad } from "../autograd/mode.js";
 import { clearGrad } from "../nn/parameter.js";
 import { INSPECT } from "../tensor/format.js";
 import { KEPT } from "../tensor/heap.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { full } from "../tensor/raw.js";
 import { scope } from "../tensor/scope.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -27,6 +29,7 @@ import {
   Hooks,
   type LoadStateDictPostHook,
   type LoadStateDictPreHook,
+  STATE_HOOK_OPTIONS,
   type StateDictPostHook,
   type StateDictPreHook,
   type StateHookOptions,
@@ -43,6 +46,8 @@ export type { OptimizerStateDict, SavedState } from "./state.js";
 export type ParamState = Record<string, StateValue>;
 /** One entry of a {@link ParamState}; null where there is nothing yet. */
 export type StateValue = Tensor | number | null | (Tensor | number | null)[];
+
+const ZERO_GRAD_OPTIONS: OptionNames<{ setToNone?: boolean }> = { setToNone: 1 };
 
 /**
  * Base of the optimizers; `O` are the options of a group, `S` is the state of a parameter. `Optimizer` alone stands for
@@ -194,6 +199,7 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
 
   /** Forgets all gradients; with `setToNone: false` they become zeros. Source: `torch.optim.Optimizer.zero_grad`. */
   zeroGrad(options: { setToNone?: boolean } = {}): void {
+    checkOptions("zeroGrad", options, ZERO_GRAD_OPTIONS);
     const setToNone = options.setToNone ?? true;
     for (const group of this.paramGroups) for (const param of group.params) clearGrad(param, setToNone);
   }
@@ -210,21 +216,25 @@ export abstract class Optimizer<O extends RateOptions = RateOptions, S extends P
 
   /** Calls `hook(optimizer)` before `stateDict`. */
   registerStateDictPreHook(hook: StateDictPreHook<this>, options?: StateHookOptions): HookHandle {
+    checkOptions("registerStateDictPreHook", options, STATE_HOOK_OPTIONS);
     return this.savePre.add(hook as StateDictPreHook, options);
   }
 
   /** Calls `hook(optimizer, stateDict)` after `stateDict`; what it returns replaces the state dict. */
   registerStateDictPostHook(hook: StateDictPostHook<this>, options?: StateHookOptions): HookHandle {
+    checkOptions("registerStateDictPostHook", options, STATE_HOOK_OPTIONS);
     return this.savePost.add(hook as StateDictPostHook, options);
   }
 
   /** Calls `hook(optimizer, stateDict)` before {@link loadStateDict}; what it returns is loaded in its place. */
   registerLoadStateDictPreHook(hook: LoadStateDictPreHook<this>, options?: StateHookOptions): HookHandle {
+    checkOptions("registerLoadStateDictPreHook", options, STATE_HOOK_OPTIONS);
     return this.loadPre.add(hook as LoadStateDictPreHook, options);
   }
 
   /** Calls `hook(optimizer)` after {@link loadStateDict}. */
   registerLoadStateDictPostHook(hook: LoadStateDictPostHook<this>, options?: StateHookOptions): HookHandle {
+    checkOptions("registerLoadStateDictPostHook", options, STATE_HOOK_OPTIONS);
     return this.loadPost.add(hook as LoadStateDictPostHook, options);
   }
 

@@ -1,4 +1,5 @@
 /** Averages of weights: equally weighted or exponential, and the rate that goes with them (`torch.optim.swa_utils`). */
+
 import { noGrad } from "../autograd/mode.js";
 import type { ModuleBase } from "../nn/base.js";
 import { deepCopy } from "../nn/copy.js";
@@ -8,6 +9,7 @@ import { itemOf } from "../ops/read.js";
 import { tensor } from "../tensor/create.js";
 import { isFloat } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { checkRange } from "./groups.js";
 import { LRScheduler, type SchedulerOptions } from "./lrScheduler/scheduler.js";
@@ -35,6 +37,13 @@ export interface AveragedModelOptions {
   /** Where the copy lives: there is one place. */
   device?: "cpu" | null;
 }
+
+const AVERAGED_MODEL_OPTIONS: OptionNames<AveragedModelOptions> = {
+  avgFn: 1,
+  multiAvgFn: 1,
+  useBuffers: 1,
+  device: 1,
+};
 
 /** a + (x - a) / (n + 1), the equally weighted average. Source: `torch.optim.swa_utils.get_swa_avg_fn`. */
 export function getSwaAvgFn(): AvgFn {
@@ -89,6 +98,7 @@ export class AveragedModel<
   private readonly useBuffers: boolean;
 
   constructor(model: M & Module<Args, Out>, options: AveragedModelOptions = {}) {
+    checkOptions(new.target.name, options, AVERAGED_MODEL_OPTIONS);
     super();
     this.module = deepCopy<M>(model);
     this.nAveraged = this.registerBuffer("n_averaged", tensor(0, { dtype: "int64" }));
@@ -146,6 +156,8 @@ export interface SWALROptions extends SchedulerOptions {
   annealStrategy?: "cos" | "linear";
 }
 
+const SWALR_OPTIONS: OptionNames<SWALROptions> = { annealEpochs: 1, annealStrategy: 1, lastEpoch: 1 };
+
 /**
  * Brings the rate of each group to `swaLr` within `annealEpochs`, and keeps it there.
  * Source: `torch.optim.swa_utils.SWALR`.
@@ -157,6 +169,7 @@ export class SWALR extends LRScheduler {
   declare readonly annealStrategy: "cos" | "linear";
 
   constructor(optimizer: Optimizer, swaLr: number | readonly number[], options: SWALROptions = {}) {
+    checkOptions(new.target.name, options, SWALR_OPTIONS);
     const { annealEpochs = 10, annealStrategy = "cos", lastEpoch = -1 } = options;
     const label = new.target.name;
     if (annealStrategy !== "cos" && annealStrategy !== "linear") {

@@ -5,9 +5,12 @@ import { type CreateOptions, tensor, withGrad } from "./create.js";
 import { codeOf, type DType, getDefaultDtype, sizeOf, type TypedArray } from "./dtype.js";
 import { ShapeError, show, ValueError } from "./errors.js";
 import { nextOp } from "./heap.js";
+import { checkOptions, type OptionNames } from "./options.js";
 import { empty, ptr, viewOf } from "./raw.js";
 import { contiguousStrides, inferShape, type Shape } from "./shape.js";
 import type { Tensor } from "./tensor.js";
+
+const CREATE_OPTIONS: OptionNames<CreateOptions> = { dtype: 1, requiresGrad: 1 };
 
 /**
  * A tensor with the elements of a typed array (copied: tensors live in WebAssembly's memory), in row-major order.
@@ -21,6 +24,7 @@ export function fromTypedArray(
   shape: Shape = [values.length],
   options?: CreateOptions,
 ): Tensor {
+  checkOptions("fromTypedArray", options, CREATE_OPTIONS);
   const target = inferShape("fromTypedArray", shape, values.length, [values.length]);
   const t = tensor(values, options?.dtype === undefined ? {} : { dtype: options.dtype });
   return withGrad(viewOf(t, target, contiguousStrides(target), 0), options);
@@ -36,6 +40,8 @@ export interface FrombufferOptions {
   requiresGrad?: boolean;
 }
 
+const FROMBUFFER_OPTIONS: OptionNames<FrombufferOptions> = { count: 1, offset: 1, requiresGrad: 1 };
+
 /**
  * A vector with the bytes of a buffer (copied), read as elements of `dtype` in little-endian order.
  * Source: `torch.frombuffer`.
@@ -46,6 +52,7 @@ export function frombuffer(
   dtype: DType,
   options: FrombufferOptions = {},
 ): Tensor {
+  checkOptions("frombuffer", options, FROMBUFFER_OPTIONS);
   const bytes = ArrayBuffer.isView(buffer)
     ? new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
     : new Uint8Array(buffer);
@@ -71,6 +78,7 @@ export function frombuffer(
  * @throws ShapeError when the lists differ in length or a stride is negative.
  */
 export function emptyStrided(size: Shape, stride: readonly number[], options?: CreateOptions): Tensor {
+  checkOptions("emptyStrided", options, CREATE_OPTIONS);
   const bad = (n: number) => !Number.isInteger(n) || n < 0;
   if (size.length !== stride.length || size.some(bad) || stride.some(bad)) {
     throw new ShapeError(

@@ -1,4 +1,5 @@
 /** Creation of tensors from data and from rules. */
+
 import {
   BOOL,
   checkFits,
@@ -19,6 +20,7 @@ import {
 import { DTypeError, ShapeError, show, ValueError } from "./errors.js";
 import { nextOp } from "./heap.js";
 import { enqueue, GRAIN, inPieces, kernelTable } from "./launch.js";
+import { checkNames, checkOptions, type OptionNames } from "./options.js";
 import {
   castTo,
   copyOf,
@@ -46,6 +48,8 @@ export interface CreateOptions {
   /** Record ops on the tensor, so that `backward()` gives it a `grad` (default false). */
   requiresGrad?: boolean;
 }
+
+const CREATE_OPTIONS: OptionNames<CreateOptions> = { dtype: 1, requiresGrad: 1 };
 
 /** Marks a new leaf. @internal */
 export function withGrad(t: Tensor, options: CreateOptions | undefined): Tensor {
@@ -131,6 +135,7 @@ function ragged(shape: Shape, dim: number, data: unknown): ShapeError {
  * @throws DTypeError when a number does not fit an integer dtype, as NaN does not.
  */
 export function tensor(data: TensorData, options?: CreateOptions): Tensor {
+  checkOptions("tensor", options, CREATE_OPTIONS);
   nextOp();
   if (data instanceof Tensor)
     return withGrad(
@@ -160,24 +165,28 @@ export function tensor(data: TensorData, options?: CreateOptions): Tensor {
 
 /** Uninitialised elements; only for tensors that are written at once. Source: `torch.empty`. */
 export function empty(size: Shape, options?: CreateOptions): Tensor {
+  checkOptions("empty", options, CREATE_OPTIONS);
   nextOp();
   return withGrad(emptyRaw(checkSizes("empty", size), optionCode(options)), options);
 }
 
 /** Zeros. Source: `torch.zeros`. */
 export function zeros(size: Shape, options?: CreateOptions): Tensor {
+  checkOptions("zeros", options, CREATE_OPTIONS);
   nextOp();
   return withGrad(fullRaw(checkSizes("zeros", size), 0, optionCode(options)), options);
 }
 
 /** Ones. Source: `torch.ones`. */
 export function ones(size: Shape, options?: CreateOptions): Tensor {
+  checkOptions("ones", options, CREATE_OPTIONS);
   nextOp();
   return withGrad(fullRaw(checkSizes("ones", size), 1, optionCode(options)), options);
 }
 
 /** One value everywhere; without a dtype, whole numbers give int64 and booleans bool. Source: `torch.full`. */
 export function full(size: Shape, fillValue: number | boolean | bigint, options?: CreateOptions): Tensor {
+  checkOptions("full", options, CREATE_OPTIONS);
   nextOp();
   if (typeof fillValue !== "number" && typeof fillValue !== "boolean" && typeof fillValue !== "bigint")
     throw new DTypeError(`[full] expected a number or a boolean as the value, got ${typeof fillValue}`);
@@ -198,24 +207,28 @@ function likeCode(x: Tensor, options: CreateOptions | undefined): DTypeCode {
 
 /** Uninitialised elements in the shape and dtype of `x`. Source: `torch.empty_like`. */
 export function emptyLike(x: Tensor, options?: CreateOptions): Tensor {
+  checkOptions("emptyLike", options, CREATE_OPTIONS);
   nextOp();
   return withGrad(emptyRaw(x.shape, likeCode(x, options)), options);
 }
 
 /** Zeros in the shape and dtype of `x`. Source: `torch.zeros_like`. */
 export function zerosLike(x: Tensor, options?: CreateOptions): Tensor {
+  checkOptions("zerosLike", options, CREATE_OPTIONS);
   nextOp();
   return withGrad(fullRaw(x.shape, 0, likeCode(x, options)), options);
 }
 
 /** Ones in the shape and dtype of `x`. Source: `torch.ones_like`. */
 export function onesLike(x: Tensor, options?: CreateOptions): Tensor {
+  checkOptions("onesLike", options, CREATE_OPTIONS);
   nextOp();
   return withGrad(fullRaw(x.shape, 1, likeCode(x, options)), options);
 }
 
 /** One value in the shape and dtype of `x`. Source: `torch.full_like`. */
 export function fullLike(x: Tensor, fillValue: number | boolean | bigint, options?: CreateOptions): Tensor {
+  checkOptions("fullLike", options, CREATE_OPTIONS);
   nextOp();
   const code = likeCode(x, options);
   checkFits("fullLike", fillValue, code);
@@ -229,6 +242,8 @@ export interface ArangeOptions extends CreateOptions {
   /** Distance between values (default 1). */
   step?: number;
 }
+
+const ARANGE_OPTIONS: OptionNames<ArangeOptions> = { start: 1, step: 1, dtype: 1, requiresGrad: 1 };
 
 /**
  * Values from `start` (default 0) below `end`, `step` (default 1) apart. Whole numbers give int64.
@@ -247,6 +262,9 @@ export function arange(
   c?: number | ArangeOptions,
   d?: ArangeOptions,
 ): Tensor {
+  checkNames("arange", b, ARANGE_OPTIONS);
+  checkNames("arange", c, ARANGE_OPTIONS);
+  checkOptions("arange", d, ARANGE_OPTIONS);
   nextOp();
   const options = [b, c, d].find((x): x is ArangeOptions => typeof x === "object");
   const start = typeof b === "number" ? a : (options?.start ?? 0);
@@ -291,12 +309,15 @@ export interface RangeOptions extends CreateOptions {
   step?: number;
 }
 
+const RANGE_OPTIONS: OptionNames<RangeOptions> = { step: 1, dtype: 1, requiresGrad: 1 };
+
 /**
  * Values from `start` to `end`, the end included, in the default floating dtype. Source: `torch.range`.
  * @example
  * range(1, 3).toArray(); // [1, 2, 3]
  */
 export function range(start: number, end: number, options: RangeOptions = {}): Tensor {
+  checkOptions("range", options, RANGE_OPTIONS);
   nextOp();
   const step = options.step ?? 1;
   if (step === 0 || ![start, end].every(Number.isFinite) || !((end - start) / step >= 0)) {
@@ -313,6 +334,7 @@ export function range(start: number, end: number, options: RangeOptions = {}): T
 
 /** `steps` values from `start` to `end`, both included, evenly spaced. Source: `torch.linspace`. */
 export function linspace(start: number, end: number, steps: number, options?: CreateOptions): Tensor {
+  checkOptions("linspace", options, CREATE_OPTIONS);
   nextOp();
   checkSizes("linspace", [steps]);
   const code = optionCode(options);
@@ -327,6 +349,12 @@ export function linspace(start: number, end: number, steps: number, options?: Cr
   return withGrad(castTo(t, code), options);
 }
 
+const LOGSPACE_OPTIONS: OptionNames<CreateOptions & { base?: number }> = {
+  dtype: 1,
+  requiresGrad: 1,
+  base: 1,
+};
+
 /** `base` to the powers of {@link linspace}. Source: `torch.logspace`. */
 export function logspace(
   start: number,
@@ -334,6 +362,7 @@ export function logspace(
   steps: number,
   options?: CreateOptions & { base?: number },
 ): Tensor {
+  checkOptions("logspace", options, LOGSPACE_OPTIONS);
   nextOp();
   checkSizes("logspace", [steps]);
   const base = options?.base ?? 10;
@@ -348,12 +377,16 @@ export function logspace(
   return withGrad(t, options);
 }
 
+const EYE_OPTIONS: OptionNames<CreateOptions & { m?: number }> = { dtype: 1, requiresGrad: 1, m: 1 };
+
 /** A matrix with ones on the diagonal. Source: `torch.eye`. */
 export function eye(
   n: number,
   m?: number | (CreateOptions & { m?: number }),
   options?: CreateOptions,
 ): Tensor {
+  checkNames("eye", m, EYE_OPTIONS);
+  checkOptions("eye", options, CREATE_OPTIONS);
   nextOp();
   const o = typeof m === "object" ? m : options;
   const cols = typeof m === "number" ? m : ((m as { m?: number } | undefined)?.m ?? n);

@@ -1,5 +1,7 @@
 /** Printing of tensors, to the character as PyTorch prints them (the rules of torch/_tensor_str.py, written anew). */
 
+import { checkOptions, type OptionNames } from "./options.js";
+
 /** Key of the method that `console.log` calls in Node. */
 export const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
@@ -25,6 +27,15 @@ export interface SetPrintOptions extends Partial<PrintOptions> {
   profile?: "default" | "short" | "full";
 }
 
+const SET_PRINT_OPTIONS: OptionNames<SetPrintOptions> = {
+  profile: 1,
+  precision: 1,
+  threshold: 1,
+  edgeitems: 1,
+  linewidth: 1,
+  sciMode: 1,
+};
+
 /** What {@link formatTensor} shows besides the values. */
 export interface FormatOptions extends Partial<PrintOptions> {
   requiresGrad?: boolean;
@@ -47,7 +58,9 @@ const PROFILES = {
 let current: PrintOptions = { ...DEFAULTS };
 
 /** Changes how tensors are printed; as in PyTorch, each call resets `sciMode` unless it gives it. */
-export function setPrintOptions({ profile, sciMode = null, ...rest }: SetPrintOptions = {}): void {
+export function setPrintOptions(options: SetPrintOptions = {}): void {
+  checkOptions("setPrintOptions", options, SET_PRINT_OPTIONS);
+  const { profile, sciMode = null, ...rest } = options;
   current = { ...current, ...(profile ? PROFILES[profile] : {}), ...rest, sciMode };
 }
 

@@ -1,9 +1,11 @@
 /** Generators of random numbers: PyTorch's CPU generator (mt19937), its seeds and its state as bytes. */
+
 import { kernels, mem } from "../kernels/index.js";
 import { UINT8 } from "./dtype.js";
 import { DTypeError, ValueError } from "./errors.js";
 import { address, allocate, KEPT, nextOp, type Storage, startRecording, stopRecording } from "./heap.js";
 import { fromTorchState, STATE_BYTES, seedHalves, seedOf, toTorchState } from "./mt19937.js";
+import { checkOptions, type OptionNames } from "./options.js";
 import { describe, fromTyped, toTyped } from "./raw.js";
 import type { Tensor } from "./tensor.js";
 
@@ -32,6 +34,8 @@ function keptStorage(): Storage {
   return storage;
 }
 
+const GENERATOR_OPTIONS: OptionNames<{ seed?: Seed }> = { seed: 1 };
+
 /**
  * A source of random numbers with a state of its own: PyTorch's CPU generator, draw by draw.
  * Source: `torch.Generator`.
@@ -44,6 +48,7 @@ export class Generator {
 
   /** @param options `seed`: as of {@link manualSeed}; PyTorch's default seed when left out. */
   constructor(options: { seed?: Seed } = {}) {
+    checkOptions(new.target.name, options, GENERATOR_OPTIONS);
     const seed = checkSeed(options.seed ?? DEFAULT_SEED);
     this.state = keptStorage();
     this.reseed(seed);

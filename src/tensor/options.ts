@@ -4,16 +4,15 @@ import { ValueError } from "./errors.js";
 /** The names of the options of an interface: to leave one out, or to add one, does not compile. @internal */
 export type OptionNames<O> = { readonly [K in keyof O]-?: 1 };
 
-type Names = Readonly<Record<string, 1>>;
-const NONE: Names = {};
+/** The names of some options. @internal */
+export type Names = Readonly<Record<string, 1>>;
 
 /** Throws unless the options of an op or a layer are an object with no other names than these, or undefined. @internal */
-export function checkOptions(what: string, options: unknown, names: Names = NONE): void {
+export function checkOptions(what: string, options: unknown, names: Names): void {
   if (options === undefined) return;
   if (typeof options !== "object" || Array.isArray(options)) throw misplaced(what, options);
   for (const key in options) {
-    if (names !== NONE && names[key] !== 1)
-      throw unknownOption(what, options as object, key, Object.keys(names));
+    if (names[key] !== 1) throw unknownOption(what, options, key, Object.keys(names));
   }
 }
 

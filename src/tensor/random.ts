@@ -11,6 +11,7 @@ import { defaultGenerator, type Generator } from "./generator.js";
 import { nextOp } from "./heap.js";
 import { type KernelTable, kernelFor, kernelTable } from "./launch.js";
 import { seedHalves } from "./mt19937.js";
+import { checkNames, checkOptions, type OptionNames } from "./options.js";
 import { castTo, copyInto, empty, ptr, toTyped, viewOf } from "./raw.js";
 import { checkSizes, contiguousStrides, type Shape } from "./shape.js";
 import type { Tensor } from "./tensor.js";
@@ -37,6 +38,9 @@ export interface RandomOptions extends CreateOptions {
   /** Where the draws come from (default: the default generator). */
   generator?: Generator | null;
 }
+
+/** @internal */
+export const RANDOM_OPTIONS: OptionNames<RandomOptions> = { generator: 1, dtype: 1, requiresGrad: 1 };
 
 /** @internal The state that kernels draw from. */
 export function statePtr(generator: Source): number {
@@ -220,11 +224,13 @@ function made(op: string, size: Shape, options: RandomOptions | undefined): Tens
  * rand([2]).toArray(); // [0.4962565898895264, 0.7682217955589294]
  */
 export function rand(size: Shape, options?: RandomOptions): Tensor {
+  checkOptions("rand", options, RANDOM_OPTIONS);
   return withGrad(uniform_(made("rand", size, options), 0, 1, options?.generator), options);
 }
 
 /** Normal draws with mean 0 and standard deviation 1. Source: `torch.randn`. */
 export function randn(size: Shape, options?: RandomOptions): Tensor {
+  checkOptions("randn", options, RANDOM_OPTIONS);
   return withGrad(normal_(made("randn", size, options), 0, 1, options?.generator), options);
 }
 
@@ -243,6 +249,7 @@ export function like(x: Tensor, code: DTypeCode): Tensor {
 
 /** Uniform draws from [0, 1) in the shape and dtype of `x`. Source: `torch.rand_like`. */
 export function randLike(x: Tensor, options?: RandomOptions): Tensor {
+  checkOptions("randLike", options, RANDOM_OPTIONS);
   const code = floatCode("randLike", options?.dtype === undefined ? { dtype: x.dtype } : options);
   nextOp();
   return withGrad(uniform_(like(x, code), 0, 1, options?.generator), options);
@@ -250,6 +257,7 @@ export function randLike(x: Tensor, options?: RandomOptions): Tensor {
 
 /** Standard normal draws in the shape and dtype of `x`. Source: `torch.randn_like`. */
 export function randnLike(x: Tensor, options?: RandomOptions): Tensor {
+  checkOptions("randnLike", options, RANDOM_OPTIONS);
   const code = floatCode("randnLike", options?.dtype === undefined ? { dtype: x.dtype } : options);
   nextOp();
   return withGrad(normal_(like(x, code), 0, 1, options?.generator), options);
@@ -276,6 +284,8 @@ export function randint(
   c?: Shape | RandomOptions,
   d?: RandomOptions,
 ): Tensor {
+  checkNames("randint", c, RANDOM_OPTIONS);
+  checkOptions("randint", d, RANDOM_OPTIONS);
   const short = typeof b === "object";
   const size = (short ? b : c) as Shape;
   const options = (short ? c : d) as RandomOptions | undefined;
@@ -300,6 +310,8 @@ export function randintLike(
   b?: number | bigint | RandomOptions,
   c?: RandomOptions,
 ): Tensor {
+  checkNames("randintLike", b, RANDOM_OPTIONS);
+  checkOptions("randintLike", c, RANDOM_OPTIONS);
   const short = typeof b === "object" || b === undefined;
   const options = short ? (b as RandomOptions | undefined) : c;
   const low = whole("randintLike", "low", short ? 0 : a);
@@ -311,6 +323,7 @@ export function randintLike(
 
 /** A random order of 0, ..., n - 1, int64 unless a dtype is given. Source: `torch.randperm`. */
 export function randperm(n: number, options?: RandomOptions): Tensor {
+  checkOptions("randperm", options, RANDOM_OPTIONS);
   nextOp();
   const t = empty(checkSizes("randperm", [n]), INT64);
   fill(RANDPERM, t, options?.generator);

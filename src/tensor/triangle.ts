@@ -1,8 +1,10 @@
 /** Coordinates of the triangles of a matrix. */
+
 import { type CreateOptions, withGrad } from "./create.js";
 import { codeOf, INT64, isFloat } from "./dtype.js";
 import { DTypeError } from "./errors.js";
 import { nextOp } from "./heap.js";
+import { checkNames, type OptionNames } from "./options.js";
 import { castTo, fromTyped } from "./raw.js";
 import { checkSizes, checkWhole } from "./shape.js";
 import type { Tensor } from "./tensor.js";
@@ -12,6 +14,8 @@ export interface TriangleOptions extends CreateOptions {
   /** The diagonal that ends the triangle: 0, the default, is the main one, positive ones lie above it. */
   offset?: number;
 }
+
+const TRIANGLE_OPTIONS: OptionNames<TriangleOptions> = { offset: 1, dtype: 1, requiresGrad: 1 };
 
 /** Coordinates [2, n] of the elements at columns [first(row), last(row)) of each row, in row-major order. */
 function coordinates(
@@ -49,6 +53,7 @@ function coordinates(
  * trilIndices(2, 2).toArray(); // [[0, 1, 1], [0, 0, 1]]
  */
 export function trilIndices(row: number, col: number, options: number | TriangleOptions = {}): Tensor {
+  checkNames("trilIndices", options, TRIANGLE_OPTIONS);
   return coordinates("trilIndices", row, col, options, (i, offset) => [0, i + offset + 1]);
 }
 
@@ -58,5 +63,6 @@ export function trilIndices(row: number, col: number, options: number | Triangle
  * triuIndices(2, 2).toArray(); // [[0, 0, 1], [0, 1, 1]]
  */
 export function triuIndices(row: number, col: number, options: number | TriangleOptions = {}): Tensor {
+  checkNames("triuIndices", options, TRIANGLE_OPTIONS);
   return coordinates("triuIndices", row, col, options, (i, offset) => [i + offset, col]);
 }

@@ -1,9 +1,11 @@
 /** Windows of signal processing: Bartlett, Blackman, Hamming, Hann, Kaiser. Computed in float64, then rounded. */
+
 import { type CreateOptions, withGrad } from "./create.js";
 import { codeOf, defaultFloatCode, FLOAT64, isFloat, nameOf } from "./dtype.js";
 import { DTypeError, ValueError } from "./errors.js";
 import { nextOp } from "./heap.js";
 import { kernelFor, kernelTable } from "./launch.js";
+import { checkNames, type OptionNames } from "./options.js";
 import { castTo, empty, fromTyped, ptr, toTyped } from "./raw.js";
 import type { Tensor } from "./tensor.js";
 
@@ -14,6 +16,8 @@ export interface WindowOptions extends CreateOptions {
   /** Whether the window is for periodic use, one step short of symmetric (default true). */
   periodic?: boolean;
 }
+
+const WINDOW_OPTIONS: OptionNames<WindowOptions> = { periodic: 1, dtype: 1, requiresGrad: 1 };
 
 /** Whether the window is periodic, or options that may say so. */
 export type PeriodicOr<O> = boolean | O;
@@ -44,6 +48,7 @@ function each(n: number, value: (k: number) => number): Float64Array {
 
 /** w[k] = 1 - |2k / (n - 1) - 1|. Source: `torch.bartlett_window`. */
 export function bartlettWindow(windowLength: number, options?: PeriodicOr<WindowOptions>): Tensor {
+  checkNames("bartlettWindow", options, WINDOW_OPTIONS);
   return build("bartlettWindow", windowLength, options, (n) =>
     each(n, (k) => 1 - Math.abs((2 * k) / (n - 1) - 1)),
   );
@@ -51,6 +56,7 @@ export function bartlettWindow(windowLength: number, options?: PeriodicOr<Window
 
 /** w[k] = 0.42 - 0.5 cos(2 pi k / (n - 1)) + 0.08 cos(4 pi k / (n - 1)). Source: `torch.blackman_window`. */
 export function blackmanWindow(windowLength: number, options?: PeriodicOr<WindowOptions>): Tensor {
+  checkNames("blackmanWindow", options, WINDOW_OPTIONS);
   return build("blackmanWindow", windowLength, options, (n) => {
     const turn = (2 * Math.PI) / (n - 1);
     return each(n, (k) => 0.42 - 0.5 * Math.cos(turn * k) + 0.08 * Math.cos(2 * turn * k));
@@ -65,8 +71,17 @@ export interface HammingOptions extends WindowOptions {
   beta?: number;
 }
 
+const HAMMING_OPTIONS: OptionNames<HammingOptions> = {
+  alpha: 1,
+  beta: 1,
+  periodic: 1,
+  dtype: 1,
+  requiresGrad: 1,
+};
+
 /** w[k] = alpha - beta cos(2 pi k / (n - 1)). Source: `torch.hamming_window`. */
 export function hammingWindow(windowLength: number, options?: PeriodicOr<HammingOptions>): Tensor {
+  checkNames("hammingWindow", options, HAMMING_OPTIONS);
   const { alpha = 0.54, beta = 0.46 } = typeof options === "object" ? options : {};
   return build("hammingWindow", windowLength, options, (n) =>
     each(n, (k) => alpha - beta * Math.cos((2 * Math.PI * k) / (n - 1))),
@@ -75,6 +90,7 @@ export function hammingWindow(windowLength: number, options?: PeriodicOr<Hamming
 
 /** w[k] = (1 - cos(2 pi k / (n - 1))) / 2. Source: `torch.hann_window`. */
 export function hannWindow(windowLength: number, options?: PeriodicOr<WindowOptions>): Tensor {
+  checkNames("hannWindow", options, WINDOW_OPTIONS);
   return build("hannWindow", windowLength, options, (n) =>
     each(n, (k) => 0.5 - 0.5 * Math.cos((2 * Math.PI * k) / (n - 1))),
   );
@@ -86,8 +102,11 @@ export interface KaiserOptions extends WindowOptions {
   beta?: number;
 }
 
+const KAISER_OPTIONS: OptionNames<KaiserOptions> = { beta: 1, periodic: 1, dtype: 1, requiresGrad: 1 };
+
 /** w[k] = I0(beta sqrt(1 - (2k / (n - 1) - 1)^2)) / I0(beta). Source: `torch.kaiser_window`. */
 export function kaiserWindow(windowLength: number, options?: PeriodicOr<KaiserOptions>): Tensor {
+  checkNames("kaiserWindow", options, KAISER_OPTIONS);
   const { beta = 12 } = typeof options === "object" ? options : {};
   return build("kaiserWindow", windowLength, options, (n) => {
     const radius = (k: number) => beta * Math.sqrt(Math.max(0, 1 - ((2 * k) / (n - 1) - 1) ** 2));

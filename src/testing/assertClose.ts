@@ -1,5 +1,7 @@
 /** assertClose: whether results are what one expects, and an error that shows where they are not. */
+
 import { KindlingError, show, ValueError } from "../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { castTo, describe, detached, toTyped } from "../tensor/raw.js";
 import { sameShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -25,6 +27,15 @@ export interface AssertCloseOptions {
   /** What the error says in place of the differences, or a function of that text. */
   msg?: string | ((message: string) => string);
 }
+
+const ASSERT_CLOSE_OPTIONS: OptionNames<AssertCloseOptions> = {
+  rtol: 1,
+  atol: 1,
+  equalNan: 1,
+  checkDtype: 1,
+  checkStride: 1,
+  msg: 1,
+};
 
 type Values = ArrayLike<number | bigint>;
 
@@ -66,7 +77,9 @@ class Comparison {
   constructor(
     private readonly options: AssertCloseOptions,
     private readonly path: string,
-  ) {}
+  ) {
+    checkOptions(new.target.name, options, ASSERT_CLOSE_OPTIONS);
+  }
 
   private fail(message: string): never {
     const text = this.path === "" ? message : `${message}\nThe difference is at ${this.path}.`;
@@ -190,5 +203,6 @@ function describeAny(value: unknown): string {
  * @throws ValueError with one tolerance alone.
  */
 export function assertClose(actual: unknown, expected: unknown, options: AssertCloseOptions = {}): void {
+  checkOptions("assertClose", options, ASSERT_CLOSE_OPTIONS);
   new Comparison(options, "").compare(actual, expected);
 }

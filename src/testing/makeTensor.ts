@@ -9,6 +9,7 @@ import { full } from "../tensor/create.js";
 import { codeOf, type DType, isFloat } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
 import { finfo, iinfo } from "../tensor/info.js";
+import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { type Generator, rand, randint } from "../tensor/random.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -30,6 +31,16 @@ export interface MakeTensorOptions {
   /** Where the draws come from (default: the default generator). */
   generator?: Generator | null;
 }
+
+const MAKE_TENSOR_OPTIONS: OptionNames<MakeTensorOptions> = {
+  dtype: 1,
+  low: 1,
+  high: 1,
+  requiresGrad: 1,
+  noncontiguous: 1,
+  excludeZero: 1,
+  generator: 1,
+};
 
 function draw(shape: Shape, dtype: DType, options: MakeTensorOptions): Tensor {
   const { low, high, generator = null } = options;
@@ -56,6 +67,7 @@ function draw(shape: Shape, dtype: DType, options: MakeTensorOptions): Tensor {
  * @throws ValueError when `low` exceeds `high` or is NaN, or a gradient is wanted of a dtype that is not floating.
  */
 export function makeTensor(shape: Shape, options: MakeTensorOptions = {}): Tensor {
+  checkOptions("makeTensor", options, MAKE_TENSOR_OPTIONS);
   const { dtype = "float32", requiresGrad = false, noncontiguous = false, excludeZero = false } = options;
   const floating = isFloat(codeOf(dtype));
   if (requiresGrad && !floating) {

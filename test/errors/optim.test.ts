@@ -52,7 +52,7 @@ test("nesterov without momentum", () => {
 
 test("an unknown option", () => {
   expect(errorOf(() => new optim.Adam(params(), { beta1: 0.9 } as never))).toMatchInlineSnapshot(
-    `"ValueError: [Adam] unknown option beta1: got 0.9, expected one of lr, betas, eps, weightDecay, amsgrad, decoupledWeightDecay, maximize, differentiable"`,
+    `"ValueError: [Adam] unknown option "beta1": expected one of lr, betas, eps, weightDecay, amsgrad, decoupledWeightDecay, maximize, differentiable; try betas"`,
   );
 });
 

@@ -257,7 +257,7 @@ describe("step", () => {
     expect(other.state.get(other.paramGroups[0]?.params[0] as Tensor)?.m.toArray()).toEqual(
       optimizer.state.get(p)?.m.toArray(),
     );
-    expect(() => new Lion([p], { gamma: 1 } as never)).toThrow("[Lion] unknown option gamma");
+    expect(() => new Lion([p], { gamma: 1 } as never)).toThrow(`[Lion] unknown option "gamma"`);
   });
 });
 

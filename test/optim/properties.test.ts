@@ -283,7 +283,7 @@ describe("invalid options are refused with name, value and range", () => {
       { adjustLrFn: "x" },
       '[Muon] invalid adjustLrFn: got x, expected "original", "match_rms_adamw" or null',
     ],
-    ["SGD", { learningRate: 1 }, "[SGD] unknown option learningRate: got 1, expected one of lr, momentum"],
+    ["SGD", { learningRate: 1 }, '[SGD] unknown option "learningRate": expected one of lr, momentum'],
   ])("%s %o", (name, options, message) => {
     expect(() => make(name, w(), options)).toThrow(message);
     if (name === "LBFGS" || "learningRate" in options) return;

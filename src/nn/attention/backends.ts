@@ -1,6 +1,8 @@
 /** Which implementation attention runs on (`torch.nn.attention`). */
+
 import { during, type ModeScope } from "../../autograd/mode.js";
 import { ValueError } from "../../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 
 /** Implementations of attention by PyTorch's names. Source: `torch.nn.attention.SDPBackend`. */
 export const SDPBackend = {
@@ -54,6 +56,8 @@ export interface SdpaKernelOptions {
   setPriority?: boolean;
 }
 
+const SDPA_KERNEL_OPTIONS: OptionNames<SdpaKernelOptions> = { setPriority: 1 };
+
 /**
  * Runs `fn` with these implementations of attention only; without a function, for a `using` block.
  * Source: `torch.nn.attention.sdpa_kernel`.
@@ -79,6 +83,8 @@ export function sdpaKernel<T>(
   fnOrOptions?: (() => T) | SdpaKernelOptions,
   given?: SdpaKernelOptions,
 ): T | ModeScope {
+  checkNames("sdpaKernel", fnOrOptions, SDPA_KERNEL_OPTIONS);
+  checkOptions("sdpaKernel", given, SDPA_KERNEL_OPTIONS);
   const [fn, options] = typeof fnOrOptions === "function" ? [fnOrOptions, given] : [undefined, fnOrOptions];
   const list = typeof backends === "string" ? [backends] : [...backends];
   const unknown = list.find((name) => !NAMES.includes(name));

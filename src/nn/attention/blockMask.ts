@@ -8,6 +8,7 @@ import { expand, reshape } from "../../ops/view.js";
 import { arange, ones, tensor } from "../../tensor/create.js";
 import { BOOL } from "../../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import { broadcastShapes } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 
@@ -81,6 +82,8 @@ export interface BlockMaskOptions {
   /** Rows and columns of a block, or both in one number (default 128). */
   blockSize?: number | readonly [number, number];
 }
+
+const BLOCK_MASK_OPTIONS: OptionNames<BlockMaskOptions> = { blockSize: 1 };
 
 /** How many blocks of each row count, and which, first those: int32 (B, H, rows) and (B, H, rows, columns). */
 function numbered(dense: Tensor): [number: Tensor, indices: Tensor] {
@@ -213,8 +216,10 @@ export function createBlockMask(
   H: number | null,
   QLen: number,
   KvLen: number,
-  { blockSize = 128 }: BlockMaskOptions = {},
+  options: BlockMaskOptions = {},
 ): BlockMask {
+  checkOptions("createBlockMask", options, BLOCK_MASK_OPTIONS);
+  const { blockSize = 128 } = options;
   const [rows, columns] = typeof blockSize === "number" ? [blockSize, blockSize] : blockSize;
   for (const [name, n] of Object.entries({
     B: B ?? 1,

@@ -1,4 +1,5 @@
 /** Attention whose scores and mask are functions of positions (`torch.nn.attention.flex_attention`). */
+
 import { mul } from "../../ops/arithmetic.js";
 import { eq } from "../../ops/compare.js";
 import { cat } from "../../ops/join.js";
@@ -11,6 +12,7 @@ import { expand, narrow, squeeze, transpose } from "../../ops/view.js";
 import { maskedFill } from "../../ops/where.js";
 import { full, zeros } from "../../tensor/create.js";
 import { ShapeError, show } from "../../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { checkAttention, scaledDotProductAttention, shareHeads } from "../functional/attention.js";
 import { type BlockMask, maskOf, positions, type Range } from "./blockMask.js";
@@ -34,6 +36,14 @@ export interface FlexAttentionOptions {
   /** Give the logarithm of the sum of exp(scores) of each query as well (default false). */
   returnLse?: boolean;
 }
+
+const FLEX_ATTENTION_OPTIONS: OptionNames<FlexAttentionOptions> = {
+  scoreMod: 1,
+  blockMask: 1,
+  scale: 1,
+  enableGqa: 1,
+  returnLse: 1,
+};
 
 /** What is the same for all blocks of queries. */
 interface Plan {
@@ -74,6 +84,7 @@ export function flexAttention(
   value: Tensor,
   options: FlexAttentionOptions = {},
 ): Tensor | [Tensor, Tensor] {
+  checkOptions("flexAttention", options, FLEX_ATTENTION_OPTIONS);
   const { scoreMod = null, blockMask = null, enableGqa = false, returnLse = false } = options;
   checkAttention("flexAttention", query, key, value);
   const [k, v] = enableGqa ? shareHeads("flexAttention", query, key, value) : [key, value];

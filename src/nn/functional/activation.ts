@@ -1,4 +1,5 @@
 /** The activation functions of `torch.nn.functional`, with their options and in-place forms. */
+
 import { assign } from "../../autograd/inplace.js";
 import * as ops from "../../ops/activation.js";
 import { add, div, mul, neg, sub } from "../../ops/arithmetic.js";
@@ -12,6 +13,7 @@ import { zerosLike } from "../../tensor/create.js";
 import { type DType, FLOAT64 } from "../../tensor/dtype.js";
 import { ValueError } from "../../tensor/errors.js";
 import { nextOp } from "../../tensor/heap.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 import { exponential_, type Source, uniform_ } from "../../tensor/random.js";
 import { empty, fromTyped, toTyped } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
@@ -26,6 +28,8 @@ export interface InplaceOptions {
   inplace?: boolean;
 }
 
+const INPLACE_OPTIONS: OptionNames<InplaceOptions> = { inplace: 1 };
+
 /** The result, or the input holding it. */
 function finish(op: string, x: Tensor, result: Tensor, options: InplaceOptions | undefined): Tensor {
   return options?.inplace === true ? assign(op, x, result) : result;
@@ -34,6 +38,7 @@ function finish(op: string, x: Tensor, result: Tensor, options: InplaceOptions |
 /** max(x, 0). Source: `torch.nn.functional.relu`. */
 export function relu(input: Tensor, options?: InplaceOptions): Tensor {
   needTensor("relu", input);
+  checkOptions("relu", options, INPLACE_OPTIONS);
   return finish("relu_", input, ops.relu(input), options);
 }
 
@@ -45,6 +50,7 @@ export function relu_(input: Tensor): Tensor {
 /** min(max(x, 0), 6). Source: `torch.nn.functional.relu6`. */
 export function relu6(input: Tensor, options?: InplaceOptions): Tensor {
   needTensor("relu6", input);
+  checkOptions("relu6", options, INPLACE_OPTIONS);
   return finish("relu6_", input, ops.relu6(input), options);
 }
 
@@ -54,6 +60,8 @@ export interface LeakyReluOptions extends InplaceOptions {
   negativeSlope?: number;
 }
 
+const LEAKY_RELU_OPTIONS: OptionNames<LeakyReluOptions> = { negativeSlope: 1, inplace: 1 };
+
 /** x > 0 ? x : negativeSlope x. Source: `torch.nn.functional.leaky_relu`. */
 export function leakyRelu(
   input: Tensor,
@@ -61,13 +69,16 @@ export function leakyRelu(
   options?: InplaceOptions,
 ): Tensor {
   needTensor("leakyRelu", input);
-  const o = named("negativeSlope", negativeSlope, options);
+  const o = named("leakyRelu", "negativeSlope", negativeSlope, options, LEAKY_RELU_OPTIONS);
   return finish("leakyRelu_", input, ops.leakyRelu(input, o?.negativeSlope), o);
 }
 
 /** In-place {@link leakyRelu}. */
 export function leakyRelu_(input: Tensor, negativeSlope?: number | LeakyReluOptions): Tensor {
-  return leakyRelu(input, { ...named("negativeSlope", negativeSlope), inplace: true });
+  return leakyRelu(input, {
+    ...named("leakyRelu_", "negativeSlope", negativeSlope, undefined, LEAKY_RELU_OPTIONS),
+    inplace: true,
+  });
 }
 
 /** Options of {@link elu} and {@link celu}. */
@@ -76,33 +87,36 @@ export interface AlphaOptions extends InplaceOptions {
   alpha?: number;
 }
 
+const ALPHA_OPTIONS: OptionNames<AlphaOptions> = { alpha: 1, inplace: 1 };
+
 /** x > 0 ? x : alpha (e^x - 1). Source: `torch.nn.functional.elu`. */
 export function elu(input: Tensor, alpha?: number | AlphaOptions, options?: InplaceOptions): Tensor {
   needTensor("elu", input);
-  const o = named("alpha", alpha, options);
+  const o = named("elu", "alpha", alpha, options, ALPHA_OPTIONS);
   return finish("elu_", input, ops.elu(input, o?.alpha), o);
 }
 
 /** In-place {@link elu}. */
 export function elu_(input: Tensor, alpha?: number | AlphaOptions): Tensor {
-  return elu(input, { ...named("alpha", alpha), inplace: true });
+  return elu(input, { ...named("elu_", "alpha", alpha, undefined, ALPHA_OPTIONS), inplace: true });
 }
 
 /** x > 0 ? x : alpha (e^(x / alpha) - 1). Source: `torch.nn.functional.celu`. */
 export function celu(input: Tensor, alpha?: number | AlphaOptions, options?: InplaceOptions): Tensor {
   needTensor("celu", input);
-  const o = named("alpha", alpha, options);
+  const o = named("celu", "alpha", alpha, options, ALPHA_OPTIONS);
   return finish("celu_", input, ops.celu(input, o?.alpha), o);
 }
 
 /** In-place {@link celu}. */
 export function celu_(input: Tensor, alpha?: number | AlphaOptions): Tensor {
-  return celu(input, { ...named("alpha", alpha), inplace: true });
+  return celu(input, { ...named("celu_", "alpha", alpha, undefined, ALPHA_OPTIONS), inplace: true });
 }
 
 /** The scaled elu of self-normalising networks. Source: `torch.nn.functional.selu`. */
 export function selu(input: Tensor, options?: InplaceOptions): Tensor {
   needTensor("selu", input);
+  checkOptions("selu", options, INPLACE_OPTIONS);
   return finish("selu_", input, ops.selu(input), options);
 }
 
@@ -119,9 +133,12 @@ export interface HardtanhOptions extends InplaceOptions {
   maxVal?: number;
 }
 
+const HARDTANH_OPTIONS: OptionNames<HardtanhOptions> = { minVal: 1, maxVal: 1, inplace: 1 };
+
 /** x cut to [minVal, maxVal]. Source: `torch.nn.functional.hardtanh`. */
 export function hardtanh(input: Tensor, options?: HardtanhOptions): Tensor {
   needTensor("hardtanh", input);
+  checkOptions("hardtanh", options, HARDTANH_OPTIONS);
   return finish("hardtanh_", input, ops.hardtanh(input, options?.minVal, options?.maxVal), options);
 }
 
@@ -133,18 +150,21 @@ export function hardtanh_(input: Tensor, options?: HardtanhOptions): Tensor {
 /** min(max(x + 3, 0), 6) / 6. Source: `torch.nn.functional.hardsigmoid`. */
 export function hardsigmoid(input: Tensor, options?: InplaceOptions): Tensor {
   needTensor("hardsigmoid", input);
+  checkOptions("hardsigmoid", options, INPLACE_OPTIONS);
   return finish("hardsigmoid_", input, ops.hardsigmoid(input), options);
 }
 
 /** x min(max(x + 3, 0), 6) / 6. Source: `torch.nn.functional.hardswish`. */
 export function hardswish(input: Tensor, options?: InplaceOptions): Tensor {
   needTensor("hardswish", input);
+  checkOptions("hardswish", options, INPLACE_OPTIONS);
   return finish("hardswish_", input, ops.hardswish(input), options);
 }
 
 /** x > threshold ? x : value. Source: `torch.nn.functional.threshold`. */
 export function threshold(input: Tensor, threshold: number, value: number, options?: InplaceOptions): Tensor {
   needTensor("threshold", input);
+  checkOptions("threshold", options, INPLACE_OPTIONS);
   return finish("threshold_", input, ops.threshold(input, threshold, value), options);
 }
 
@@ -154,11 +174,16 @@ export function threshold_(input: Tensor, threshold: number, value: number): Ten
   return finish("threshold_", input, ops.threshold(input, threshold, value), { inplace: true });
 }
 
+const SOFTSHRINK_OPTIONS: OptionNames<{ lambd?: number }> = { lambd: 1 };
+
 /** x moved by lambd (default 0.5) towards 0, 0 within. Source: `torch.nn.functional.softshrink`. */
 export function softshrink(input: Tensor, options?: number | { lambd?: number }): Tensor {
   needTensor("softshrink", input);
+  checkNames("softshrink", options, SOFTSHRINK_OPTIONS);
   return ops.softshrink(input, typeof options === "number" ? options : options?.lambd);
 }
+
+const GELU_OPTIONS: OptionNames<{ approximate?: ops.GeluApproximate }> = { approximate: 1 };
 
 /** x Phi(x); with approximate: "tanh" the well-known approximation. Source: `torch.nn.functional.gelu`. */
 export function gelu(
@@ -166,18 +191,21 @@ export function gelu(
   options?: ops.GeluApproximate | { approximate?: ops.GeluApproximate },
 ): Tensor {
   needTensor("gelu", input);
+  checkNames("gelu", options, GELU_OPTIONS);
   return ops.gelu(input, typeof options === "string" ? options : options?.approximate);
 }
 
 /** x sigmoid(x). Source: `torch.nn.functional.silu`. */
 export function silu(input: Tensor, options?: InplaceOptions): Tensor {
   needTensor("silu", input);
+  checkOptions("silu", options, INPLACE_OPTIONS);
   return finish("silu_", input, ops.silu(input), options);
 }
 
 /** x tanh(softplus(x)). Source: `torch.nn.functional.mish`. */
 export function mish(input: Tensor, options?: InplaceOptions): Tensor {
   needTensor("mish", input);
+  checkOptions("mish", options, INPLACE_OPTIONS);
   return finish("mish_", input, ops.mish(input), options);
 }
 
@@ -189,15 +217,21 @@ export interface SoftplusOptions {
   threshold?: number;
 }
 
+const SOFTPLUS_OPTIONS: OptionNames<SoftplusOptions> = { beta: 1, threshold: 1 };
+
 /** ln(1 + e^(beta x)) / beta. Source: `torch.nn.functional.softplus`. */
 export function softplus(input: Tensor, options?: SoftplusOptions): Tensor {
   needTensor("softplus", input);
+  checkOptions("softplus", options, SOFTPLUS_OPTIONS);
   return ops.softplus(input, options?.beta, options?.threshold);
 }
+
+const GLU_OPTIONS: OptionNames<{ dim?: number }> = { dim: 1 };
 
 /** a sigmoid(b), a and b the halves along `dim` (default -1). Source: `torch.nn.functional.glu`. */
 export function glu(input: Tensor, options?: number | { dim?: number }): Tensor {
   needTensor("glu", input);
+  checkNames("glu", options, GLU_OPTIONS);
   return ops.glu(input, typeof options === "number" ? options : options?.dim);
 }
 
@@ -212,6 +246,14 @@ export interface RreluOptions extends InplaceOptions {
   /** Generator of the slopes (default: the default generator). */
   generator?: Source;
 }
+
+const RRELU_OPTIONS: OptionNames<RreluOptions> = {
+  lower: 1,
+  upper: 1,
+  training: 1,
+  generator: 1,
+  inplace: 1,
+};
 
 /** Slopes drawn for the elements that are not positive, 1 for the others. */
 function drawSlopes(x: Tensor, lower: number, upper: number, generator: Source): Tensor {
@@ -233,6 +275,7 @@ function drawSlopes(x: Tensor, lower: number, upper: number, generator: Source):
  */
 export function rrelu(input: Tensor, options: RreluOptions = {}): Tensor {
   needTensor("rrelu", input);
+  checkOptions("rrelu", options, RRELU_OPTIONS);
   const { lower = 1 / 8, upper = 1 / 3, training = false, generator } = options;
   ops.needFloat("rrelu", input);
   if (!(lower <= upper)) throw new ValueError(`[rrelu] lower must be <= upper, got ${lower} and ${upper}`);
@@ -255,6 +298,8 @@ export interface SoftmaxOptions {
   dtype?: DType | null;
 }
 
+const SOFTMAX_OPTIONS: OptionNames<SoftmaxOptions> = { dim: 1, dtype: 1 };
+
 /** The dimension taken when none is given, as PyTorch has it. */
 function softmaxArgs(
   x: Tensor,
@@ -269,18 +314,21 @@ function softmaxArgs(
 /** e^x / sum e^x along a dimension. Source: `torch.nn.functional.softmax`. */
 export function softmax(input: Tensor, options?: number | SoftmaxOptions): Tensor {
   needTensor("softmax", input);
+  checkNames("softmax", options, SOFTMAX_OPTIONS);
   return softmaxOp(input, ...softmaxArgs(input, options));
 }
 
 /** ln softmax(x). Source: `torch.nn.functional.log_softmax`. */
 export function logSoftmax(input: Tensor, options?: number | SoftmaxOptions): Tensor {
   needTensor("logSoftmax", input);
+  checkNames("logSoftmax", options, SOFTMAX_OPTIONS);
   return logSoftmaxOp(input, ...softmaxArgs(input, options));
 }
 
 /** softmax(-x). Source: `torch.nn.functional.softmin`. */
 export function softmin(input: Tensor, options?: number | SoftmaxOptions): Tensor {
   needTensor("softmin", input);
+  checkNames("softmin", options, SOFTMAX_OPTIONS);
   return softminOp(input, ...softmaxArgs(input, options));
 }
 
@@ -298,9 +346,18 @@ export interface GumbelSoftmaxOptions {
   generator?: Source;
 }
 
+const GUMBEL_SOFTMAX_OPTIONS: OptionNames<GumbelSoftmaxOptions> = {
+  tau: 1,
+  hard: 1,
+  eps: 1,
+  dim: 1,
+  generator: 1,
+};
+
 /** Samples from the Gumbel-softmax distribution of the logits. Source: `torch.nn.functional.gumbel_softmax`. */
 export function gumbelSoftmax(logits: Tensor, options: GumbelSoftmaxOptions = {}): Tensor {
   needTensor("gumbelSoftmax", logits, "logits");
+  checkOptions("gumbelSoftmax", options, GUMBEL_SOFTMAX_OPTIONS);
   const { tau = 1, hard = false, dim = -1, generator } = options;
   nextOp();
   const gumbels = neg(log(exponential_(empty(logits.shape, logits.code), 1, generator)));

@@ -1,4 +1,5 @@
 /** Attention: scaledDotProductAttention and multiHeadAttentionForward. */
+
 import { add, mul } from "../../ops/arithmetic.js";
 import { repeatInterleave } from "../../ops/arrange.js";
 import { attention } from "../../ops/attention.js";
@@ -18,6 +19,7 @@ import { ones, zeros } from "../../tensor/create.js";
 import { BOOL, isFloat, nameOf, UINT8 } from "../../tensor/dtype.js";
 import { DTypeError, ShapeError, show, ValueError } from "../../tensor/errors.js";
 import { drop } from "../../tensor/heap.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import { broadcastShapes, numelOf, type Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { chooseBackend } from "../attention/backends.js";
@@ -40,6 +42,14 @@ export interface AttentionOptions {
   enableGqa?: boolean;
 }
 
+const ATTENTION_OPTIONS: OptionNames<AttentionOptions> = {
+  attnMask: 1,
+  dropoutP: 1,
+  isCausal: 1,
+  scale: 1,
+  enableGqa: 1,
+};
+
 /**
  * softmax(scale Q K^T + mask) V. query (..., L, E), key (..., S, E), value (..., S, Ev); gives (..., L, Ev).
  * A query that sees no key gets zeros. Source: `torch.nn.functional.scaled_dot_product_attention`.
@@ -55,6 +65,7 @@ export function scaledDotProductAttention(
   needTensor(OP, query, "query");
   needTensor(OP, key, "key");
   needTensor(OP, value, "value");
+  checkOptions("scaledDotProductAttention", options, ATTENTION_OPTIONS);
   const { dropoutP = 0, enableGqa = false } = options;
   checkAttention(OP, query, key, value);
   const width = query.shape.at(-1) as number;
@@ -214,6 +225,21 @@ export interface MultiHeadOptions {
   isCausal?: boolean;
 }
 
+const MULTI_HEAD_OPTIONS: OptionNames<MultiHeadOptions> = {
+  training: 1,
+  keyPaddingMask: 1,
+  needWeights: 1,
+  attnMask: 1,
+  useSeparateProjWeight: 1,
+  qProjWeight: 1,
+  kProjWeight: 1,
+  vProjWeight: 1,
+  staticK: 1,
+  staticV: 1,
+  averageAttnWeights: 1,
+  isCausal: 1,
+};
+
 function project(q: Tensor, k: Tensor, v: Tensor, w: Tensor, b: Tensor | null): Tensor[] {
   const E = q.shape.at(-1) as number;
   if (k === v && q === k) return chunk(linear(q, w, b), 3, -1);
@@ -271,6 +297,7 @@ export function multiHeadAttentionForward(
   needTensor("multiHeadAttentionForward", query, "query");
   needTensor("multiHeadAttentionForward", key, "key");
   needTensor("multiHeadAttentionForward", value, "value");
+  checkOptions("multiHeadAttentionForward", options, MULTI_HEAD_OPTIONS);
   const { training = true, needWeights = true, averageAttnWeights = true, isCausal = false } = options;
   const batched = query.ndim === 3;
   if ((query.ndim !== 2 && query.ndim !== 3) || key.ndim !== query.ndim || value.ndim !== query.ndim) {

@@ -1,9 +1,11 @@
 /** The dropout functions of `torch.nn.functional`. */
+
 import { assign } from "../../autograd/inplace.js";
 import { needTensor } from "../../ops/core.js";
 import { applyDropout } from "../../ops/dropout.js";
 import { squeeze, unsqueeze } from "../../ops/view.js";
 import { ShapeError, show } from "../../tensor/errors.js";
+import type { OptionNames } from "../../tensor/options.js";
 import type { Source } from "../../tensor/random.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { named } from "./positional.js";
@@ -19,6 +21,8 @@ export interface DropoutOptions {
   /** Where the draws come from (default: the default generator). */
   generator?: Source;
 }
+
+const DROPOUT_OPTIONS: OptionNames<DropoutOptions> = { p: 1, training: 1, inplace: 1, generator: 1 };
 
 /** Options of the dropout functions after a probability by position. */
 export type DropoutRest = Omit<DropoutOptions, "p">;
@@ -41,7 +45,13 @@ function drop(
  */
 export function dropout(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
   needTensor("dropout", input);
-  return drop("dropout", input, named("p", p, options), { channels: false, alpha: false }, true);
+  return drop(
+    "dropout",
+    input,
+    named("dropout", "p", p, options, DROPOUT_OPTIONS),
+    { channels: false, alpha: false },
+    true,
+  );
 }
 
 /** {@link dropout} of whole channels; an input without a batch, of fewer than `batched` dimensions, gets one for a while. */
@@ -58,7 +68,7 @@ export function dropout1d(input: Tensor, p?: number | DropoutOptions, options?: 
   if (input.shape.length !== 2 && input.shape.length !== 3) {
     throw new ShapeError(`[dropout1d] expected (N, C, L) or (C, L), got ${show(input.shape)}`);
   }
-  return channelDropout("dropout1d", input, named("p", p, options), 3);
+  return channelDropout("dropout1d", input, named("dropout1d", "p", p, options, DROPOUT_OPTIONS), 3);
 }
 
 /**
@@ -67,19 +77,31 @@ export function dropout1d(input: Tensor, p?: number | DropoutOptions, options?: 
  */
 export function dropout2d(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
   needTensor("dropout2d", input);
-  return drop("dropout2d", input, named("p", p, options), { channels: true, alpha: false }, true);
+  return drop(
+    "dropout2d",
+    input,
+    named("dropout2d", "p", p, options, DROPOUT_OPTIONS),
+    { channels: true, alpha: false },
+    true,
+  );
 }
 
 /** Drops whole channels of (N, C, D, H, W) or (C, D, H, W). Source: `torch.nn.functional.dropout3d`. */
 export function dropout3d(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
   needTensor("dropout3d", input);
-  return channelDropout("dropout3d", input, named("p", p, options), 5);
+  return channelDropout("dropout3d", input, named("dropout3d", "p", p, options, DROPOUT_OPTIONS), 5);
 }
 
 /** Dropout that keeps mean and variance of what selu gives. Source: `torch.nn.functional.alpha_dropout`. */
 export function alphaDropout(input: Tensor, p?: number | DropoutOptions, options?: DropoutRest): Tensor {
   needTensor("alphaDropout", input);
-  return drop("alphaDropout", input, named("p", p, options), { channels: false, alpha: true }, false);
+  return drop(
+    "alphaDropout",
+    input,
+    named("alphaDropout", "p", p, options, DROPOUT_OPTIONS),
+    { channels: false, alpha: true },
+    false,
+  );
 }
 
 /** {@link alphaDropout} of whole channels. Source: `torch.nn.functional.feature_alpha_dropout`. */
@@ -89,5 +111,11 @@ export function featureAlphaDropout(
   options?: DropoutRest,
 ): Tensor {
   needTensor("featureAlphaDropout", input);
-  return drop("featureAlphaDropout", input, named("p", p, options), { channels: true, alpha: true }, false);
+  return drop(
+    "featureAlphaDropout",
+    input,
+    named("featureAlphaDropout", "p", p, options, DROPOUT_OPTIONS),
+    { channels: true, alpha: true },
+    false,
+  );
 }

@@ -1,4 +1,5 @@
 /** Clipping of gradients, by norm and by value (`torch.nn.utils.clip_grad`). */
+
 import { noGrad } from "../../autograd/mode.js";
 import { add, div, mul } from "../../ops/arithmetic.js";
 import { clamp, clampMax } from "../../ops/clamp.js";
@@ -6,6 +7,7 @@ import { stack } from "../../ops/join.js";
 import { vectorNorm } from "../../ops/statistics.js";
 import { zeros } from "../../tensor/create.js";
 import { ValueError } from "../../tensor/errors.js";
+import { checkNames, type OptionNames } from "../../tensor/options.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { overwrite } from "../stateDict.js";
 
@@ -20,6 +22,8 @@ export interface NormOptions {
   errorIfNonfinite?: boolean;
 }
 
+const NORM_OPTIONS: OptionNames<NormOptions> = { normType: 1, errorIfNonfinite: 1 };
+
 function listOf(parameters: ParametersInput): Tensor[] {
   return "storage" in parameters ? [parameters] : [...parameters];
 }
@@ -33,6 +37,7 @@ function gradsOf(parameters: ParametersInput): Tensor[] {
  * @throws ValueError with `errorIfNonfinite` when it is not finite.
  */
 export function getTotalNorm(tensors: ParametersInput, options: NormOptions | number = {}): Tensor {
+  checkNames("getTotalNorm", options, NORM_OPTIONS);
   const { normType = 2, errorIfNonfinite = false }: NormOptions =
     typeof options === "number" ? { normType: options } : options;
   const list = listOf(tensors);
@@ -72,6 +77,7 @@ export function clipGradNorm_(
   maxNorm: number,
   options: NormOptions | number = {},
 ): Tensor {
+  checkNames("clipGradNorm_", options, NORM_OPTIONS);
   const list = listOf(parameters);
   const total = getTotalNorm(gradsOf(list), options);
   clipGradsWithNorm_(list, maxNorm, total);

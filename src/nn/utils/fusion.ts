@@ -1,10 +1,12 @@
 /** Batch norm in eval mode is an affine map per channel: here it is folded into the layer before it. */
+
 import { noGrad } from "../../autograd/mode.js";
 import { add, mul, sub } from "../../ops/arithmetic.js";
 import { rsqrt } from "../../ops/powers.js";
 import { reshape } from "../../ops/view.js";
 import { nameOf } from "../../tensor/dtype.js";
 import { DTypeError, ShapeError, ValueError } from "../../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { AnyModule } from "../base.js";
 import type { BatchNormBase } from "../batchnorm.js";
@@ -17,6 +19,8 @@ export interface FuseOptions {
   /** Whether the convolution is transposed, with weights (in, out / groups, ...) (default: false, or as the layer is). */
   transpose?: boolean;
 }
+
+const FUSE_OPTIONS: OptionNames<FuseOptions> = { transpose: 1 };
 
 /** A convolution layer, of either kind. */
 export interface Convolution extends AnyModule {
@@ -90,6 +94,7 @@ export function fuseConvBnWeights(
   bnB: Tensor | null,
   options: FuseOptions = {},
 ): [weight: Parameter, bias: Parameter] {
+  checkOptions("fuseConvBnWeights", options, FUSE_OPTIONS);
   const op = "fuseConvBnWeights";
   const taps = convW.shape.slice(2).map(() => 1);
   const [first, second] = convW.shape as [number, number];
@@ -170,6 +175,7 @@ export function fuseConvBnEval<M extends Convolution>(
   bn: BatchNormBase,
   options: FuseOptions = {},
 ): M {
+  checkOptions("fuseConvBnEval", options, FUSE_OPTIONS);
   const [mean, variance] = runningOf("fuseConvBnEval", conv, bn);
   const copy = deepCopy(conv);
   const transpose = options.transpose ?? conv.transposed;

@@ -1,4 +1,5 @@
 /** Ready parametrizations: orthogonal matrices, spectral and weight normalisation (`torch.nn.utils.parametrizations`). */
+
 import { noGrad } from "../../autograd/mode.js";
 import { add, mul, sub } from "../../ops/arithmetic.js";
 import { clone, contiguous } from "../../ops/cast.js";
@@ -19,6 +20,7 @@ import { expand, narrow, t, unsqueeze } from "../../ops/view.js";
 import { eye, zeros } from "../../tensor/create.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
 import { nextOp } from "../../tensor/heap.js";
+import type { OptionNames } from "../../tensor/options.js";
 import { randn } from "../../tensor/random.js";
 import type { Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
@@ -31,10 +33,17 @@ import {
   asMatrix,
   overSigma,
   randomDirection,
+  SPECTRAL_NORM_OPTIONS,
   type SpectralNormOptions,
   spectralOptions,
 } from "./spectralNorm.js";
-import { named, normalized, normExceptDim, type WeightNormOptions } from "./weightNorm.js";
+import {
+  named,
+  normalized,
+  normExceptDim,
+  WEIGHT_NORM_OPTIONS,
+  type WeightNormOptions,
+} from "./weightNorm.js";
 
 /** How unconstrained numbers become an orthogonal matrix. */
 export type OrthogonalMap = "householder" | "matrixExp" | "matrix_exp" | "cayley";
@@ -48,6 +57,12 @@ export interface OrthogonalOptions {
   /** Multiply by the initial matrix, so that every orthogonal matrix can be assigned (default true). */
   useTrivialization?: boolean;
 }
+
+const ORTHOGONAL_OPTIONS: OptionNames<OrthogonalOptions> = {
+  name: 1,
+  orthogonalMap: 1,
+  useTrivialization: 1,
+};
 
 const sizeOf = (x: Tensor): [number, number] => [x.shape.at(-2) as number, x.shape.at(-1) as number];
 
@@ -178,7 +193,7 @@ export function orthogonal<M extends AnyModule>(
   name: string | OrthogonalOptions = "weight",
   options: OrthogonalOptions = {},
 ): Parametrized<M> {
-  const [which, o] = named(name, options);
+  const [which, o] = named("orthogonal", name, options, ORTHOGONAL_OPTIONS);
   const [, weight] = tensorOf("orthogonal", module, which);
   if (weight.shape.length < 2)
     throw new ShapeError(
@@ -255,7 +270,7 @@ export function spectralNorm<M extends AnyModule>(
   name: string | SpectralNormOptions = "weight",
   options: SpectralNormOptions = {},
 ): Parametrized<M> {
-  const [which, o] = named(name, options);
+  const [which, o] = named("spectralNorm", name, options, SPECTRAL_NORM_OPTIONS);
   const [, weight] = tensorOf("spectralNorm", module, which);
   const norm = new SpectralNorm(weight, spectralOptions("spectralNorm", module, weight, o));
   return registerParametrization(module, which, norm);
@@ -292,7 +307,7 @@ export function weightNorm<M extends AnyModule>(
 ): Parametrized<M> {
   const given: WeightNormOptions =
     typeof options === "number" || options === null ? { dim: options } : options;
-  const [which, o] = named(name, given);
+  const [which, o] = named("weightNorm", name, given, WEIGHT_NORM_OPTIONS);
   const [field] = tensorOf("weightNorm", module, which);
   const dim = o.dim === undefined ? 0 : (o.dim ?? -1);
   const made = registerParametrization(module, which, new WeightNorm(dim), { unsafe: true });

@@ -1,7 +1,9 @@
 /** Parametrizations: tensors of a module computed from others by modules (`torch.nn.utils.parametrize`). */
+
 import { during, type ModeScope, noGrad } from "../../autograd/mode.js";
 import { DTypeError, ShapeError, show, ValueError } from "../../tensor/errors.js";
 import { KEPT } from "../../tensor/heap.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 import { contiguous, detached } from "../../tensor/raw.js";
 import { sameShape } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
@@ -25,6 +27,8 @@ export interface ParametrizationOptions {
   /** Let it change dtype and shape, and call nothing to check it (default false). */
   unsafe?: boolean;
 }
+
+const PARAMETRIZATION_OPTIONS: OptionNames<ParametrizationOptions> = { unsafe: 1 };
 
 /** Throws unless a computed value is a tensor like the one that it takes the place of. */
 function checkLike(what: string, value: unknown, dtype: Tensor["dtype"], shape: Tensor["shape"]): void {
@@ -285,6 +289,7 @@ export function registerParametrization<M extends AnyModule>(
   parametrization: Parametrization,
   options: ParametrizationOptions = {},
 ): Parametrized<M> {
+  checkOptions("registerParametrization", options, PARAMETRIZATION_OPTIONS);
   const unsafe = options.unsafe ?? false;
   const field = module._fieldOf(tensorName);
   parametrization.train(module.training);
@@ -315,6 +320,8 @@ export interface RemoveOptions {
   leaveParametrized?: boolean;
 }
 
+const REMOVE_OPTIONS: OptionNames<RemoveOptions> = { leaveParametrized: 1 };
+
 /**
  * Removes the parametrizations of a tensor, which becomes a parameter or buffer again. Returns the module.
  * Source: `torch.nn.utils.parametrize.remove_parametrizations`.
@@ -325,6 +332,7 @@ export function removeParametrizations<M extends AnyModule>(
   tensorName: string,
   options: RemoveOptions | boolean = {},
 ): M {
+  checkNames("removeParametrizations", options, REMOVE_OPTIONS);
   const leave = typeof options === "boolean" ? options : (options.leaveParametrized ?? true);
   const field = module._fieldOf(tensorName);
   const list = listOf(module, field);

@@ -1,4 +1,5 @@
 /** Pruning: setting elements or slices of parameters to zero for good (`torch.nn.utils.prune`). */
+
 import { noGrad } from "../../autograd/mode.js";
 import { mul } from "../../ops/arithmetic.js";
 import { cast, clone } from "../../ops/cast.js";
@@ -10,11 +11,17 @@ import { kthvalue, topk } from "../../ops/sort.js";
 import { expand, narrow, reshape } from "../../ops/view.js";
 import { onesLike, zeros } from "../../tensor/create.js";
 import { IndexError, ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 import { rand } from "../../tensor/random.js";
 import { sameShape } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import type { AnyModule } from "../base.js";
-import { BasePruningMethod, type ImportanceOptions, PruningContainer } from "./pruningMethod.js";
+import {
+  BasePruningMethod,
+  IMPORTANCE_OPTIONS,
+  type ImportanceOptions,
+  PruningContainer,
+} from "./pruningMethod.js";
 import { ownerOf, partOf, tensorOf } from "./recompute.js";
 import { parametersToVector } from "./vector.js";
 
@@ -127,6 +134,8 @@ export class L1Unstructured extends BasePruningMethod {
   }
 }
 
+const RANDOM_STRUCTURED_OPTIONS: OptionNames<{ dim?: number }> = { dim: 1 };
+
 /**
  * Prunes slices along `dim` (default -1) drawn at random. Source: `torch.nn.utils.prune.RandomStructured`.
  * @throws ValueError unless amount is a count or a share, ShapeError for fewer than 2 dimensions.
@@ -139,6 +148,7 @@ export class RandomStructured extends BasePruningMethod {
 
   constructor(amount: number, dim: number | { dim?: number } = -1) {
     super();
+    checkNames(new.target.name, dim, RANDOM_STRUCTURED_OPTIONS);
     this.amount = checkAmount("RandomStructured", amount);
     this.dim = typeof dim === "number" ? dim : (dim.dim ?? -1);
   }
@@ -169,6 +179,7 @@ export class LnStructured extends BasePruningMethod {
 
   constructor(amount: number, n: number | "fro" | "nuc", dim: number | { dim?: number } = -1) {
     super();
+    checkNames(new.target.name, dim, RANDOM_STRUCTURED_OPTIONS);
     this.amount = checkAmount("LnStructured", amount);
     this.n = n;
     this.dim = typeof dim === "number" ? dim : (dim.dim ?? -1);
@@ -239,6 +250,7 @@ export function l1Unstructured<M extends AnyModule>(
   amount: number,
   options: ImportanceOptions = {},
 ): M {
+  checkOptions("l1Unstructured", options, IMPORTANCE_OPTIONS);
   new L1Unstructured(amount).applyTo(module, name, options);
   return module;
 }
@@ -269,6 +281,7 @@ export function lnStructured<M extends AnyModule>(
   dim: number,
   options: ImportanceOptions = {},
 ): M {
+  checkOptions("lnStructured", options, IMPORTANCE_OPTIONS);
   new LnStructured(amount, n, dim).applyTo(module, name, options);
   return module;
 }
@@ -287,6 +300,8 @@ export interface GlobalOptions {
   importanceScores?: readonly (Tensor | null)[] | null;
 }
 
+const GLOBAL_OPTIONS: OptionNames<GlobalOptions> = { amount: 1, importanceScores: 1 };
+
 /**
  * Prunes several parameters together, as if they were one: those with the smallest values of all go.
  * Source: `torch.nn.utils.prune.global_unstructured`.
@@ -304,6 +319,7 @@ export function globalUnstructured(
   pruningMethod: BasePruningMethod | (new (amount: number) => BasePruningMethod),
   options: GlobalOptions = {},
 ): void {
+  checkOptions("globalUnstructured", options, GLOBAL_OPTIONS);
   const method =
     pruningMethod instanceof BasePruningMethod ? pruningMethod : new pruningMethod(options.amount as number);
   if (method.pruningType !== "unstructured")

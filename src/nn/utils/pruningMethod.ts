@@ -1,4 +1,5 @@
 /** What all ways to prune share: masks, the tensors they live in, and several after one another. */
+
 import { noGrad } from "../../autograd/mode.js";
 import { mul } from "../../ops/arithmetic.js";
 import { cast, clone } from "../../ops/cast.js";
@@ -9,6 +10,7 @@ import { sum } from "../../ops/sum.js";
 import { reshape } from "../../ops/view.js";
 import { onesLike } from "../../tensor/create.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import { sameShape, wrapDim } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { AnyModule } from "../base.js";
@@ -23,6 +25,9 @@ export interface ImportanceOptions {
   /** How important each element is, in the shape of the tensor (default: the tensor itself). */
   importanceScores?: Tensor | null;
 }
+
+/** @internal */
+export const IMPORTANCE_OPTIONS: OptionNames<ImportanceOptions> = { importanceScores: 1 };
 
 function checkScores(scores: Tensor, x: Tensor): void {
   if (!sameShape(scores.shape, x.shape))
@@ -39,6 +44,11 @@ function splitScores(args: unknown[]): [unknown[], Tensor | null] {
   const others = args.slice(0, -1);
   return [Object.keys(rest).length > 0 ? [...others, rest] : others, importanceScores ?? null];
 }
+
+const PRUNE_OPTIONS: OptionNames<ImportanceOptions & { defaultMask?: Tensor | null }> = {
+  importanceScores: 1,
+  defaultMask: 1,
+};
 
 /**
  * A way to prune. A subclass says what it chooses among, `pruningType`, and computes masks; applied to a parameter, it
@@ -131,6 +141,7 @@ export abstract class BasePruningMethod {
 
   /** A pruned copy of a tensor, which no module needs to own. */
   prune(t: Tensor, options: ImportanceOptions & { defaultMask?: Tensor | null } = {}): Tensor {
+    checkOptions("prune", options, PRUNE_OPTIONS);
     const scores = options.importanceScores ?? t;
     checkScores(scores, t);
     const mask = noGrad(() => this.computeMask(scores.detach(), options.defaultMask ?? onesLike(t)));

@@ -1,10 +1,12 @@
 /** Padding and packing of sequences of different lengths. Source: `torch.nn.utils.rnn`. */
+
 import { indexSelect } from "../../ops/gather.js";
 import { cat, stack } from "../../ops/join.js";
 import { toArray } from "../../ops/read.js";
 import { narrow, reshape, select, transpose } from "../../ops/view.js";
 import { full, tensor } from "../../tensor/create.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 import { Tensor } from "../../tensor/tensor.js";
 
 /** Options of {@link PackedSequence}. */
@@ -16,6 +18,12 @@ export interface PackedSequenceOptions {
   /** The inverse of {@link sortedIndices}. */
   unsortedIndices?: Tensor | null;
 }
+
+const PACKED_SEQUENCE_OPTIONS: OptionNames<PackedSequenceOptions> = {
+  batchSizes: 1,
+  sortedIndices: 1,
+  unsortedIndices: 1,
+};
 
 /** Sequences of different lengths step by step, without padding. Made by {@link packPaddedSequence}. */
 export class PackedSequence {
@@ -29,6 +37,7 @@ export class PackedSequence {
   readonly unsortedIndices: Tensor | null;
 
   constructor(data: Tensor, options: PackedSequenceOptions | Tensor = {}) {
+    checkNames(new.target.name, options, PACKED_SEQUENCE_OPTIONS);
     const o = options instanceof Tensor ? { batchSizes: options } : options;
     const sizes = o.batchSizes;
     if (sizes === undefined || sizes === null)
@@ -69,6 +78,8 @@ export interface PackOptions {
   enforceSorted?: boolean;
 }
 
+const PACK_OPTIONS: OptionNames<PackOptions> = { batchFirst: 1, enforceSorted: 1 };
+
 /**
  * Packs a padded batch (T, B, *) (or (B, T, *)) of sequences with the given lengths.
  * Source: `torch.nn.utils.rnn.pack_padded_sequence`.
@@ -78,6 +89,7 @@ export function packPaddedSequence(
   lengths: Tensor | readonly number[],
   options: PackOptions = {},
 ): PackedSequence {
+  checkOptions("packPaddedSequence", options, PACK_OPTIONS);
   let sizes = numbers(lengths);
   let x = options.batchFirst === true ? transpose(input, 0, 1) : input;
   let sortedIndices: Tensor | null = null;
@@ -121,11 +133,14 @@ export interface PadPackedOptions {
   totalLength?: number | null;
 }
 
+const PAD_PACKED_OPTIONS: OptionNames<PadPackedOptions> = { batchFirst: 1, paddingValue: 1, totalLength: 1 };
+
 /** The padded batch and the lengths of a packed one. Source: `torch.nn.utils.rnn.pad_packed_sequence`. */
 export function padPackedSequence(
   sequence: PackedSequence,
   options: PadPackedOptions = {},
 ): [Tensor, Tensor] {
+  checkOptions("padPackedSequence", options, PAD_PACKED_OPTIONS);
   const sizes = toArray(sequence.batchSizes) as number[];
   const batch = sizes[0] as number;
   const total = options.totalLength ?? sizes.length;
@@ -165,8 +180,11 @@ export interface PadOptions {
   paddingSide?: "left" | "right";
 }
 
+const PAD_OPTIONS: OptionNames<PadOptions> = { batchFirst: 1, paddingValue: 1, paddingSide: 1 };
+
 /** Stacks sequences (L, *) of different lengths into (T, B, *), filled up. Source: `torch.nn.utils.rnn.pad_sequence`. */
 export function padSequence(sequences: readonly Tensor[], options: PadOptions = {}): Tensor {
+  checkOptions("padSequence", options, PAD_OPTIONS);
   if (sequences.length === 0) throw new ValueError("[padSequence] got no sequences");
   const longest = Math.max(...sequences.map((s) => s.shape[0] as number));
   const columns = sequences.map((s) => {
@@ -179,21 +197,27 @@ export function padSequence(sequences: readonly Tensor[], options: PadOptions = 
   return stack(columns, options.batchFirst === true ? 0 : 1);
 }
 
+const UNPAD_SEQUENCE_OPTIONS: OptionNames<{ batchFirst?: boolean }> = { batchFirst: 1 };
+
 /** Cuts a padded batch back into its sequences. Source: `torch.nn.utils.rnn.unpad_sequence`. */
 export function unpadSequence(
   padded: Tensor,
   lengths: Tensor | readonly number[],
   options: { batchFirst?: boolean } = {},
 ): Tensor[] {
+  checkOptions("unpadSequence", options, UNPAD_SEQUENCE_OPTIONS);
   const x = options.batchFirst === true ? padded : transpose(padded, 0, 1);
   return numbers(lengths).map((n, b) => narrow(select(x, 0, b), 0, 0, n));
 }
+
+const PACK_SEQUENCE_OPTIONS: OptionNames<{ enforceSorted?: boolean }> = { enforceSorted: 1 };
 
 /** Packs sequences of different lengths. Source: `torch.nn.utils.rnn.pack_sequence`. */
 export function packSequence(
   sequences: readonly Tensor[],
   options: { enforceSorted?: boolean } = {},
 ): PackedSequence {
+  checkOptions("packSequence", options, PACK_SEQUENCE_OPTIONS);
   const lengths = sequences.map((s) => s.shape[0] as number);
   return packPaddedSequence(padSequence(sequences), lengths, options);
 }

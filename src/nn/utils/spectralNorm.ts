@@ -1,4 +1,5 @@
 /** Spectral normalisation: a weight divided by its largest singular value (Miyato et al. 2018). */
+
 import { noGrad } from "../../autograd/mode.js";
 import { mul } from "../../ops/arithmetic.js";
 import { clone } from "../../ops/cast.js";
@@ -11,6 +12,7 @@ import { mean } from "../../ops/sum.js";
 import { permute, reshape, squeeze, t, unsqueeze } from "../../ops/view.js";
 import { empty } from "../../tensor/create.js";
 import { ValueError } from "../../tensor/errors.js";
+import type { OptionNames } from "../../tensor/options.js";
 import { wrapDim } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import type { AnyModule } from "../base.js";
@@ -31,6 +33,14 @@ export interface SpectralNormOptions {
   /** The dimension of the outputs: the rows of the matrix (default 0, and 1 for transposed convolutions). */
   dim?: number | null;
 }
+
+/** @internal */
+export const SPECTRAL_NORM_OPTIONS: OptionNames<SpectralNormOptions> = {
+  name: 1,
+  nPowerIterations: 1,
+  eps: 1,
+  dim: 1,
+};
 
 /** Checked options for a module. @internal */
 export function spectralOptions(
@@ -128,7 +138,7 @@ export function spectralNorm<M extends AnyModule>(
   name: string | SpectralNormOptions = "weight",
   options: SpectralNormOptions = {},
 ): M {
-  const [which, o] = named(name, options);
+  const [which, o] = named("spectralNorm", name, options, SPECTRAL_NORM_OPTIONS);
   const [field, weight] = tensorOf("spectralNorm", module, which);
   if (ownerOf(module, SpectralNorm, field) !== null)
     throw new ValueError(

@@ -1,5 +1,7 @@
 /** Calls of a module with other parameters and buffers in the places of its own (`torch.func.functional_call`). */
+
 import { ValueError } from "../../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { AnyModule } from "../base.js";
 import type { Module } from "../module.js";
@@ -13,6 +15,8 @@ export interface FunctionalCallOptions {
   /** Throw unless exactly the module's parameters and buffers are given (default false). */
   strict?: boolean;
 }
+
+const FUNCTIONAL_CALL_OPTIONS: OptionNames<FunctionalCallOptions> = { kwargs: 1, tieWeights: 1, strict: 1 };
 
 interface Place {
   readonly owner: AnyModule;
@@ -62,6 +66,7 @@ export function functionalCall<Args extends unknown[], Out>(
   args: Args | Args[0],
   options: FunctionalCallOptions = {},
 ): Out {
+  checkOptions("functionalCall", options, FUNCTIONAL_CALL_OPTIONS);
   const { kwargs, tieWeights = true, strict = false } = options;
   const given = new Map(
     (Array.isArray(tensors) ? tensors : [tensors]).flatMap((t) => Object.entries<Tensor>(t)),

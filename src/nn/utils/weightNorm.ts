@@ -5,6 +5,7 @@ import { mul } from "../../ops/arithmetic.js";
 import { div } from "../../ops/division.js";
 import { vectorNorm } from "../../ops/statistics.js";
 import { ValueError } from "../../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 import { wrapDim } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { AnyModule } from "../base.js";
@@ -18,6 +19,9 @@ export interface WeightNormOptions {
   /** The dimension whose slices each have a length of their own (default 0); null or -1: one length for all. */
   dim?: number | null;
 }
+
+/** @internal */
+export const WEIGHT_NORM_OPTIONS: OptionNames<WeightNormOptions> = { name: 1, dim: 1 };
 
 /** The norm over all dimensions but one, which stays; -1 is the norm of everything. Source: `torch.norm_except_dim`. @internal */
 export function normExceptDim(v: Tensor, dim: number): Tensor {
@@ -33,7 +37,14 @@ export function normalized(v: Tensor, g: Tensor, dim: number): Tensor {
 }
 
 /** The name and the options of a call that may leave out the name. @internal */
-export function named<O extends { name?: string }>(name: string | O, options: O): [string, O] {
+export function named<O extends { name?: string }>(
+  fn: string,
+  name: string | O,
+  options: O,
+  names: OptionNames<O>,
+): [string, O] {
+  checkNames(fn, name, names);
+  checkOptions(fn, options, names);
   return typeof name === "string" ? [name, options] : [name.name ?? "weight", name];
 }
 
@@ -70,7 +81,7 @@ export function weightNorm<M extends AnyModule>(
 ): M {
   const given: WeightNormOptions =
     typeof options === "number" || options === null ? { dim: options } : options;
-  const [which, o] = named(name, given);
+  const [which, o] = named("weightNorm", name, given, WEIGHT_NORM_OPTIONS);
   const [field, weight] = tensorOf("weightNorm", module, which);
   if (ownerOf(module, WeightNorm, field) !== null)
     throw new ValueError(

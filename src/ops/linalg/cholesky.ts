@@ -1,8 +1,10 @@
 /** Cholesky factors of symmetric positive-definite matrices, and systems and inverses with them. */
+
 import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/op.js";
 import { FLOAT64, INT32 } from "../../tensor/dtype.js";
 import { ShapeError, show } from "../../tensor/errors.js";
 import { enqueue, kernelTable } from "../../tensor/launch.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 import { contiguous, full, ptr } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { add, mul, neg } from "../arithmetic.js";
@@ -66,15 +68,23 @@ export interface CholeskyOptions {
   upper?: boolean;
 }
 
+const CHOLESKY_OPTIONS: OptionNames<CholeskyOptions> = { upper: 1 };
+
 /**
  * L, a lower triangle with A = L L^T, of symmetric positive-definite matrices; only the lower triangle of A is read, and
  * the gradient is symmetric. Source: `torch.linalg.cholesky`.
  * @throws LinAlgError when a matrix is not positive-definite.
  */
 export function cholesky(A: Tensor, options: boolean | CholeskyOptions = {}): Tensor {
+  checkNames("linalg.cholesky", options, CHOLESKY_OPTIONS);
   const upper = typeof options === "boolean" ? options : (options.upper ?? false);
   return choleskyEx(A, { upper, checkErrors: true }).L;
 }
+
+const CHOLESKY_EX_OPTIONS: OptionNames<CholeskyOptions & { checkErrors?: boolean }> = {
+  upper: 1,
+  checkErrors: 1,
+};
 
 /**
  * As {@link cholesky}; `info` is 0, or the order of the first leading minor that is not positive: then L holds a part of
@@ -89,6 +99,7 @@ export function choleskyEx(
   /** int32: 0 where the matrix is positive-definite, else the order of the first minor that is not. */
   info: Tensor;
 } {
+  checkOptions("linalg.choleskyEx", options, CHOLESKY_EX_OPTIONS);
   checkSquare("linalg.cholesky", A);
   const [L, info] = runMulti(choleskyOp, [A], options.upper ?? false) as [Tensor, Tensor];
   if (options.checkErrors === true) checkInfo("linalg.cholesky", A, info, notPositive);
@@ -128,6 +139,7 @@ function solveFactored(b: Tensor, factors: Tensor, upper: boolean): Tensor {
 
 /** X with A X = B, from the Cholesky factor L of A. Source: `torch.cholesky_solve`. */
 export function choleskySolve(B: Tensor, L: Tensor, options: boolean | CholeskyOptions = {}): Tensor {
+  checkNames("choleskySolve", options, CHOLESKY_OPTIONS);
   checkSquare("choleskySolve", L);
   checkMatrices("choleskySolve", B);
   checkSameDtype("choleskySolve", L, B);
@@ -142,6 +154,7 @@ export function choleskySolve(B: Tensor, L: Tensor, options: boolean | CholeskyO
 
 /** The inverse of A, from its Cholesky factor L. Source: `torch.cholesky_inverse`. */
 export function choleskyInverse(L: Tensor, options: boolean | CholeskyOptions = {}): Tensor {
+  checkNames("choleskyInverse", options, CHOLESKY_OPTIONS);
   checkSquare("choleskyInverse", L);
   return choleskySolve(identity(L.shape.at(-1) as number, L.code, batchShape(L)), L, options);
 }

@@ -1,7 +1,9 @@
 /** LDL^T factorization of symmetric matrices that need not be definite (Bunch-Kaufman), and systems with it. */
+
 import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/op.js";
 import { INT32 } from "../../tensor/dtype.js";
 import { AutogradError, DTypeError, ShapeError, show } from "../../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import { fromTyped, toTyped } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { expand } from "../view.js";
@@ -123,6 +125,8 @@ export interface LdlOptions {
   hermitian?: boolean;
 }
 
+const LDL_OPTIONS: OptionNames<LdlOptions> = { hermitian: 1 };
+
 /**
  * A = L D L^T with swaps, packed as LAPACK's sytrf does; only the lower triangle of A is read. No gradient.
  * Source: `torch.linalg.ldl_factor`.
@@ -136,9 +140,15 @@ export function ldlFactor(
   /** int32: which rows were exchanged, from 1; negative for blocks of two. */
   pivots: Tensor;
 } {
+  checkOptions("linalg.ldlFactor", options, LDL_OPTIONS);
   const { LD, pivots } = ldlFactorEx(A, { ...options, checkErrors: true });
   return { LD, pivots };
 }
+
+const LDL_FACTOR_EX_OPTIONS: OptionNames<LdlOptions & { checkErrors?: boolean }> = {
+  hermitian: 1,
+  checkErrors: 1,
+};
 
 /** As {@link ldlFactor}, with the position of the first zero in D (0: none). Source: `torch.linalg.ldl_factor_ex`. */
 export function ldlFactorEx(
@@ -152,6 +162,7 @@ export function ldlFactorEx(
   /** int32: 0, or the position (from 1) of the first zero on the diagonal of D. */
   info: Tensor;
 } {
+  checkOptions("linalg.ldlFactorEx", options, LDL_FACTOR_EX_OPTIONS);
   checkSquare("linalg.ldlFactor", A);
   const [LD, pivots, info] = runMulti(ldlOp, [A], null) as [Tensor, Tensor, Tensor];
   if (options.checkErrors === true) checkInfo("linalg.ldlFactor", A, info, singular);
@@ -239,6 +250,7 @@ function solveWith(ld: Tensor, pivots: Tensor, b: Tensor): Tensor {
 
 /** X with A X = B, from the result of {@link ldlFactor}; the gradient is that of B. Source: `torch.linalg.ldl_solve`. */
 export function ldlSolve(LD: Tensor, pivots: Tensor, B: Tensor, _options: LdlOptions = {}): Tensor {
+  checkOptions("linalg.ldlSolve", _options, LDL_OPTIONS);
   const op = "linalg.ldlSolve";
   checkSquare(op, LD);
   checkMatrices(op, B);

@@ -1,8 +1,10 @@
 /** LU factorization with partial pivoting, and systems solved with it. */
+
 import { defineMultiOp, runMulti } from "../../autograd/op.js";
 import { type DTypeCode, FLOAT64, INT32 } from "../../tensor/dtype.js";
 import { DTypeError, ShapeError, show } from "../../tensor/errors.js";
 import { enqueue, kernelTable } from "../../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import { castTo, contiguous, empty, full, ptr, toTyped } from "../../tensor/raw.js";
 import type { Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
@@ -145,6 +147,8 @@ export interface LuOptions {
   pivot?: boolean;
 }
 
+const LU_OPTIONS: OptionNames<LuOptions> = { pivot: 1 };
+
 /** Packed factors, pivots and, for each matrix, the position of the first zero pivot (0: none). @internal */
 export function factored(op: string, A: Tensor, pivot = true): [LU: Tensor, pivots: Tensor, info: Tensor] {
   checkMatrices(op, A);
@@ -176,10 +180,13 @@ export function luFactor(
   /** int32: the row, from 1, that each row was exchanged with. */
   pivots: Tensor;
 } {
+  checkOptions("linalg.luFactor", options, LU_OPTIONS);
   const [LU, pivots, info] = factored("linalg.luFactor", A, options.pivot ?? true);
   checkInfo("linalg.luFactor", A, info, singular);
   return { LU, pivots };
 }
+
+const LU_FACTOR_EX_OPTIONS: OptionNames<LuOptions & { checkErrors?: boolean }> = { pivot: 1, checkErrors: 1 };
 
 /** {@link luFactor} with, for each matrix, the position of the first zero pivot (0: none). Source: `torch.linalg.lu_factor_ex`. */
 export function luFactorEx(
@@ -193,6 +200,7 @@ export function luFactorEx(
   /** int32: 0, or the position (from 1) of the first zero on the diagonal of U. */
   info: Tensor;
 } {
+  checkOptions("linalg.luFactorEx", options, LU_FACTOR_EX_OPTIONS);
   const [LU, pivots, info] = factored("linalg.luFactor", A, options.pivot ?? true);
   if (options.checkErrors === true) checkInfo("linalg.luFactorEx", A, info, singular);
   return { LU, pivots, info };
@@ -213,6 +221,7 @@ export function lu(
   /** The upper factor, (*, min(m, n), n). */
   U: Tensor;
 } {
+  checkOptions("linalg.lu", options, LU_OPTIONS);
   const pivot = options.pivot ?? true;
   const [LU, pivots] = factored("linalg.lu", A, pivot);
   const [L, U] = triangles(LU);
@@ -228,8 +237,11 @@ export interface LuSolveOptions {
   adjoint?: boolean;
 }
 
+const LU_SOLVE_OPTIONS: OptionNames<LuSolveOptions> = { left: 1, adjoint: 1 };
+
 /** X with A X = B, from the result of {@link luFactor}. Source: `torch.linalg.lu_solve`. */
 export function luSolve(LU: Tensor, pivots: Tensor, B: Tensor, options: LuSolveOptions = {}): Tensor {
+  checkOptions("linalg.luSolve", options, LU_SOLVE_OPTIONS);
   const op = "linalg.luSolve";
   checkSquare(op, LU);
   checkMatrices(op, B);

@@ -1,5 +1,7 @@
 /** Norms of matrices and condition numbers: matrixNorm, norm, cond. */
+
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 import { full } from "../../tensor/raw.js";
 import { wrapDim } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
@@ -10,6 +12,7 @@ import { amax, amin } from "../reduce.js";
 import { abs } from "../sign.js";
 import {
   type NormOptions as EveryNormOptions,
+  NORM_OPTIONS,
   norm as normOfElements,
   vectorNorm as normOfVectors,
 } from "../statistics.js";
@@ -29,12 +32,16 @@ export interface VectorNormOptions extends SumOptions {
   ord?: number;
 }
 
+const VECTOR_NORM_OPTIONS: OptionNames<VectorNormOptions> = { ord: 1, dtype: 1, dim: 1, keepdim: 1 };
+
 /** (sum |x|^ord)^(1/ord) over dimensions, all by default. Source: `torch.linalg.vector_norm`. */
 export function vectorNorm(
   x: Tensor,
   ord: number | VectorNormOptions = {},
   options: VectorNormOptions = {},
 ): Tensor {
+  checkNames("linalg.vectorNorm", ord, VECTOR_NORM_OPTIONS);
+  checkOptions("linalg.vectorNorm", options, VECTOR_NORM_OPTIONS);
   const o = typeof ord === "number" ? { ...options, ord } : ord;
   return normOfVectors(x, o.ord ?? 2, o);
 }
@@ -51,12 +58,16 @@ export interface MatrixNormOptions {
   dtype?: SumOptions["dtype"];
 }
 
+const MATRIX_NORM_OPTIONS: OptionNames<MatrixNormOptions> = { ord: 1, dim: 1, keepdim: 1, dtype: 1 };
+
 /** Norms of matrices. Source: `torch.linalg.matrix_norm`. */
 export function matrixNorm(
   A: Tensor,
   ord: MatrixOrder | MatrixNormOptions = {},
   options: MatrixNormOptions = {},
 ): Tensor {
+  checkNames("linalg.matrixNorm", ord, MATRIX_NORM_OPTIONS);
+  checkOptions("linalg.matrixNorm", options, MATRIX_NORM_OPTIONS);
   const op = "linalg.matrixNorm";
   const o = typeof ord === "object" ? ord : { ...options, ord };
   const x = o.dtype === undefined ? A : A.to(o.dtype);
@@ -96,12 +107,16 @@ export interface LinalgNormOptions {
   dtype?: SumOptions["dtype"];
 }
 
+const LINALG_NORM_OPTIONS: OptionNames<LinalgNormOptions> = { ord: 1, dim: 1, keepdim: 1, dtype: 1 };
+
 /** The norm of vectors or of matrices, as the number of dimensions says. Source: `torch.linalg.norm`. */
 export function norm(
   A: Tensor,
   ord?: MatrixOrder | LinalgNormOptions | null,
   options: LinalgNormOptions = {},
 ): Tensor {
+  checkNames("linalg.norm", ord, LINALG_NORM_OPTIONS);
+  checkOptions("linalg.norm", options, LINALG_NORM_OPTIONS);
   const o =
     typeof ord === "object" && ord !== null ? ord : { ...options, ...(ord === undefined ? {} : { ord }) };
   const order = o.ord ?? null;
@@ -127,10 +142,14 @@ export function normOf(
   dim?: DimArg<EveryNormOptions>,
   options?: EveryNormOptions,
 ): Tensor {
+  checkNames("norm", p, NORM_OPTIONS);
   const o =
     typeof p === "object" && p !== null
       ? p
-      : { ...reduceArgs(dim, options), ...(p === undefined || p === null ? {} : { p }) };
+      : {
+          ...reduceArgs("norm", dim, options, NORM_OPTIONS),
+          ...(p === undefined || p === null ? {} : { p }),
+        };
   if (o.p !== "nuc") return normOfElements(x, p, dim, options);
   const dims = o.dim === undefined || o.dim === null || typeof o.dim === "number" ? undefined : o.dim;
   if (dims === undefined && x.shape.length !== 2) {
@@ -144,11 +163,14 @@ export function normOf(
   });
 }
 
+const COND_OPTIONS: OptionNames<{ p?: MatrixOrder | null }> = { p: 1 };
+
 /**
  * Condition numbers: the norm of the matrix times the norm of its inverse, Infinity when singular; by default the
  * largest singular value over the smallest. Source: `torch.linalg.cond`.
  */
 export function cond(A: Tensor, options: MatrixOrder | null | { p?: MatrixOrder | null } = {}): Tensor {
+  checkNames("linalg.cond", options, COND_OPTIONS);
   const op = "linalg.cond";
   const p = (typeof options === "object" && options !== null ? options.p : options) ?? 2;
   checkFloat(op, A);

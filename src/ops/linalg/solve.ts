@@ -1,6 +1,8 @@
 /** Systems and inverses of square matrices, by LU factorization: solve, inv, tensorsolve, tensorinv. */
+
 import { defineOp, run } from "../../autograd/op.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 import { numelOf, type Shape, sameShape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { neg } from "../arithmetic.js";
@@ -80,6 +82,8 @@ export interface SolveOptions {
   left?: boolean;
 }
 
+const SOLVE_OPTIONS: OptionNames<SolveOptions> = { left: 1 };
+
 /**
  * X with A X = B, for square matrices; B may be vectors. Batches are broadcast. Source: `torch.linalg.solve`.
  * @example
@@ -87,8 +91,11 @@ export interface SolveOptions {
  * @throws LinAlgError when a matrix is singular.
  */
 export function solve(A: Tensor, B: Tensor, options: SolveOptions = {}): Tensor {
+  checkOptions("linalg.solve", options, SOLVE_OPTIONS);
   return solveAndInfo("linalg.solve", A, B, options.left ?? true, true)[0];
 }
+
+const SOLVE_EX_OPTIONS: OptionNames<SolveOptions & { checkErrors?: boolean }> = { left: 1, checkErrors: 1 };
 
 /**
  * As {@link solve}, but a singular matrix is reported in `info` (the position of the zero pivot) unless `checkErrors`.
@@ -104,6 +111,7 @@ export function solveEx(
   /** int32: 0 where A can be inverted, else the position (from 1) of a zero pivot. */
   info: Tensor;
 } {
+  checkOptions("linalg.solveEx", options, SOLVE_EX_OPTIONS);
   const [result, info] = solveAndInfo(
     "linalg.solveEx",
     A,
@@ -130,6 +138,8 @@ function inverseAndInfo(op: string, A: Tensor, check: boolean): [Tensor, Tensor]
 /** Same as {@link inv}. Source: `torch.inverse`. */
 export const inverse: typeof inv = inv;
 
+const INV_EX_OPTIONS: OptionNames<{ checkErrors?: boolean }> = { checkErrors: 1 };
+
 /** As {@link inv}, but a singular matrix is reported in `info` unless `checkErrors`. Source: `torch.linalg.inv_ex`. */
 export function invEx(
   A: Tensor,
@@ -140,9 +150,12 @@ export function invEx(
   /** int32: 0 where A can be inverted, else the position (from 1) of a zero pivot. */
   info: Tensor;
 } {
+  checkOptions("linalg.invEx", options, INV_EX_OPTIONS);
   const [result, info] = inverseAndInfo("linalg.invEx", A, options.checkErrors ?? false);
   return { inverse: result, info };
 }
+
+const TENSORSOLVE_OPTIONS: OptionNames<{ dims?: readonly number[] | null }> = { dims: 1 };
 
 /**
  * X with tensordot(A, X, X.ndim) = B: A seen as a square matrix from the shape of X to that of B.
@@ -150,6 +163,7 @@ export function invEx(
  * @param options.dims dimensions of A to move to its end first.
  */
 export function tensorsolve(A: Tensor, B: Tensor, options: { dims?: readonly number[] | null } = {}): Tensor {
+  checkOptions("linalg.tensorsolve", options, TENSORSOLVE_OPTIONS);
   const dims = options.dims ?? [];
   const rank = A.shape.length;
   const moved =
@@ -169,11 +183,14 @@ export function tensorsolve(A: Tensor, B: Tensor, options: { dims?: readonly num
   return reshape(solve(reshape(moved, [B.numel, B.numel]), reshape(B, [B.numel])), rest);
 }
 
+const TENSORINV_OPTIONS: OptionNames<{ ind?: number }> = { ind: 1 };
+
 /**
  * The inverse with respect to `tensordot(A, B, ind)`: of A seen as a matrix from its dimensions after `ind` to those
  * before. Source: `torch.linalg.tensorinv`.
  */
 export function tensorinv(A: Tensor, options: number | { ind?: number } = {}): Tensor {
+  checkNames("linalg.tensorinv", options, TENSORINV_OPTIONS);
   const ind = typeof options === "number" ? options : (options.ind ?? 2);
   if (!Number.isInteger(ind) || ind < 1)
     throw new ValueError(`[linalg.tensorinv] ind must be a whole number > 0, got ${ind}`);

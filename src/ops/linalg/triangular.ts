@@ -1,8 +1,10 @@
 /** Systems with triangular matrices: solveTriangular, on which the other solvers and derivatives rest. */
+
 import { defineOp, run } from "../../autograd/op.js";
 import { FLOAT64 } from "../../tensor/dtype.js";
 import { ShapeError, show } from "../../tensor/errors.js";
 import { enqueue, kernelTable } from "../../tensor/launch.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import { castTo, contiguous, ptr } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { neg } from "../arithmetic.js";
@@ -78,6 +80,8 @@ export interface SolveTriangularOptions {
   unitriangular?: boolean;
 }
 
+const SOLVE_TRIANGULAR_OPTIONS: OptionNames<SolveTriangularOptions> = { left: 1, unitriangular: 1 };
+
 /**
  * X with A X = B (or X A = B), where only the upper or the lower triangle of A is read. Batches are broadcast. A zero on
  * the diagonal gives infinities. Source: `torch.linalg.solve_triangular`.
@@ -88,6 +92,7 @@ export function solveTriangular(
   upper: boolean | { upper: boolean },
   options: SolveTriangularOptions = {},
 ): Tensor {
+  checkOptions("linalg.solveTriangular", options, SOLVE_TRIANGULAR_OPTIONS);
   const op = "linalg.solveTriangular";
   checkSquare(op, A);
   checkMatrices(op, B);

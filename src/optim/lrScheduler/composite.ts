@@ -1,9 +1,16 @@
 /** Schedulers made of schedulers: one after the other, or all at once. */
+
 import { StateDictError } from "../../nn/stateDict.js";
 import { ValueError } from "../../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import type { Optimizer } from "../optimizer.js";
 import { ReduceLROnPlateau } from "./plateau.js";
-import { LRScheduler, type SchedulerOptions, type SchedulerStateDict } from "./scheduler.js";
+import {
+  LRScheduler,
+  SCHEDULER_OPTIONS,
+  type SchedulerOptions,
+  type SchedulerStateDict,
+} from "./scheduler.js";
 
 /** Base of both: a list of schedulers of one optimizer. */
 abstract class Composite extends LRScheduler {
@@ -69,6 +76,7 @@ export class SequentialLR extends Composite {
     milestones: readonly number[],
     options: SchedulerOptions = {},
   ) {
+    checkOptions(new.target.name, options, SCHEDULER_OPTIONS);
     const label = new.target.name;
     if (schedulers.length < 1) throw new ValueError(`[${label}] got no schedulers, expected at least one`);
     if (milestones.length !== schedulers.length - 1) {
@@ -96,9 +104,12 @@ export class SequentialLR extends Composite {
   }
 }
 
+const CHAINED_SCHEDULER_OPTIONS: OptionNames<{ optimizer?: Optimizer | null }> = { optimizer: 1 };
+
 /** Schedulers all at once: each step steps every one in turn. Source: `torch.optim.lr_scheduler.ChainedScheduler`. */
 export class ChainedScheduler extends Composite {
   constructor(schedulers: readonly LRScheduler[], options: { optimizer?: Optimizer | null } = {}) {
+    checkOptions(new.target.name, options, CHAINED_SCHEDULER_OPTIONS);
     const [first] = schedulers;
     if (first === undefined)
       throw new ValueError(`[${new.target.name}] got no schedulers, expected at least one`);

@@ -1,5 +1,7 @@
 /** Schedulers along half cosines. */
+
 import { ValueError } from "../../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import { checkRange } from "../groups.js";
 import type { Optimizer } from "../optimizer.js";
 import { LRScheduler, type SchedulerOptions } from "./scheduler.js";
@@ -9,6 +11,8 @@ export interface CosineOptions extends SchedulerOptions {
   /** Least rate (default 0). */
   etaMin?: number;
 }
+
+const COSINE_OPTIONS: OptionNames<CosineOptions> = { etaMin: 1, lastEpoch: 1 };
 
 /**
  * lr = etaMin + (base - etaMin) (1 + cos(pi epoch / T_max)) / 2, computed from the rate of before.
@@ -21,6 +25,7 @@ export class CosineAnnealingLR extends LRScheduler {
   declare readonly etaMin: number;
 
   constructor(optimizer: Optimizer, T_max: number, options: CosineOptions = {}) {
+    checkOptions(new.target.name, options, COSINE_OPTIONS);
     checkRange(new.target.name, "T_max", T_max, 1);
     super(optimizer, { T_max, etaMin: options.etaMin ?? 0 }, options.lastEpoch);
   }
@@ -49,6 +54,8 @@ export interface WarmRestartsOptions extends CosineOptions {
   T_mult?: number;
 }
 
+const WARM_RESTARTS_OPTIONS: OptionNames<WarmRestartsOptions> = { T_mult: 1, etaMin: 1, lastEpoch: 1 };
+
 /**
  * lr = etaMin + (base - etaMin) (1 + cos(pi T_cur / T_i)) / 2, with T_cur the epochs since the last restart and T_i
  * the length of the run, which starts at T_0. `step(epoch)` takes fractions too.
@@ -67,6 +74,7 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
   declare T_cur: number;
 
   constructor(optimizer: Optimizer, T_0: number, options: WarmRestartsOptions = {}) {
+    checkOptions(new.target.name, options, WARM_RESTARTS_OPTIONS);
     const { T_mult = 1, etaMin = 0, lastEpoch = -1 } = options;
     for (const [name, value] of Object.entries({ T_0, T_mult })) {
       if (!Number.isInteger(value) || value < 1) {

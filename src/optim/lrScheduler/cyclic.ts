@@ -1,6 +1,8 @@
 /** Schedulers that move rate and momentum together: cycles, and the one cycle. */
+
 import { toField } from "../../nn/naming.js";
 import { ValueError } from "../../tensor/errors.js";
+import { checkOptions, type OptionNames } from "../../tensor/options.js";
 import { checkRange } from "../groups.js";
 import type { Optimizer } from "../optimizer.js";
 import { LRScheduler, type ScheduledGroup, type SchedulerOptions } from "./scheduler.js";
@@ -56,6 +58,19 @@ export interface CyclicOptions extends SchedulerOptions {
   maxMomentum?: PerGroup;
 }
 
+const CYCLIC_OPTIONS: OptionNames<CyclicOptions> = {
+  stepSizeUp: 1,
+  stepSizeDown: 1,
+  mode: 1,
+  gamma: 1,
+  scaleFn: 1,
+  scaleMode: 1,
+  cycleMomentum: 1,
+  baseMomentum: 1,
+  maxMomentum: 1,
+  lastEpoch: 1,
+};
+
 /**
  * lr goes up from baseLr to maxLr and down again, over and over; the momentum moves the other way.
  * Source: Smith 2015; `torch.optim.lr_scheduler.CyclicLR`.
@@ -80,6 +95,7 @@ export class CyclicLR extends WithMomentum {
   declare maxMomentums: number[];
 
   constructor(optimizer: Optimizer, baseLr: PerGroup, maxLr: PerGroup, options: CyclicOptions = {}) {
+    checkOptions(new.target.name, options, CYCLIC_OPTIONS);
     const {
       stepSizeUp = 2000,
       stepSizeDown,
@@ -166,6 +182,21 @@ export interface OneCycleOptions extends SchedulerOptions {
   threePhase?: boolean;
 }
 
+const ONE_CYCLE_OPTIONS: OptionNames<OneCycleOptions> = {
+  totalSteps: 1,
+  epochs: 1,
+  stepsPerEpoch: 1,
+  pctStart: 1,
+  annealStrategy: 1,
+  cycleMomentum: 1,
+  baseMomentum: 1,
+  maxMomentum: 1,
+  divFactor: 1,
+  finalDivFactor: 1,
+  threePhase: 1,
+  lastEpoch: 1,
+};
+
 type Rate = "initial_lr" | "max_lr" | "min_lr";
 type Momentum = "max_momentum" | "base_momentum";
 
@@ -226,6 +257,7 @@ export class OneCycleLR extends WithMomentum {
   declare readonly annealStrategy: "cos" | "linear";
 
   constructor(optimizer: Optimizer, maxLr: PerGroup, options: OneCycleOptions = {}) {
+    checkOptions(new.target.name, options, ONE_CYCLE_OPTIONS);
     const label = new.target.name;
     const { pctStart = 0.3, annealStrategy = "cos", cycleMomentum = true, divFactor = 25 } = options;
     const { finalDivFactor = 1e4, threePhase = false, lastEpoch = -1 } = options;

@@ -1,6 +1,8 @@
 /** A scheduler that waits for the loss to stop falling. */
+
 import { itemOf } from "../../ops/read.js";
 import { ValueError } from "../../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { checkRange } from "../groups.js";
 import type { Optimizer } from "../optimizer.js";
@@ -25,6 +27,17 @@ export interface PlateauOptions {
   /** Least change of the rate (default 1e-8). */
   eps?: number;
 }
+
+const PLATEAU_OPTIONS: OptionNames<PlateauOptions> = {
+  mode: 1,
+  factor: 1,
+  patience: 1,
+  threshold: 1,
+  thresholdMode: 1,
+  cooldown: 1,
+  minLr: 1,
+  eps: 1,
+};
 
 /**
  * Reduces the rate when a metric has not improved for more than `patience` epochs.
@@ -61,6 +74,8 @@ export class ReduceLROnPlateau extends LRScheduler {
   declare cooldownCounter: number;
 
   constructor(optimizer: Optimizer, mode: "min" | "max" | PlateauOptions = {}, options: PlateauOptions = {}) {
+    checkNames(new.target.name, mode, PLATEAU_OPTIONS);
+    checkOptions(new.target.name, options, PLATEAU_OPTIONS);
     const given: PlateauOptions = typeof mode === "string" ? { ...options, mode } : mode;
     const {
       factor = 0.1,

@@ -1,7 +1,9 @@
 /** The base of the learning rate schedulers. Source: `torch.optim.lr_scheduler.LRScheduler`. */
+
 import { toField, toKey } from "../../nn/naming.js";
 import { StateDictError } from "../../nn/stateDict.js";
 import { ValueError } from "../../tensor/errors.js";
+import type { OptionNames } from "../../tensor/options.js";
 import type { ParamGroup, RateOptions } from "../groups.js";
 import { Optimizer } from "../optimizer.js";
 
@@ -10,6 +12,9 @@ export interface SchedulerOptions {
   /** The last epoch of the run that is resumed (default -1: a new run). */
   lastEpoch?: number;
 }
+
+/** @internal */
+export const SCHEDULER_OPTIONS: OptionNames<SchedulerOptions> = { lastEpoch: 1 };
 
 /** The saved form of a scheduler, with PyTorch's names. */
 export type SchedulerStateDict = Record<string, unknown>;

@@ -1,8 +1,15 @@
 /** Schedulers by functions, steps, powers and straight lines. */
+
 import { ValueError } from "../../tensor/errors.js";
+import { checkNames, checkOptions, type OptionNames } from "../../tensor/options.js";
 import { checkRange } from "../groups.js";
 import type { Optimizer } from "../optimizer.js";
-import { LRScheduler, type SchedulerOptions, type SchedulerStateDict } from "./scheduler.js";
+import {
+  LRScheduler,
+  SCHEDULER_OPTIONS,
+  type SchedulerOptions,
+  type SchedulerStateDict,
+} from "./scheduler.js";
 
 /** A factor by epoch. */
 export type LrLambda = (epoch: number) => number;
@@ -17,6 +24,7 @@ abstract class ByFunctions extends LRScheduler {
     lrLambda: LrLambda | readonly LrLambda[],
     options: SchedulerOptions = {},
   ) {
+    checkOptions(new.target.name, options, SCHEDULER_OPTIONS);
     const n = optimizer.paramGroups.length;
     const list = typeof lrLambda === "function" ? new Array<LrLambda>(n).fill(lrLambda) : [...lrLambda];
     if (list.length !== n) {
@@ -74,7 +82,13 @@ export interface StepOptions extends SchedulerOptions {
   gamma?: number;
 }
 
-function stepOptions(options: StepOptions | number): { gamma: number; lastEpoch: number | undefined } {
+const STEP_OPTIONS: OptionNames<StepOptions> = { gamma: 1, lastEpoch: 1 };
+
+function stepOptions(
+  label: string,
+  options: StepOptions | number,
+): { gamma: number; lastEpoch: number | undefined } {
+  checkNames(label, options, STEP_OPTIONS);
   if (typeof options === "number") return { gamma: options, lastEpoch: undefined };
   return { gamma: options.gamma ?? 0.1, lastEpoch: options.lastEpoch };
 }
@@ -89,7 +103,7 @@ export class StepLR extends LRScheduler {
   /** @param options a bare number is gamma. */
   constructor(optimizer: Optimizer, stepSize: number, options: StepOptions | number = {}) {
     checkRange(new.target.name, "stepSize", stepSize, 1);
-    const { gamma, lastEpoch } = stepOptions(options);
+    const { gamma, lastEpoch } = stepOptions(new.target.name, options);
     super(optimizer, { stepSize, gamma }, lastEpoch);
   }
 
@@ -112,7 +126,7 @@ export class MultiStepLR extends LRScheduler {
 
   /** @param options a bare number is gamma. */
   constructor(optimizer: Optimizer, milestones: readonly number[], options: StepOptions | number = {}) {
-    const { gamma, lastEpoch } = stepOptions(options);
+    const { gamma, lastEpoch } = stepOptions(new.target.name, options);
     const counts: Record<string, number> = {};
     for (const m of milestones) counts[m] = (counts[m] ?? 0) + 1;
     super(optimizer, { milestones: counts, gamma }, lastEpoch);
@@ -144,6 +158,8 @@ export interface ConstantOptions extends SchedulerOptions {
   totalIters?: number;
 }
 
+const CONSTANT_OPTIONS: OptionNames<ConstantOptions> = { factor: 1, totalIters: 1, lastEpoch: 1 };
+
 /**
  * lr = factor * base until `totalIters`, then base. Source: `torch.optim.lr_scheduler.ConstantLR`.
  * @throws ValueError at `totalIters` where the factor is 0, since it is divided out again.
@@ -155,6 +171,7 @@ export class ConstantLR extends LRScheduler {
   declare readonly totalIters: number;
 
   constructor(optimizer: Optimizer, options: ConstantOptions = {}) {
+    checkOptions(new.target.name, options, CONSTANT_OPTIONS);
     const { factor = 1 / 3, totalIters = 5, lastEpoch } = options;
     checkRange(new.target.name, "factor", factor, 0, 1, true);
     super(optimizer, { factor, totalIters }, lastEpoch);
@@ -189,6 +206,13 @@ export interface LinearOptions extends SchedulerOptions {
   totalIters?: number;
 }
 
+const LINEAR_OPTIONS: OptionNames<LinearOptions> = {
+  startFactor: 1,
+  endFactor: 1,
+  totalIters: 1,
+  lastEpoch: 1,
+};
+
 /** lr goes from startFactor * base to endFactor * base on a line. Source: `torch.optim.lr_scheduler.LinearLR`. */
 export class LinearLR extends LRScheduler {
   /** Factor of the first step (default 1/3). */
@@ -199,6 +223,7 @@ export class LinearLR extends LRScheduler {
   declare readonly totalIters: number;
 
   constructor(optimizer: Optimizer, options: LinearOptions = {}) {
+    checkOptions(new.target.name, options, LINEAR_OPTIONS);
     const { startFactor = 1 / 3, endFactor = 1, totalIters = 5, lastEpoch } = options;
     if (!(startFactor > 0 && startFactor <= 1)) {
       throw new ValueError(
@@ -231,6 +256,7 @@ export class ExponentialLR extends LRScheduler {
   declare readonly gamma: number;
 
   constructor(optimizer: Optimizer, gamma: number, options: SchedulerOptions = {}) {
+    checkOptions(new.target.name, options, SCHEDULER_OPTIONS);
     super(optimizer, { gamma }, options.lastEpoch);
   }
 
@@ -251,6 +277,8 @@ export interface PolynomialOptions extends SchedulerOptions {
   power?: number;
 }
 
+const POLYNOMIAL_OPTIONS: OptionNames<PolynomialOptions> = { totalIters: 1, power: 1, lastEpoch: 1 };
+
 /** lr = base (1 - epoch / totalIters)^power, then 0. Source: `torch.optim.lr_scheduler.PolynomialLR`. */
 export class PolynomialLR extends LRScheduler {
   /** Steps until the rate is 0 (default 5). */
@@ -259,6 +287,7 @@ export class PolynomialLR extends LRScheduler {
   declare readonly power: number;
 
   constructor(optimizer: Optimizer, options: PolynomialOptions = {}) {
+    checkOptions(new.target.name, options, POLYNOMIAL_OPTIONS);
     const { totalIters = 5, power = 1, lastEpoch } = options;
     super(optimizer, { totalIters, power }, lastEpoch);
   }
