@@ -1,14 +1,9 @@
 /** Collectives as functions, with PyTorch's signatures: ranks are those of the world, the group is an option. */
 import type { Tensor } from "../tensor/tensor.js";
 import type { Blocking, CollectiveOptions, Outcome } from "./exchange.js";
-import type {
-  AllToAllSingleOptions,
-  GatherOptions,
-  ProcessGroup,
-  ReduceOptions,
-  ScatterOptions,
-} from "./processGroup.js";
+import type { AllToAllSingleOptions, GatherOptions, ProcessGroup, ScatterOptions } from "./processGroup.js";
 import type { ReduceOp } from "./reduceOp.js";
+import type { ReduceOptions } from "./reducingGroup.js";
 import { getGroupRank, groupOr } from "./world.js";
 
 /** The group of a call. */

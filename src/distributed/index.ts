@@ -97,10 +97,10 @@ export {
   type AllToAllSingleOptions,
   type GatherOptions,
   ProcessGroup,
-  type ReduceOptions,
   type ScatterOptions,
 } from "./processGroup.js";
 export { ReduceOp } from "./reduceOp.js";
+export type { ReduceOptions } from "./reducingGroup.js";
 export {
   type NewGroupOptions,
   newGroup,
