@@ -38,6 +38,31 @@ describe("backward", () => {
     expect(gradOf(y)).toEqual([1]);
   });
 
+  test("gradients have a graph of their own with createGraph alone", () => {
+    const x = leaf([1, 2]);
+    x.mul(x).exp().sum().backward();
+    expect([x.grad?.requiresGrad, x.grad?.gradFn]).toEqual([false, null]);
+    const cube = () => x.mul(x).mul(x).sum();
+    expect(grad(cube(), x)[0].requiresGrad).toBe(false);
+    expect(grad(cube(), x, { createGraph: true })[0].requiresGrad).toBe(true);
+  });
+
+  test("a pass that ended in an error leaves nothing behind", () => {
+    const x = leaf([3]);
+    const shared = x.mul(2);
+    const first = shared.mul(5);
+    const hook = first.registerHook(() => {
+      throw new Error("in the middle");
+    });
+    // The second summand, made last, has handed its part to `shared` when the hook throws.
+    const y = first.add(shared.mul(7)).sum();
+    expect(() => y.backward(null, { retainGraph: true })).toThrow("in the middle");
+    expect(gradOf(x)).toBeUndefined();
+    hook.remove();
+    y.backward();
+    expect(gradOf(x)).toEqual([24]);
+  });
+
   test("one operand three times", () => {
     const x = leaf([2]);
     const y = x.mul(1);

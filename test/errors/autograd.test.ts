@@ -186,6 +186,18 @@ test("a saved input changed in place", () => {
   );
 });
 
+test("an output that its own derivative needs changed in place", () => {
+  expect(
+    errorOf(() => {
+      const h = leaf().exp();
+      noGrad(() => h.add_(1));
+      h.sum().backward();
+    }),
+  ).toMatchInlineSnapshot(
+    `"AutogradError: [backward] output of Exp, a float32 tensor of shape [2], was changed in place after it was saved: it is at version 1, expected version 0; try the op without the trailing underscore, or clone() before it (detectAnomaly shows where)"`,
+  );
+});
+
 test("a step between forward and backward", () => {
   expect(
     errorOf(() => {

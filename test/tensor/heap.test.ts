@@ -69,6 +69,21 @@ describe("eviction", () => {
         .mul(2);
     expect(memory().resident).toBeLessThanOrEqual(18 * MIB);
   });
+
+  test("what was used least recently goes first", () => {
+    setMemoryLimit(0); // everything leaves
+    setMemoryLimit(8 * MIB);
+    const tensors = Array.from({ length: 6 }, () => ones([MIB / 4])); // 6 MiB
+    tensors[0]?.add_(1);
+    tensors[1]?.add_(1);
+    const others = [ones([MIB / 4]), ones([MIB / 4]), ones([MIB / 4])];
+    const { resident, evicted } = memory();
+    expect(evicted).toBeGreaterThan(0);
+    for (const t of [tensors[0], tensors[1], ...others]) expect(t?.at(0).item()).toBeGreaterThan(0);
+    expect(memory().resident - resident).toBeLessThan(MIB); // none of them had to come back
+    expect(tensors[2]?.at(0).item()).toBe(1);
+    expect(memory().resident - resident).toBeGreaterThanOrEqual(MIB);
+  });
 });
 
 describe("scope", () => {
@@ -97,6 +112,25 @@ describe("scope", () => {
       });
       expect(memory().resident).toBeLessThanOrEqual(before + MIB);
     });
+  });
+
+  test("gives slabs of small tensors back, too", () => {
+    noGrad(() => {
+      const before = memory().resident;
+      scope(() => {
+        for (let i = 0; i < 10_000; i++) ones([64]);
+      });
+      expect(memory().resident).toBeLessThanOrEqual(before + MIB / 2);
+    });
+  });
+
+  test("what an inner scope returned is freed by the outer one", () => {
+    let inner: Tensor | undefined;
+    scope(() => {
+      inner = scope(() => ones([10]));
+      inner.add(1);
+    });
+    expect(() => inner?.add(1)).toThrow("[scope] this tensor was freed");
   });
 
   test("nested scopes hand on what they return", () => {
