@@ -3,6 +3,7 @@ import type { DTypeCode } from "../tensor/dtype.js";
 import { AutogradError } from "../tensor/errors.js";
 import { detached, full } from "../tensor/raw.js";
 import { Tensor } from "../tensor/tensor.js";
+import { checkInference } from "./inplace.js";
 import { mode, noGrad } from "./mode.js";
 import type { Node } from "./node.js";
 import { type InputGrads, type MultiOp, runMulti } from "./op.js";
@@ -21,6 +22,11 @@ export class FunctionContext {
   /** Saves inputs or outputs for the backward, with a check that they are not changed in place. */
   saveForBackward(...tensors: Tensor[]): void {
     this.savedInputs = tensors.map((tensor) => ({ tensor, version: tensor.storage.version }));
+  }
+
+  /** @internal Throws when what was saved would be out of the reach of version checks. */
+  checkSaved(name: string): void {
+    for (const { tensor } of this.savedInputs) checkInference(name, tensor, "be saved for backward");
   }
 
   /** The tensors given to {@link saveForBackward}. */
@@ -151,6 +157,7 @@ function applyFunction<Args extends unknown[], Out extends Tensor | Tensor[]>(
     },
   };
   const outs = runMulti(op, inputs, null);
+  if (ctx.needsInputGrad.includes(true)) ctx.checkSaved(fn.name);
   ctx.relinkOutputs(raw, outs);
   return (single ? outs[0] : outs) as Out;
 }

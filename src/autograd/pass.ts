@@ -196,6 +196,10 @@ export class Pass implements BackwardPass {
     const { pending } = node;
     node.pending = null;
     if (pending === null) return;
+    if (!this.visits(node)) {
+      this.giveUp(pending);
+      return;
+    }
     if (node.hooks !== null && !this.endsAt(node)) this.runHooks(node.hooks, pending);
     for (const [nr, index] of this.captures?.nodes.get(node) ?? []) {
       const g = pending[nr] ?? null;

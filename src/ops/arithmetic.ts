@@ -237,9 +237,10 @@ const addcdivOp = defineOp<Value>({
   forward: (x, { code, value }) => mapFlat(ADDCDIV, x, commonShape("addcdiv", x), code, 1, value),
   // d(x + v a / b) = dx + v / b da - v a / b^2 db
   backward: (g, n) => {
-    const [a, b] = [n.input(1), n.input(2)];
+    if (!n.needs(1) && !n.needs(2)) return [g];
+    const b = n.input(2);
     const ga = div(mul(g, n.attrs.value), b);
-    return [g, ga, n.needs(2) ? neg(mul(ga, div(a, b))) : null];
+    return [g, ga, n.needs(2) ? neg(mul(ga, div(n.input(1), b))) : null];
   },
 });
 
@@ -305,11 +306,10 @@ const lerpTensorOp = defineOp({
   forward: (x) => mapFlat(LERP_TENSOR, x, commonShape("lerp", x), (x[0] as Tensor).code, 1),
   // d(x + w (e - x)) = (1 - w) dx + w de + (e - x) dw
   backward: (g, n) => {
-    const [x, end, weight] = [n.input(0), n.input(1), n.input(2)];
     return [
-      n.needs(0) ? mul(g, sub(1, weight)) : null,
-      n.needs(1) ? mul(g, weight) : null,
-      n.needs(2) ? mul(g, sub(end, x)) : null,
+      n.needs(0) ? mul(g, sub(1, n.input(2))) : null,
+      n.needs(1) ? mul(g, n.input(2)) : null,
+      n.needs(2) ? mul(g, sub(n.input(1), n.input(0))) : null,
     ];
   },
 });

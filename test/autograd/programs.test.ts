@@ -1,6 +1,16 @@
 /** Sequences of statements in which views, in-place ops, hooks and repeated passes meet: the numbers are PyTorch's. */
 import { describe, expect, test } from "vitest";
-import { einsum, grad, noGrad, ones, type Tensor, tensor, zeros } from "../../src/index.js";
+import {
+  autograd,
+  einsum,
+  grad,
+  inferenceMode,
+  noGrad,
+  ones,
+  type Tensor,
+  tensor,
+  zeros,
+} from "../../src/index.js";
 
 const leaf = (values: number | number[] | number[][]) =>
   tensor(values, { dtype: "float64", requiresGrad: true });
@@ -93,6 +103,49 @@ describe("retainGrad", () => {
     y.mul(view).sum().backward();
     expect(numbers(view.grad)).toEqual([4]); // 2 + 2, the sum of y
   });
+});
+
+test("what a derivative does not read may change: of addcdiv and lerp, inputs without a gradient", () => {
+  const [x, v, w] = [
+    leaf([1, 2]),
+    tensor([1, 1], { dtype: "float64" }),
+    tensor([4, 5], { dtype: "float64" }),
+  ];
+  const [numerator, constant] = [x.mul(1), w.clone()];
+  const y = v.addcdiv(numerator, w).add(x.addcdiv(v, constant)).add(numerator.lerp(v, w));
+  numerator.add_(1);
+  constant.add_(1);
+  y.sum().backward();
+  expect(numbers(x.grad)).toEqual([1 / 4 + 1 - 3, 1 / 5 + 1 - 4]); // 1 / w + 1 + (1 - w)
+});
+
+test("hooks of what lies outside of the way to the asked inputs are not called", () => {
+  const [x, z] = [leaf([1]), leaf([1])];
+  const y = x.mul(2);
+  let calls = 0;
+  y.registerHook(() => void calls++);
+  grad(y.mul(z), z, { retainGraph: true });
+  grad(y, z, { allowUnused: true, retainGraph: true });
+  expect(calls).toBe(0);
+  grad(y.mul(z), x);
+  expect(calls).toBe(1);
+});
+
+test("what inference mode made cannot be saved by a custom function", () => {
+  class Product extends autograd.Function {
+    static forward(ctx: autograd.FunctionContext, a: Tensor, b: Tensor) {
+      ctx.saveForBackward(a, b);
+      return a.mul(b);
+    }
+    static backward(): null[] {
+      return [null, null];
+    }
+  }
+  const [x, made] = [leaf([1]), inferenceMode(() => leaf([2]).mul(1))];
+  expect(() => Product.apply(x, made)).toThrow(
+    "[Product] a tensor of shape [1] that inferenceMode made cannot be saved",
+  );
+  expect(noGrad(() => Product.apply(x, made)).toArray()).toEqual([2]);
 });
 
 describe("views and their base", () => {
