@@ -4,13 +4,13 @@
  */
 
 import { AutogradError, show } from "../tensor/errors.js";
-import { nextOp } from "../tensor/heap.js";
 import { checkOptions, type OptionNames } from "../tensor/options.js";
-import { detached, full } from "../tensor/raw.js";
+import { detached } from "../tensor/raw.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { blocksByColumns, blocksByRows } from "./blocks.js";
 import { engineOps } from "./engineOps.js";
 import { enableGrad } from "./mode.js";
-import { asTensors, checkVectors, gradsOf, leafOf, oneHot, variable, zerosLike } from "./variables.js";
+import { asTensors, checkVectors, gradsOf, leafOf, variable, zerosLike } from "./variables.js";
 
 /** One tensor, or several. */
 export type Tensors = Tensor | readonly [Tensor, ...Tensor[]] | readonly Tensor[];
@@ -238,13 +238,8 @@ export function jvp<I extends Tensors, O extends Tensors>(
 // J v = d(J^T u)/du · v
 function pushforward(call: Call): (v: readonly (Tensor | null)[]) => (Tensor | null)[] {
   const u = cotangents(call.outputs);
-  const grads = gradsOf(call.outputs, call.inputs, u, true);
-  const used = grads.flatMap((g, i) => (g === null ? [] : [i]));
-  const pulled = used.map((i) => grads[i] as Tensor);
-  return (v) => {
-    const vectors = used.map((i) => v[i] ?? null);
-    return gradsOf(pulled, u, vectors, call.create);
-  };
+  const pulled = gradsOf(call.outputs, call.inputs, u, true);
+  return (v) => gradsOf(pulled, u, v, call.create);
 }
 
 /**
@@ -276,47 +271,16 @@ function jacobianOf(op: string, fn: AnyFn, inputs: unknown, options: JacobianOpt
 
 /** Row k of the Jacobian: the gradient of output element k. */
 function byRows(call: Call): Tensor[][] {
-  return call.outputs.map((out, o) => {
-    const rows = Array.from({ length: out.numel }, (_, k) => {
-      const grads = gradsOf([out], call.inputs, [oneHot(out, k)], call.create);
-      return call.filled(grads, call.inputs, `output ${o}`);
-    });
-    return call.inputs.map((x, i) =>
-      joined(
-        rows.map((row) => row[i] as Tensor),
-        0,
-        [...out.shape, ...x.shape],
-        x,
-      ),
-    );
+  return blocksByRows(call.outputs, call.inputs, (u, o) => {
+    const grads = gradsOf([call.outputs[o] as Tensor], call.inputs, [u], call.create);
+    return call.filled(grads, call.inputs, `output ${o}`);
   });
 }
 
 /** Column j of the Jacobian: the product with the unit vector of input element j. */
 function byColumns(call: Call): Tensor[][] {
   const push = pushforward(call);
-  const columns = call.inputs.map((x, i) =>
-    Array.from({ length: x.numel }, (_, j) => {
-      const v = call.inputs.map((t, k) => (k === i ? oneHot(t, j) : zerosLike(t)));
-      return call.filled(push(v), call.outputs, "Jacobian");
-    }),
-  );
-  return call.outputs.map((out, o) =>
-    call.inputs.map((x, i) =>
-      joined(
-        (columns[i] as Tensor[][]).map((column) => column[o] as Tensor),
-        out.ndim,
-        [...out.shape, ...x.shape],
-        out,
-      ),
-    ),
-  );
-}
-
-function joined(parts: readonly Tensor[], dim: number, shape: readonly number[], like: Tensor): Tensor {
-  if (parts.length > 0) return engineOps.reshape(engineOps.stack(parts, dim), [...shape]);
-  nextOp();
-  return full(shape, 0, like.code);
+  return blocksByColumns(call.outputs, call.inputs, (v) => call.filled(push(v), call.outputs, "Jacobian"));
 }
 
 /**
@@ -367,13 +331,7 @@ export function vhp<I extends Tensors>(
     const vectors = call.vectors(v, call.inputs, "inputs");
     call.scalar();
     const grads = call.firstGradients([null]);
-    const used = grads.flatMap((g, i) => (g === null ? [] : [i]));
-    const product = gradsOf(
-      used.map((i) => grads[i] as Tensor),
-      call.inputs,
-      used.map((i) => vectors[i] ?? null),
-      call.create,
-    );
+    const product = gradsOf(grads, call.inputs, vectors, call.create);
     return [call.likeOutputs(call.outputs), call.likeInputs(call.filled(product, call.inputs, "Jacobian"))];
   }) as [Tensor, Like<I>];
 }
@@ -399,13 +357,7 @@ export function hvp<I extends Tensors>(
     const u = cotangents(call.inputs);
     const second = gradsOf(grads, call.inputs, u, true);
     if (options.strict === true) call.filled(second, call.inputs, "Jacobian");
-    const used = second.flatMap((g, i) => (g === null ? [] : [i]));
-    const product = gradsOf(
-      used.map((i) => second[i] as Tensor),
-      u,
-      used.map((i) => vectors[i] ?? null),
-      call.create,
-    );
+    const product = gradsOf(second, u, vectors, call.create);
     return [call.likeOutputs(call.outputs), call.likeInputs(call.filled(product, call.inputs, "Hessian"))];
   }) as [Tensor, Like<I>];
 }

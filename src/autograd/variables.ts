@@ -40,14 +40,14 @@ export function oneHot(t: Tensor, index: number): Tensor {
   return fromTyped(values, t.shape, t.code);
 }
 
-/** Gradients of those outputs that have a graph; null where there is none. */
+/** Gradients of those outputs that are there and have a graph; null where there is none. */
 export function gradsOf(
-  outputs: readonly Tensor[],
+  outputs: readonly (Tensor | null)[],
   inputs: readonly Tensor[],
   gradOutputs: readonly (Tensor | null)[],
   createGraph: boolean,
 ): (Tensor | null)[] {
-  const used = outputs.flatMap((o, i) => (o.requiresGrad ? [i] : []));
+  const used = outputs.flatMap((o, i) => (o?.requiresGrad === true ? [i] : []));
   if (used.length === 0) return inputs.map(() => null);
   return grad(
     used.map((i) => outputs[i] as Tensor),
