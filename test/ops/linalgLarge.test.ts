@@ -1,18 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { choleskySolve, eye as identity, linalg, type Tensor, tensor } from "../../src/index.js";
+import { choleskySolve, linalg, tensor } from "../../src/index.js";
 import { make } from "../registry/make.js";
-
-const numbers = (t: Tensor) => Array.from(t.toTypedArray() as ArrayLike<number>, Number);
-const eye = (n: number, batch: readonly number[] = []) =>
-  identity(n, { dtype: "float64" }).expand([...batch, n, n]);
-
-function expectClose(a: Tensor, b: Tensor, bound = 1e-10): void {
-  expect(a.shape).toEqual(b.shape);
-  expect(a.sub(b).abs().max().item()).toBeLessThan(bound * Math.max(1, b.abs().max().item()));
-}
-
-const orthonormal = (q: Tensor) =>
-  expectClose(q.mT.matmul(q), eye(q.shape.at(-1) as number, q.shape.slice(0, -2)));
+import { expectClose, eye, numbers, orthonormal } from "./matrices.js";
 
 describe("factorizations by halves", () => {
   test.each([9, 16, 17, 40, 67])("of %i rows, in batches and in either dtype", (n) => {

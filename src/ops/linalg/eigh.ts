@@ -16,6 +16,7 @@ import {
   batchShape,
   batchSize,
   checkSquare,
+  failure,
   flipped,
   identity,
   overBatch,
@@ -55,9 +56,9 @@ export function symmetricEigen(op: string, x: Tensor, upper: boolean, wanted: bo
   };
   overBatch(count, (2 / 3) * n ** 3, 0, queue, 16 * n);
   iterate(
-    op,
+    (i, what) => failure(op, x, i, what),
     ITERATE,
-    [count, n, wanted ? 1 : 0],
+    [count, n, wanted ? 1 : 0, n * (1.25 * n + 12)],
     (first) => [
       [row(d, first), row(e, first), ptr(sizes) + 8 * first, row(values, first)],
       ptr(order) + 4 * first * n,

@@ -1,7 +1,6 @@
 /** Singular and eigenvectors: products of reflections, turned by the rotations that an iteration has listed. */
 import { putInts } from "../../kernels/index.js";
 import { FLOAT64, INT32, SIZES } from "../../tensor/dtype.js";
-import { LinAlgError } from "../../tensor/errors.js";
 import { release } from "../../tensor/heap.js";
 import { enqueue, inPieces, type KernelTable, kernelTable } from "../../tensor/launch.js";
 import { empty, ptr, toTyped } from "../../tensor/raw.js";
@@ -38,6 +37,9 @@ export interface Rotations {
   readonly room: number;
 }
 
+/** The error for matrix i of the batch. */
+export type Failure = (i: number, what: string) => Error;
+
 /** Bytes of a pair c, s. */
 const PAIR = 16;
 const NOT_CONVERGED = 1;
@@ -49,17 +51,16 @@ const LISTED = 2 ** 25;
 /**
  * Iterates over a batch of `batch` matrices [n, n] of two diagonals; `args` are the kernel's arguments before and after
  * the lists' address and room, for the matrices from `first` on, and `visit` sees the lists, of `pairs` pairs a rotation,
- * of some matrices at a time. With 0 pairs there are none: only the values are wanted.
+ * of some matrices at a time. More than `turns` rotations are rare. With 0 pairs only the values are wanted.
  */
 export function iterate(
-  op: string,
+  fail: Failure,
   kernel: KernelTable,
-  [batch, n, pairs]: readonly [batch: number, n: number, pairs: number],
+  [batch, n, pairs, turns]: readonly [batch: number, n: number, pairs: number, turns: number],
   args: (first: number) => readonly [before: readonly number[], orders: number, after: number],
   visit: (rotations: Rotations) => void,
 ): void {
-  // Two sweeps for each value are rare.
-  let room = pairs === 0 ? 0 : PAIR * pairs * n * (n + 8) + 256;
+  let room = PAIR * pairs * Math.ceil(turns) + (pairs === 0 ? 0 : 256);
   for (let first = 0, count = 0; first < batch; ) {
     count = Math.min(batch - first, room === 0 ? batch : Math.max(1, Math.floor(LISTED / room)));
     const [lists, infos] = [empty([(count * room) / 8], FLOAT64), empty([count], INT32)];
@@ -81,20 +82,22 @@ export function iterate(
       );
     };
     overBatch(count, 30 * n * n, 0, queue, 16 * n + 64);
-    const worst = (toTyped(infos) as Int32Array).reduce((a, b) => Math.max(a, b), 0);
+    const found = toTyped(infos) as Int32Array;
     release(infos.storage);
-    if (worst !== NO_ROOM) {
-      fail(op, worst);
+    const bad = found.findIndex((info) => info === NOT_FINITE || info === NOT_CONVERGED);
+    if (bad >= 0) {
+      const finite = found[bad] === NOT_CONVERGED;
+      throw fail(
+        first + bad,
+        finite ? "the iteration did not converge" : "the matrix holds NaN or infinities",
+      );
+    }
+    if (!found.includes(NO_ROOM)) {
       visit({ first, count, lists, room });
       first += count;
     } else room *= 2;
     release(lists.storage);
   }
-}
-
-function fail(op: string, info: number): void {
-  if (info === NOT_FINITE) throw new LinAlgError(`[${op}] the matrix holds NaN or infinities`);
-  if (info === NOT_CONVERGED) throw new LinAlgError(`[${op}] the iteration did not converge`);
 }
 
 const STRIPS = kernelTable("orthogonalStrips");

@@ -10,6 +10,7 @@ import type { Tensor } from "../../tensor/tensor.js";
 import {
   batchShape,
   batchSize,
+  failure,
   flipped,
   matrixSize,
   overBatch,
@@ -18,7 +19,7 @@ import {
   working,
   write,
 } from "./core.js";
-import { iterate, orthogonalInto } from "./orthogonal.js";
+import { type Failure, iterate, orthogonalInto } from "./orthogonal.js";
 import { applyQ, factorInto, upperFrom } from "./qr.js";
 
 const REDUCE = kernelTable("bidiagonalize");
@@ -49,14 +50,15 @@ function batched(t: Tensor): Tensor {
 export function singularValues(op: string, x: Tensor, wanted: Wanted): SingularValues {
   const [[m, n], lead] = [matrixSize(x), batchShape(x)];
   const k = Math.min(m, n);
+  const fail: Failure = (i, what) => failure(op, x, i, what);
   const S = empty([...lead, k], FLOAT64);
   if (wanted === "none") {
-    if (x.numel > 0) decompose(op, x, S, null);
+    if (x.numel > 0) decompose(fail, x, S, null);
     return { U: empty([0], x.code), S: rounded(S, x.code), Vh: empty([0], x.code) };
   }
   const [rows, cols] = wanted === "full" ? [m, n] : [k, k];
   const [U, Vh] = [empty([...lead, m, rows], x.code), empty([...lead, cols, n], x.code)];
-  if (x.numel > 0) decompose(op, x, S, { U: batched(U), V: flipped(batched(Vh)) });
+  if (x.numel > 0) decompose(fail, x, S, { U: batched(U), V: flipped(batched(Vh)) });
   else for (const t of [U, Vh]) identityInto(batched(t), 0);
   return { U, S: rounded(S, x.code), Vh };
 }
@@ -73,14 +75,14 @@ function identityInto(t: Tensor, from: number): void {
 /** Matrices with so many times more rows than columns, or columns than rows, are taken to triangles first. */
 const FAR_MORE = 11 / 6;
 
-function decompose(op: string, x: Tensor, S: Tensor, vectors: Vectors | null): void {
+function decompose(fail: Failure, x: Tensor, S: Tensor, vectors: Vectors | null): void {
   const [m, n] = matrixSize(x);
   const wide = m < n;
   const [k, long] = [Math.min(m, n), Math.max(m, n)];
   // The columns of x, or of its transpose where that is the tall one.
   const columns = batched(working(wide ? x : flipped(x)));
   if (long < Math.trunc(k * FAR_MORE)) {
-    solve(op, columns, wide, S, vectors);
+    solve(fail, columns, wide, S, vectors);
     release(columns.storage);
     return;
   }
@@ -88,14 +90,14 @@ function decompose(op: string, x: Tensor, S: Tensor, vectors: Vectors | null): v
   const factored = factorInto(columns);
   const R = upperFrom(factored, k);
   const square = wide ? R : copyOf(flipped(R));
-  if (vectors === null) solve(op, square, false, S, null);
+  if (vectors === null) solve(fail, square, false, S, null);
   else {
     const { U, V } = vectors;
     const [outer, inner] = wide ? [V, U] : [U, V];
     const rows = empty([columns.shape[0] as number, outer.shape[2] as number, long], FLOAT64);
     identityInto(rows, k);
     const part = viewOf(rows, [rows.shape[0] as number, k, k], [rows.strides[0] as number, 1, long], 0);
-    solve(op, square, false, S, wide ? { U: inner, V: part } : { U: part, V: inner });
+    solve(fail, square, false, S, wide ? { U: inner, V: part } : { U: part, V: inner });
     applyQ(factored, rows);
     copyInto(outer, flipped(rows));
     release(rows.storage);
@@ -107,7 +109,7 @@ function decompose(op: string, x: Tensor, S: Tensor, vectors: Vectors | null): v
  * Singular values and vectors of matrices A[long, k] that are given by columns[count, k, long]; of their transposes with
  * `wide`. Those are lower bidiagonal then, which rotations from the left make upper.
  */
-function solve(op: string, columns: Tensor, wide: boolean, S: Tensor, vectors: Vectors | null): void {
+function solve(fail: Failure, columns: Tensor, wide: boolean, S: Tensor, vectors: Vectors | null): void {
   const [count, k, long] = columns.shape as [number, number, number];
   const [d, e, lefts, rights] = Array.from({ length: 4 }, () => empty([count, k], FLOAT64)) as [
     Tensor,
@@ -135,9 +137,9 @@ function solve(op: string, columns: Tensor, wide: boolean, S: Tensor, vectors: V
   const others = { vectors: right, taus: rights, count: k - 1, offset: 1 };
   const [ofU, ofV] = wide ? [others, own] : [own, others];
   iterate(
-    op,
+    fail,
     ITERATE,
-    [count, k, vectors === null ? 0 : 2],
+    [count, k, vectors === null ? 0 : 2, k * (k + 8)],
     (first) => [
       [row(d, first), row(e, first), ptr(sizes) + 8 * first, row(S, first)],
       ptr(orders) + 8 * first * k,
