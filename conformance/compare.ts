@@ -19,7 +19,7 @@ const FLOAT32_LONG: Tolerance = { relative: 1e-4, absolute: 1e-5 };
 const LONG_CHAINS = /conv|rnn|lstm|gru|transformer|attention/i;
 
 /** The tolerance for a dtype in the cases of `name`; integers and booleans have none. */
-export function toleranceOf(dtype: string, name: string): Tolerance {
+function toleranceOf(dtype: string, name: string): Tolerance {
   switch (dtype) {
     case "float64":
       return FLOAT64;

@@ -10,7 +10,7 @@ import { showRanks } from "./errors.js";
 import { REDUCE_OPS, type ReduceOp } from "./reduceOp.js";
 
 /** Everything that ranks do together, in the order of the numbers in headers. */
-export const OPS = [
+const OPS = [
   "barrier",
   "allReduce",
   "allReduceCoalesced",
@@ -147,7 +147,7 @@ export function describeContent(words: Int32Array): string {
 }
 
 /** The sequence number of a header. */
-export function sequenceOf(words: Int32Array): number {
+function sequenceOf(words: Int32Array): number {
   return words[SEQUENCE] as number;
 }
 

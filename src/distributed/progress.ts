@@ -38,7 +38,7 @@ export function pollWhileWaiting(poll: () => boolean): void {
 }
 
 /** Moves on all that is under way, but for one queue. Returns whether anything came to its end. */
-export function moveOthersOn(but: Queue | null): boolean {
+function moveOthersOn(but: Queue | null): boolean {
   let ended = false;
   for (const queue of busy) if (queue !== but) ended = queue.step() || ended;
   for (const poll of pollers) {

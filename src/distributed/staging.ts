@@ -20,7 +20,7 @@ export function pinned(shape: Shape, code: DTypeCode): Tensor {
 }
 
 /** Makes sure that a tensor of {@link pinned} stays where it is, after an op has used it. */
-export function pin(t: Tensor): void {
+function pin(t: Tensor): void {
   if (t.storage.region !== null) t.storage.region.tick = Number.POSITIVE_INFINITY;
 }
 

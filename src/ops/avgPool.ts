@@ -64,7 +64,7 @@ function average(x: Tensor, attrs: AvgAttrs): Tensor {
 }
 
 /** Averages over windows as given. @internal */
-export function averageWindows(x: Tensor, geometry: PoolGeometry): Tensor {
+function averageWindows(x: Tensor, geometry: PoolGeometry): Tensor {
   return average(x, { kernels: WINDOWS, geometry });
 }
 

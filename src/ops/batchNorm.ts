@@ -231,7 +231,7 @@ export function batchNorm(
 }
 
 /** @internal */
-export function checkBatchNorm(
+function checkBatchNorm(
   x: Tensor,
   runningMean: Tensor | null,
   runningVar: Tensor | null,

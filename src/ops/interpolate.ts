@@ -107,9 +107,9 @@ function linearRows(axis: Axis): Row[] {
 }
 
 /** Keys' cubic kernel with parameter a, for |x| <= 1 and for 1 <= |x| <= 2. @internal */
-export const cubicNear = (a: number, x: number): number => ((a + 2) * x - (a + 3)) * x * x + 1;
+const cubicNear = (a: number, x: number): number => ((a + 2) * x - (a + 3)) * x * x + 1;
 /** @internal */
-export const cubicFar = (a: number, x: number): number => ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
+const cubicFar = (a: number, x: number): number => ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
 
 function cubicRows(axis: Axis): Row[] {
   const step = stepOf(axis);

@@ -86,7 +86,7 @@ function dimOf(dim: JoinDim | undefined): number {
 }
 
 /** @internal */
-export const JOIN_OPTIONS: OptionNames<{ dim?: number }> = { dim: 1 };
+const JOIN_OPTIONS: OptionNames<{ dim?: number }> = { dim: 1 };
 
 /**
  * The tensors one after the other along a dimension (default 0); their shapes agree in the others. Tensors of shape

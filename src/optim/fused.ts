@@ -23,7 +23,7 @@ const STATE = 2;
 const SIZE = 5;
 
 /** The scalars of a kernel call. Parameters that follow each other share them while what they depend on agrees. */
-export class Scalars {
+class Scalars {
   /** In the kernel's order. */
   values: readonly number[] = [];
   private x = Number.NaN;
@@ -46,14 +46,14 @@ export class Scalars {
 }
 
 /** The state arrays of a parameter in the kernel's order, of its dtype and size; null where the options need none. */
-export class StateArrays {
+class StateArrays {
   first: Tensor | null = null;
   second: Tensor | null = null;
   third: Tensor | null = null;
 }
 
 /** What a kernel takes of the state of a parameter. */
-export interface KernelState<O, S> {
+interface KernelState<O, S> {
   /** Names of the state arrays in the kernel's order. */
   readonly names: readonly string[];
   /** Sets the state arrays of a parameter: one call for all of them, as it costs about what an update of 20 elements does. */

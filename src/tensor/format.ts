@@ -37,7 +37,7 @@ const SET_PRINT_OPTIONS: OptionNames<SetPrintOptions> = {
 };
 
 /** What {@link formatTensor} shows besides the values. */
-export interface FormatOptions extends Partial<PrintOptions> {
+interface FormatOptions extends Partial<PrintOptions> {
   requiresGrad?: boolean;
   /** Name of the op that made the tensor, shown as `gradFn=<Name>` in place of `requiresGrad`. */
   gradFn?: string;

@@ -29,7 +29,7 @@ export function unary(
 }
 
 /** Shapes of two operands: equal, broadcast either way or both, scalar, empty. */
-export const PAIRS: readonly (readonly [readonly number[], readonly number[]])[] = [
+const PAIRS: readonly (readonly [readonly number[], readonly number[]])[] = [
   [
     [2, 3],
     [2, 3],

@@ -25,7 +25,7 @@ const LEFT_TIME = 20;
 const LEFT_TIME_MOVING = 10_000;
 
 /** One group of ranks under MPI. */
-export class MpiCommunicator implements Communicator, movers.Port {
+class MpiCommunicator implements Communicator, movers.Port {
   readonly backend = "mpi";
   readonly size: number;
   readonly peers: readonly number[];

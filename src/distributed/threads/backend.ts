@@ -8,7 +8,7 @@ import { rankStart, ThreadsWorld } from "./world.js";
 let world: ThreadsWorld | null = null;
 
 /** The threads world of this thread; null when it is no rank. */
-export function threadsWorld(): ThreadsWorld | null {
+function threadsWorld(): ThreadsWorld | null {
   const start = rankStart();
   if (start !== null) world ??= new ThreadsWorld(start);
   return world;

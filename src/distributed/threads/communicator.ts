@@ -23,7 +23,7 @@ const BLOCK_BYTES = 65536;
 const ALIGN = 64;
 
 /** Ranks that are threads of one process: they read from each other's heaps. */
-export class ThreadsCommunicator implements Communicator {
+class ThreadsCommunicator implements Communicator {
   readonly backend = "threads";
   readonly rank: number;
   readonly size: number;

@@ -56,7 +56,7 @@ const base = "abstract base: every class below it has an entry";
 const container = "holds members and computes nothing; its own tests are in nn/module.test.ts";
 
 /** Modules without an entry, each with the reason. */
-export const notLayers = {
+const notLayers = {
   AdaptiveAvgPoolNd: base,
   AdaptiveMaxPoolNd: base,
   AvgPoolNd: base,
