@@ -218,19 +218,21 @@ export {
   StateLoad,
 } from "./stateDict.js";
 export {
-  type Activation,
-  type DecoderLayerCall,
   type EncoderCall,
-  type EncoderLayerCall,
   Transformer,
   type TransformerCall,
   TransformerDecoder,
-  TransformerDecoderLayer,
   TransformerEncoder,
-  TransformerEncoderLayer,
-  type TransformerLayerOptions,
   type TransformerOptions,
 } from "./transformer.js";
+export {
+  type Activation,
+  type DecoderLayerCall,
+  type EncoderLayerCall,
+  TransformerDecoderLayer,
+  TransformerEncoderLayer,
+  type TransformerLayerOptions,
+} from "./transformerLayers.js";
 export type { ModuleToOptions, ModuleTree } from "./tree.js";
 export {
   isLazy,
