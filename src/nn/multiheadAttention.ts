@@ -1,11 +1,10 @@
 /** MultiheadAttention. */
-import { transpose } from "../ops/view.js";
 import { empty } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
 import { ValueError } from "../tensor/errors.js";
 import { checkOptions, type OptionNames } from "../tensor/options.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { multiHeadAttentionForward } from "./functional/attention.js";
+import { multiHeadAttention } from "./functional/multiHeadAttention.js";
 import { constant_, xavierNormal_, xavierUniform_ } from "./init.js";
 import { Linear } from "./linear.js";
 import { Module } from "./module.js";
@@ -157,28 +156,11 @@ export class MultiheadAttention extends Module<
     value: Tensor,
     options: MultiheadAttentionCall = {},
   ): [Tensor, Tensor | null] {
-    const turn = this.batchFirst && query.ndim === 3;
-    const turned = new Map<Tensor, Tensor>();
-    const flip = (t: Tensor): Tensor => {
-      if (!turn) return t;
-      const known = turned.get(t) ?? transpose(t, 0, 1);
-      turned.set(t, known);
-      return known;
-    };
-    const [out, weights] = multiHeadAttentionForward(
-      flip(query),
-      flip(key),
-      flip(value),
-      this.embedDim,
-      this.numHeads,
-      this.inProjWeight,
-      this.inProjBias,
-      this.biasK,
-      this.biasV,
-      this.addZeroAttn,
-      this.dropout,
-      this.outProj.weight,
-      this.outProj.bias,
+    return multiHeadAttention(
+      query,
+      key,
+      value,
+      this,
       {
         ...options,
         training: this.training,
@@ -187,7 +169,7 @@ export class MultiheadAttention extends Module<
         kProjWeight: this.kProjWeight,
         vProjWeight: this.vProjWeight,
       },
+      this.batchFirst,
     );
-    return [turn ? transpose(out, 0, 1) : out, weights];
   }
 }

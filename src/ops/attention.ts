@@ -74,15 +74,23 @@ function dense(t: Tensor): Tensor {
   return t.strides.at(-1) === 1 || t.shape.at(-1) === 1 ? t : compact(t);
 }
 
-/** An uninitialised tensor laid out as `like`: with the heads of a row side by side where they are so there. */
+/** An uninitialised tensor laid out as `like`: its dimensions in the order of the strides there, the last innermost. */
 function emptyAs(like: Tensor, shape: Shape): Tensor {
-  const [head, row] = like.strides.slice(-3) as [number, number];
-  if (head >= row) return empty(shape, like.code);
-  const r = shape.length;
-  const swapped = <X>(list: readonly X[]) =>
-    [...list.slice(0, -3), list[r - 2], list[r - 3], list[r - 1]] as X[];
-  const made = empty(swapped(shape), like.code);
-  return viewOf(made, shape, swapped(made.strides), 0);
+  const last = shape.length - 1;
+  const order = [...Array(last).keys()].sort(
+    (a, b) => (like.strides[b] as number) - (like.strides[a] as number),
+  );
+  order.push(last);
+  const made = empty(
+    order.map((d) => shape[d] as number),
+    like.code,
+  );
+  return viewOf(
+    made,
+    shape,
+    shape.map((_, d) => made.strides[order.indexOf(d)] as number),
+    0,
+  );
 }
 
 /** Queues the kernel over the batch, with scratch of its own for each piece. */
@@ -103,12 +111,18 @@ function overBatch(
 }
 
 /**
- * Tensors for the gradients of query, key and value. Where these are the parts of one projection, (..., L, 3 E), so are
- * the gradients: then the backward of the split has nothing to copy.
+ * Tensors for the gradients of query, key and value. Where these are the parts of one projection, (B, L, 3 E) or
+ * (L, B, 3 E), so are the gradients: then the backward of the split has nothing to copy.
  */
 function emptyLike(list: readonly [Tensor, Tensor, Tensor]): Tensor[] {
-  const [q, k, v] = list;
-  const width = (q.shape.at(-3) as number) * (q.shape.at(-1) as number);
+  const [q] = list;
+  const [B, heads, L, E] = q.shape as [number, number, number, number];
+  const width = heads * E;
+  const row = 3 * width;
+  const dense = [
+    [L * row, E, row, 1],
+    [row, E, B * row, 1],
+  ].find((strides) => sameShape(strides, q.strides));
   const parts = list.every(
     (t, i) =>
       t.storage === q.storage &&
@@ -116,12 +130,9 @@ function emptyLike(list: readonly [Tensor, Tensor, Tensor]): Tensor[] {
       sameShape(t.strides, q.strides) &&
       t.storageOffset === q.storageOffset + i * width,
   );
-  const [B, heads, L, E] = q.shape as [number, number, number, number];
-  const strides = [L * 3 * width, E, 3 * width, 1];
-  if (!parts || q.shape.length !== 4 || !sameShape(q.strides, strides))
-    return [q, k, v].map((t) => emptyAs(t, t.shape));
-  const all = empty([B, L, 3, heads, E], q.code);
-  return list.map((t, i) => viewOf(all, t.shape, strides, i * width));
+  if (!parts || dense === undefined) return list.map((t) => emptyAs(t, t.shape));
+  const all = empty([B * L * row], q.code);
+  return list.map((t, i) => viewOf(all, t.shape, dense, i * width));
 }
 
 const attentionOp = defineOp<AttentionAttrs>({
