@@ -104,7 +104,13 @@ export function noGrad<T>(fn?: () => T): T | ModeScope {
   return during(() => setModes(false, mode.inference), fn);
 }
 
-/** Runs `fn` with recording on, inside {@link noGrad} too; without an argument, for a `using` block. */
+/**
+ * Runs `fn` with recording on, inside {@link noGrad} too; without an argument, for a `using` block.
+ * Source: `torch.enable_grad`.
+ * @example
+ * const x = ones([2], { requiresGrad: true });
+ * noGrad(() => enableGrad(() => x.mul(2))).requiresGrad; // true
+ */
 export function enableGrad(): ModeScope;
 export function enableGrad<T>(fn: () => T): T;
 export function enableGrad<T>(fn?: () => T): T | ModeScope {
@@ -123,7 +129,10 @@ export function inferenceMode<T>(fn?: () => T): T | ModeScope {
   return during(() => setModes(false, true), fn);
 }
 
-/** Sets grad mode from here on; the result restores the earlier mode (`using _ = setGradEnabled(flag)`). */
+/**
+ * Sets grad mode from here on; the result restores the earlier mode (`using _ = setGradEnabled(flag)`).
+ * Source: `torch.set_grad_enabled`.
+ */
 export function setGradEnabled(enabled: boolean): ModeScope {
   return scoped(() => setModes(enabled, mode.inference));
 }
@@ -143,12 +152,12 @@ export function observe<T>(observer: PassObserver, fn: () => T): T {
   }
 }
 
-/** Whether ops are recorded now. */
+/** Whether ops are recorded now. Source: `torch.is_grad_enabled`. */
 export function isGradEnabled(): boolean {
   return mode.grad;
 }
 
-/** Whether inference mode is on. */
+/** Whether inference mode is on. Source: `torch.is_inference_mode_enabled`. */
 export function isInferenceModeEnabled(): boolean {
   return mode.inference;
 }

@@ -9,7 +9,18 @@ import { checkOptions, type OptionNames } from "../tensor/options.js";
 import { type Generator, randperm } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** A collection of samples by index. */
+/**
+ * A collection of samples by index: a subclass writes `length` and `get(index)`, and `getBatch(indices)` where a batch
+ * costs less than its samples. Source: `torch.utils.data.Dataset`.
+ * @example
+ * class Squares extends Dataset<number> {
+ *   readonly length = 3;
+ *   get(i: number) {
+ *     return i * i;
+ *   }
+ * }
+ * [...new DataLoader(new Squares(), { batchSize: 3 })][0].toArray(); // [0, 1, 4]
+ */
 export abstract class Dataset<T = unknown> {
   /** Number of samples. */
   abstract get length(): number;
@@ -21,14 +32,14 @@ export abstract class Dataset<T = unknown> {
   }
 }
 
-/** A dataset that is only walked through, once per epoch. */
+/** A dataset that is only walked through, once per epoch. Source: `torch.utils.data.IterableDataset`. */
 export abstract class IterableDataset<T = unknown> implements Iterable<T> {
   /** Starts a walk through the samples. */
   abstract [Symbol.iterator](): Iterator<T>;
 }
 
 /**
- * Samples are the slices of tensors along their first dimension.
+ * Samples are the slices of tensors along their first dimension. Source: `torch.utils.data.TensorDataset`.
  * @throws ShapeError when the first dimensions differ.
  * @example
  * const data = new TensorDataset(randn([10, 3]), arange(10));
@@ -63,7 +74,11 @@ export class TensorDataset<T extends Tensor[] = Tensor[]> extends Dataset<T> {
   }
 }
 
-/** The samples of another dataset at given indices. */
+/**
+ * The samples of another dataset at given indices. Source: `torch.utils.data.Subset`.
+ * @example
+ * new Subset(new TensorDataset(arange(5)), [4, 0]).get(0)[0].item(); // 4
+ */
 export class Subset<T> extends Dataset<T> {
   /** The dataset that samples are taken from. */
   readonly dataset: Dataset<T>;
@@ -89,7 +104,12 @@ export class Subset<T> extends Dataset<T> {
   }
 }
 
-/** Datasets one after the other. */
+/**
+ * Datasets one after the other; a negative index counts from the end. Source: `torch.utils.data.ConcatDataset`.
+ * @example
+ * const both = new ConcatDataset([new TensorDataset(arange(3)), new TensorDataset(arange(2))]);
+ * [both.length, both.get(3)[0].item()]; // [5, 0]
+ */
 export class ConcatDataset<T> extends Dataset<T> {
   /** The datasets, one after the other. */
   readonly datasets: readonly Dataset<T>[];
@@ -119,7 +139,10 @@ export class ConcatDataset<T> extends Dataset<T> {
   }
 }
 
-/** Samples are tuples (or objects) of the samples of several datasets. */
+/**
+ * Samples are tuples (or objects) of the samples of several datasets. Source: `torch.utils.data.StackDataset`.
+ * @throws ValueError unless the datasets have one length.
+ */
 export class StackDataset extends Dataset<unknown> {
   /** The datasets, side by side: a list, or by name. */
   readonly datasets: readonly Dataset[] | Readonly<Record<string, Dataset>>;
@@ -143,7 +166,7 @@ export class StackDataset extends Dataset<unknown> {
   }
 }
 
-/** Iterable datasets one after the other. */
+/** Iterable datasets one after the other. Source: `torch.utils.data.ChainDataset`. */
 export class ChainDataset<T> extends IterableDataset<T> {
   /** What is walked through, one after the other. */
   readonly datasets: readonly Iterable<T>[];

@@ -14,7 +14,7 @@ export interface Sized {
   readonly length: number;
 }
 
-/** A sequence of indices (or of batches of them) that starts anew with each walk. */
+/** A sequence of indices (or of batches of them) that starts anew with each walk. Source: `torch.utils.data.Sampler`. */
 export abstract class Sampler<T = number> implements Iterable<T> {
   /** How many indices a walk gives. */
   abstract get length(): number;
@@ -22,7 +22,7 @@ export abstract class Sampler<T = number> implements Iterable<T> {
   abstract [Symbol.iterator](): Iterator<T>;
 }
 
-/** 0, 1, 2, ... */
+/** The indices in order: 0, 1, 2, ... Source: `torch.utils.data.SequentialSampler`. */
 export class SequentialSampler extends Sampler {
   /** What is visited, from its first sample to the last. */
   readonly dataSource: Sized;
@@ -68,7 +68,13 @@ function draw(generator: Generator | undefined): Generator {
   return generator ?? new Generator().manualSeed(drawSeed());
 }
 
-/** Indices in random order: for the same seed, PyTorch's order. */
+/**
+ * Indices in random order, a new one each walk: for the same seed, PyTorch's. Source: `torch.utils.data.RandomSampler`.
+ * @throws ValueError when there is nothing to draw.
+ * @example
+ * manualSeed(0);
+ * [...new RandomSampler(new TensorDataset(arange(6)))]; // [0, 1, 2, 3, 5, 4]
+ */
 export class RandomSampler extends Sampler {
   /** What is visited. */
   readonly dataSource: Sized;
@@ -110,7 +116,7 @@ export class RandomSampler extends Sampler {
 
 const SUBSET_RANDOM_SAMPLER_OPTIONS: OptionNames<{ generator?: Generator }> = { generator: 1 };
 
-/** Given indices in random order. */
+/** Given indices in random order, a new one each walk. Source: `torch.utils.data.SubsetRandomSampler`. */
 export class SubsetRandomSampler extends Sampler {
   /** What is visited, in a new order each walk. */
   readonly indices: readonly number[];
@@ -139,7 +145,13 @@ const WEIGHTED_RANDOM_SAMPLER_OPTIONS: OptionNames<{ replacement?: boolean; gene
   generator: 1,
 };
 
-/** Indices drawn with given weights. */
+/**
+ * `numSamples` indices drawn with given weights, which need not sum to 1; with replacement unless told otherwise.
+ * Source: `torch.utils.data.WeightedRandomSampler`.
+ * @throws ValueError when `numSamples` is no whole number > 0.
+ * @example
+ * [...new WeightedRandomSampler([0, 1, 0], 4)]; // [1, 1, 1, 1]
+ */
 export class WeightedRandomSampler extends Sampler {
   /** How likely each index is, relative to the others. */
   readonly weights: readonly number[];
@@ -179,7 +191,12 @@ export class WeightedRandomSampler extends Sampler {
   }
 }
 
-/** Groups the indices of another sampler into batches. */
+/**
+ * Groups the indices of another sampler into batches. Source: `torch.utils.data.BatchSampler`.
+ * @throws ValueError when `batchSize` is no whole number > 0.
+ * @example
+ * [...new BatchSampler([3, 1, 4, 1, 5], 2, false)]; // [[3, 1], [4, 1], [5]]
+ */
 export class BatchSampler extends Sampler<number[]> {
   /** What gives the indices. */
   readonly sampler: Iterable<number> & Partial<Sized>;

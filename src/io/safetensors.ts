@@ -52,7 +52,10 @@ function bytesOf(t: Tensor): Uint8Array {
 
 const SAVE_OPTIONS: OptionNames<{ metadata?: Record<string, string> }> = { metadata: 1 };
 
-/** The bytes of a safetensors file with these tensors (keys sorted by size of type, then name, as the format wants). */
+/**
+ * The bytes of a safetensors file with these tensors (keys sorted by size of type, then name, as the format wants).
+ * Source: `safetensors.torch.save`.
+ */
 export function save(
   tensors: Readonly<Record<string, Tensor>>,
   options: { metadata?: Record<string, string> } = {},
@@ -157,13 +160,14 @@ function read(name: string, entry: Entry, data: Uint8Array): Tensor {
 
 /**
  * The tensors in the bytes of a safetensors file. float16 and bfloat16 become float32, int8 and int16 int32.
+ * Source: `safetensors.torch.load`.
  * @throws KindlingError when the bytes are damaged; nothing is returned in part.
  */
 export function load(bytes: Uint8Array): Record<string, Tensor> {
   return parse(bytes).tensors;
 }
 
-/** The `__metadata__` of a safetensors file. */
+/** The `__metadata__` of a safetensors file: strings by name, none where it has none. */
 export function loadMetadata(bytes: Uint8Array): Record<string, string> {
   return parse(bytes).metadata;
 }
@@ -195,7 +199,7 @@ function parse(given: Uint8Array): { tensors: Record<string, Tensor>; metadata: 
 
 /**
  * Writes tensors to a safetensors file: first to a temporary name, then in place of the old file, so that a crash
- * leaves no half of one.
+ * leaves no half of one. Source: `safetensors.torch.save_file`.
  * @example
  * const model = new nn.Linear(3, 2);
  * saveFile(model.stateDict(), "model.safetensors");
@@ -210,7 +214,7 @@ export function saveFile(
   writeBytes("safetensors", path, save(tensors, options));
 }
 
-/** Reads the tensors of a safetensors file. */
+/** Reads the tensors of a safetensors file; see {@link load}. Source: `safetensors.torch.load_file`. */
 export function loadFile(path: string): Record<string, Tensor> {
   return load(readBytes("safetensors", path));
 }

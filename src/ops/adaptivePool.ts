@@ -82,7 +82,7 @@ export function adaptiveAvgPool1d(input: Tensor, outputSize: AdaptiveSize): Tens
 }
 
 /**
- * Means over windows that divide a image (N, C, H, W) or (C, H, W) evenly into `outputSize`; null keeps a size.
+ * Means over windows that divide an image (N, C, H, W) or (C, H, W) evenly into `outputSize`; null keeps a size.
  * Source: `torch.nn.functional.adaptive_avg_pool2d`.
  * @example
  * adaptiveAvgPool2d(ones([1, 3, 8, 9]), [5, null]).shape; // [1, 3, 5, 9]
@@ -116,7 +116,7 @@ export function adaptiveMaxPool1d<R extends boolean = false>(
 }
 
 /**
- * Maxima over windows that divide a image (N, C, H, W) or (C, H, W) evenly into `outputSize`; null keeps a size.
+ * Maxima over windows that divide an image (N, C, H, W) or (C, H, W) evenly into `outputSize`; null keeps a size.
  * Source: `torch.nn.functional.adaptive_max_pool2d`.
  */
 export function adaptiveMaxPool2d<R extends boolean = false>(

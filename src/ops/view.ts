@@ -95,7 +95,7 @@ export interface FlattenOptions {
 
 const FLATTEN_OPTIONS: OptionNames<FlattenOptions> = { startDim: 1, endDim: 1 };
 
-/** Merges the dimensions from `startDim` to `endDim` into one. Source: `torch.flatten`. */
+/** Merges the dimensions from `startDim` (default 0) to `endDim` (default -1) into one. Source: `torch.flatten`. */
 export function flatten(x: Tensor, startDim: number | FlattenOptions = 0, endDim = -1): Tensor {
   checkNames("flatten", startDim, FLATTEN_OPTIONS);
   const o = typeof startDim === "number" ? { startDim, endDim } : { startDim: 0, endDim, ...startDim };

@@ -101,6 +101,7 @@ export function defaultFloatCode(): DTypeCode {
 
 /**
  * Sets the dtype of tensors made from numbers with fractions (`float32` at start, or `float64`).
+ * Source: `torch.set_default_dtype`.
  * @throws DTypeError when the dtype is not a floating one.
  */
 export function setDefaultDtype(dtype: DType): void {
@@ -111,7 +112,7 @@ export function setDefaultDtype(dtype: DType): void {
   defaultFloat = code;
 }
 
-/** The current default floating dtype. */
+/** The current default floating dtype. Source: `torch.get_default_dtype`. */
 export function getDefaultDtype(): DType {
   return nameOf(defaultFloat);
 }

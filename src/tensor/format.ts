@@ -57,7 +57,14 @@ const PROFILES = {
 
 let current: PrintOptions = { ...DEFAULTS };
 
-/** Changes how tensors are printed; as in PyTorch, each call resets `sciMode` unless it gives it. */
+/**
+ * Changes how tensors are printed; as in PyTorch, each call resets `sciMode` unless it gives it.
+ * Source: `torch.set_printoptions`.
+ * @example
+ * setPrintOptions({ precision: 2 });
+ * String(tensor([1 / 3])); // "tensor([0.33])"
+ * setPrintOptions({ profile: "default" });
+ */
 export function setPrintOptions(options: SetPrintOptions = {}): void {
   checkOptions("setPrintOptions", options, SET_PRINT_OPTIONS);
   const { profile, sciMode = null, ...rest } = options;

@@ -10,7 +10,7 @@ import {
   TensorDataset,
   WeightedRandomSampler,
 } from "../../src/data/index.js";
-import { arange, Generator, manualSeed, type Tensor } from "../../src/index.js";
+import { arange, Generator, manualSeed, rand, type Tensor } from "../../src/index.js";
 
 const ten = () => new TensorDataset(arange(10), arange(10).mul(2));
 const first = (batches: Iterable<Tensor[]>) => [...batches].map(([x]) => x?.toArray());
@@ -58,6 +58,20 @@ describe("batches", () => {
     });
     for (const seen of epochs) expect(seen.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(epochs[0]).not.toEqual(epochs[1]);
+  });
+
+  test("the same seed gives PyTorch's order, and leaves the generator where PyTorch's is", () => {
+    // torch.manual_seed(0); [b[0] for b in DataLoader(TensorDataset(torch.arange(10)), 4, shuffle=True)]; torch.rand(1)
+    manualSeed(0);
+    expect(first(new DataLoader(ten(), { batchSize: 4, shuffle: true }))).toEqual([
+      [6, 7, 1, 4],
+      [2, 0, 9, 8],
+      [3, 5],
+    ]);
+    expect(rand([1]).item()).toBeCloseTo(0.3074, 4);
+    manualSeed(0);
+    first(new DataLoader(ten())); // a walk in order takes a draw, too
+    expect(rand([1]).item()).toBeCloseTo(0.0885, 4);
   });
 
   test("a generator of its own makes the order repeatable", () => {
@@ -151,6 +165,8 @@ describe("datasets", () => {
   test("an iterable dataset keeps its order", () => {
     const batches = [...new DataLoader(new Countdown(), { batchSize: 2 })];
     expect(batches.map((x) => x.toArray())).toEqual([[3, 2], [1]]);
+    const whole = [...new DataLoader(new Countdown(), { batchSize: 2, dropLast: true })];
+    expect(whole.map((x) => x.toArray())).toEqual([[3, 2]]);
   });
 
   test("a collate function of one's own gets the samples", () => {

@@ -6,6 +6,7 @@ import {
   detectAnomaly,
   func,
   grad,
+  nn,
   noGrad,
   ones,
   optim,
@@ -210,6 +211,19 @@ test("a step between forward and backward", () => {
     }),
   ).toMatchInlineSnapshot(
     `"AutogradError: [backward] input 1 of Mul, a float32 tensor of shape [2], was changed in place after it was saved: it is at version 1, expected version 0; try the op without the trailing underscore, or clone() before it (detectAnomaly shows where)"`,
+  );
+});
+
+test("a state dict loaded between forward and backward", () => {
+  expect(
+    errorOf(() => {
+      const layer = new nn.Linear(2, 2);
+      const loss = layer(leaf().mul(1)).sum();
+      layer.loadStateDict(new nn.Linear(2, 2).stateDict());
+      loss.backward();
+    }),
+  ).toMatchInlineSnapshot(
+    `"AutogradError: [backward] input 1 of Linear, a float32 tensor of shape [2, 2], was changed in place after it was saved: it is at version 2, expected version 1; try the op without the trailing underscore, or clone() before it (detectAnomaly shows where)"`,
   );
 });
 

@@ -22,6 +22,7 @@ import {
   unique,
   uniqueConsecutive,
   ValueError,
+  where,
   zeros,
 } from "../../src/index.js";
 
@@ -52,6 +53,13 @@ describe("gradients at kinks", () => {
       [0, 0, 0],
       [-0.5, 0, 0.5],
     ]);
+  });
+
+  test("where: a gradient that is not finite stays on the side that was taken", () => {
+    const [x, y] = [leaf([1, 2]), leaf([3, 4])];
+    where(tensor([true, false]), x, y).backward(f64([NAN, Number.POSITIVE_INFINITY]));
+    expect(x.grad?.tolist()).toEqual([NAN, 0]);
+    expect(y.grad?.tolist()).toEqual([0, Number.POSITIVE_INFINITY]);
   });
 
   test("the angle of NaN is NaN, its gradient 0", () => {

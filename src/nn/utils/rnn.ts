@@ -25,7 +25,10 @@ const PACKED_SEQUENCE_OPTIONS: OptionNames<PackedSequenceOptions> = {
   unsortedIndices: 1,
 };
 
-/** Sequences of different lengths step by step, without padding. Made by {@link packPaddedSequence}. */
+/**
+ * Sequences of different lengths step by step, without padding. Made by {@link packPaddedSequence}.
+ * Source: `torch.nn.utils.rnn.PackedSequence`.
+ */
 export class PackedSequence {
   /** All steps: first those of step 0, then of step 1, ... */
   readonly data: Tensor;
