@@ -2,8 +2,9 @@
 
 import { geluSlope64 } from "./erf64";
 import { lanes, loadPart, storePart } from "./lanes";
-import { expWide, geluTanhArgument, sigmoidWide } from "./math32";
+import { c, exp32, geluTanhArgument, sigmoidWide } from "./math32";
 import { exp64, k, mad, sigmoid64 } from "./math64";
+import { sigmoid32, siluSlope32 } from "./soft32";
 
 type P = usize;
 type I = i32;
@@ -75,71 +76,85 @@ const ELU = 3;
 const SOFTPLUS = 4;
 const LOG_SIGMOID = 5;
 
+// y = x s(u): s + x s (1 - s) u', u' = 2 sqrt(2/pi) (1 + 3*0.044715 x²)
+// @ts-ignore: decorator
+@inline
+function geluTanhSlope(x: v128, s: v128): v128 {
+  const du = mad(k(0.21406444881780075), f64x2.mul(x, x), 1.5957691216057308);
+  return f64x2.add(s, f64x2.mul(f64x2.mul(f64x2.mul(x, du), s), f64x2.sub(k(1.0), s)));
+}
+
 // Below 1e-50 flushed to zero, so that -infinity gives NaN at either precision, as in PyTorch.
 // @ts-ignore: decorator
 @inline
-function sigmoid(x: v128, wide: bool): v128 {
-  if (!wide) return sigmoid64(x);
-  const s = sigmoidWide(x);
-  return v128.andnot(s, f64x2.lt(s, k(1.0e-50)));
+function geluTanhSlopeWide(x: v128): v128 {
+  const s = sigmoidWide(geluTanhArgument(x));
+  return geluTanhSlope(x, v128.andnot(s, f64x2.lt(s, k(1.0e-50))));
 }
 
 // @ts-ignore: decorator
 @inline
-function slopeOf(op: i32, x: v128, a: v128, b: v128, c: v128, wide: bool): v128 {
+function slope64(op: i32, x: v128, p0: f64, p1: f64, p2: f64): v128 {
   const one = k(1.0);
   // Phi(x) + x phi(x); float32 in gelu.ts
   if (op == GELU) return geluSlope64(x);
-  if (op == GELU_TANH) {
-    // y = x s(u): s + x s (1 - s) u', u' = 2 sqrt(2/pi) (1 + 3*0.044715 x²)
-    const s = sigmoid(geluTanhArgument(x), wide);
-    const du = mad(k(0.21406444881780075), f64x2.mul(x, x), 1.5957691216057308);
-    return f64x2.add(s, f64x2.mul(f64x2.mul(f64x2.mul(x, du), s), f64x2.sub(one, s)));
-  }
+  if (op == GELU_TANH) return geluTanhSlope(x, sigmoid64(geluTanhArgument(x)));
   if (op == SILU) {
     // s (1 + x (1 - s))
-    const s = sigmoid(x, wide);
+    const s = sigmoid64(x);
     return f64x2.mul(s, f64x2.add(one, f64x2.mul(x, f64x2.sub(one, s))));
   }
   if (op == ELU) {
     // x > 0 ? scale : inputScale * scale * alpha * exp(inputScale * x)
-    const z = f64x2.mul(x, c);
-    const e = wide ? expWide(z) : exp64(z);
-    return v128.bitselect(b, f64x2.mul(f64x2.mul(f64x2.mul(a, b), c), e), f64x2.gt(x, k(0.0)));
+    const below = f64x2.mul(k(p0 * p1 * p2), exp64(f64x2.mul(x, k(p2))));
+    return v128.bitselect(k(p1), below, f64x2.gt(x, k(0.0)));
   }
   if (op == SOFTPLUS) {
-    const z = f64x2.mul(x, a);
-    return v128.bitselect(one, sigmoid(z, wide), f64x2.gt(z, b));
+    const z = f64x2.mul(x, k(p0));
+    return v128.bitselect(one, sigmoid64(z), f64x2.gt(z, k(p1)));
   }
   // log sigmoid: s(-x)
-  return sigmoid(f64x2.neg(x), wide);
+  return sigmoid64(f64x2.neg(x));
 }
 
+// The same in float32, parameters rounded first, as PyTorch does.
+// @ts-ignore: decorator
+@inline
+function slope32(op: i32, x: v128, p0: f64, p1: f64, p2: f64): v128 {
+  if (op == GELU_TANH) {
+    const low = geluTanhSlopeWide(f64x2.promote_low_f32x4(x));
+    const high = geluTanhSlopeWide(f64x2.promote_low_f32x4(v128.shuffle<i64>(x, x, 1, 1)));
+    return v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
+  }
+  if (op == SILU) return siluSlope32(x);
+  if (op == ELU) {
+    const below = f32x4.mul(c(<f32>(p0 * p1 * p2)), exp32(f32x4.mul(x, c(<f32>p2))));
+    return v128.bitselect(c(<f32>p1), below, f32x4.gt(x, c(0.0)));
+  }
+  if (op == SOFTPLUS) {
+    const z = f32x4.mul(x, c(<f32>p0));
+    return v128.bitselect(c(1.0), sigmoid32(z), f32x4.gt(z, c(<f32>p1)));
+  }
+  return sigmoid32(f32x4.neg(x));
+}
+
+// The body runs before the loop is asked whether it ends: engines take constants out of such loops only.
 // @ts-ignore: decorator
 @inline
 function loopSmooth<T>(op: i32, g: usize, x: usize, out: usize, n: i32, p0: f64, p1: f64, p2: f64): void {
-  const a = k(<f64>(<T>p0));
-  const b = k(<f64>(<T>p1));
-  const c = k(<f64>(<T>p2));
-  for (; n > 0; n -= lanes<T>()) {
+  if (n <= 0) return;
+  do {
     const full = n >= lanes<T>();
     const v = full ? v128.load(x) : loadPart<T>(x, n);
-    const d = full ? v128.load(g) : loadPart<T>(g, n);
-    let y: v128;
-    if (sizeof<T>() == 4) {
-      const low = slopeOf(op, f64x2.promote_low_f32x4(v), a, b, c, true);
-      const high = slopeOf(op, f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1)), a, b, c, true);
-      const both = v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
-      y = f32x4.mul(d, both);
-    } else {
-      y = f64x2.mul(d, slopeOf(op, v, a, b, c, false));
-    }
+    const slope = sizeof<T>() == 4 ? slope32(op, v, p0, p1, p2) : slope64(op, v, p0, p1, p2);
+    const y = v128.mul<T>(full ? v128.load(g) : loadPart<T>(g, n), slope);
     if (full) v128.store(out, y);
     else storePart<T>(out, y, n);
     g += 16;
     x += 16;
     out += 16;
-  }
+    n -= lanes<T>();
+  } while (n > 0);
 }
 
 export function reluBackward_f32(g: P, y: P, out: P, n: I): void {

@@ -46,13 +46,13 @@ export function exp32(x: v128): v128 {
   return scale32(f32x4.add(c(1.0), p), i32x4.sub(shifted, i32x4.splat(0x4b400000)));
 }
 
-// exp(x) for results that are normal numbers: x is cut to [-87, 88]
+// exp(x) for results that are normal numbers: x is cut to [-87, 88]. The product keeps a NaN, whatever its bits.
 // @ts-ignore: decorator
 @inline
 export function expNormal32(x: v128): v128 {
   const y = f32x4.pmax(f32x4.pmin(x, c(88.0)), c(-87.0));
-  const shifted = f32x4.add(f32x4.mul(y, c(1.44269504)), c(12582912.0));
-  const n = f32x4.sub(shifted, c(12582912.0));
+  const shifted = f32x4.add(f32x4.mul(y, c(1.44269504)), c(12582912.0 + 127.0));
+  const n = f32x4.sub(shifted, c(12582912.0 + 127.0));
   const hi = f32x4.sub(y, f32x4.mul(n, c(0.693359375)));
   const lo = f32x4.mul(n, c(-2.12194440e-4));
   const r = f32x4.sub(hi, lo);
@@ -60,20 +60,13 @@ export function expNormal32(x: v128): v128 {
   const top = f32x4.mul(mad32(c(1.39262504e-3), r, 8.36323295e-3), z);
   const q = mad32(f32x4.add(top, mad32(c(4.16665524e-2), r, 1.66665763e-1)), r, 0.5);
   const p = f32x4.add(hi, f32x4.sub(f32x4.mul(z, q), lo));
-  return i32x4.add(f32x4.add(c(1.0), p), i32x4.shl(shifted, 23));
+  return f32x4.mul(f32x4.add(c(1.0), p), i32x4.shl(shifted, 23));
 }
 
-// After musl's logf: s = f/(2+f), log(1+f) = f - f²/2 + s*(f²/2 + R(s²))
+// n log(2) + log(1 + f) after musl's logf: s = f/(2+f), log(1+f) = f - f²/2 + s*(f²/2 + R(s²))
 // @ts-ignore: decorator
 @inline
-export function log32(x: v128): v128 {
-  const tiny = f32x4.lt(x, c(1.17549435e-38));
-  const a = f32x4.mul(x, v128.bitselect(c(33554432.0), c(1.0), tiny));
-  const b = i32x4.add(a, i32x4.splat(0x3f800000 - 0x3f3504f3));
-  const e = i32x4.sub(i32x4.shr_u(b, 23), i32x4.add(i32x4.splat(127), v128.and(tiny, i32x4.splat(25))));
-  const n = f32x4.convert_i32x4_s(e);
-  const m = i32x4.add(v128.and(b, i32x4.splat(0x007fffff)), i32x4.splat(0x3f3504f3));
-  const f = f32x4.sub(m, c(1.0));
+export function logOf32(f: v128, n: v128): v128 {
   const s = f32x4.div(f, f32x4.add(c(2.0), f));
   const z = f32x4.mul(s, s);
   const w = f32x4.mul(z, z);
@@ -84,7 +77,19 @@ export function log32(x: v128): v128 {
     f32x4.mul(s, f32x4.add(half, f32x4.add(even, odd))),
     f32x4.mul(n, c(9.0580006145e-6)),
   );
-  const y = f32x4.add(f32x4.add(f32x4.sub(tail, half), f), f32x4.mul(n, c(0.69313812256)));
+  return f32x4.add(f32x4.add(f32x4.sub(tail, half), f), f32x4.mul(n, c(0.69313812256)));
+}
+
+// @ts-ignore: decorator
+@inline
+export function log32(x: v128): v128 {
+  const tiny = f32x4.lt(x, c(1.17549435e-38));
+  const a = f32x4.mul(x, v128.bitselect(c(33554432.0), c(1.0), tiny));
+  const b = i32x4.add(a, i32x4.splat(0x3f800000 - 0x3f3504f3));
+  const e = i32x4.sub(i32x4.shr_u(b, 23), i32x4.add(i32x4.splat(127), v128.and(tiny, i32x4.splat(25))));
+  const n = f32x4.convert_i32x4_s(e);
+  const m = i32x4.add(v128.and(b, i32x4.splat(0x007fffff)), i32x4.splat(0x3f3504f3));
+  const y = logOf32(f32x4.sub(m, c(1.0)), n);
   let r = v128.bitselect(y, c(NaN), f32x4.ge(x, c(0.0)));
   r = v128.bitselect(c(-Infinity), r, f32x4.eq(x, c(0.0)));
   return v128.bitselect(x, r, f32x4.eq(x, c(Infinity)));
@@ -166,12 +171,6 @@ export function sigmoidWide(x: v128): v128 {
 @inline
 function weighted(x: v128, s: v128): v128 {
   return f64x2.mul(x, v128.andnot(s, f64x2.lt(s, k(1.0e-50))));
-}
-
-// @ts-ignore: decorator
-@inline
-export function siluWide(x: v128): v128 {
-  return weighted(x, sigmoidWide(x));
 }
 
 // 2 sqrt(2/pi) (x + 0.044715 x³), so that gelu_tanh(x) = x * sigmoid(u)
@@ -261,37 +260,6 @@ export function log2Wide(x: v128): v128 {
 @inline
 export function log10Wide(x: v128): v128 {
   return logSpecial(x, logScaled(x, 0.43429448190325182765, 0.30102999566398119521));
-}
-
-// Below 1e-5 two terms of the series, where 1 + x has lost too much.
-// @ts-ignore: decorator
-@inline
-export function log1pWide(x: v128): v128 {
-  const u = f64x2.add(k(1.0), x);
-  const y = logSpecial(u, logScaled(u, 1.0, 0.69314718055994530942));
-  const series = f64x2.sub(x, f64x2.mul(f64x2.mul(k(0.5), x), x));
-  return v128.bitselect(series, y, f64x2.lt(f64x2.abs(x), k(1.0e-5)));
-}
-
-// log(1 + exp(-|x|)), whose argument lies in [1, 2]
-// @ts-ignore: decorator
-@inline
-function softTail(x: v128): v128 {
-  const e = expWide(f64x2.neg(f64x2.abs(x)));
-  const y = logScaled(f64x2.add(k(1.0), e), 1.0, 0.69314718055994530942);
-  return v128.bitselect(y, e, f64x2.gt(e, k(1.0e-9)));
-}
-
-// @ts-ignore: decorator
-@inline
-export function logSigmoidWide(x: v128): v128 {
-  return f64x2.sub(f64x2.pmin(x, k(0.0)), softTail(x));
-}
-
-// @ts-ignore: decorator
-@inline
-export function softplusWide(x: v128): v128 {
-  return f64x2.add(f64x2.pmax(x, k(0.0)), softTail(x));
 }
 
 // 2^x by the polynomial of expWide; x in [-1000, 1000]

@@ -2,11 +2,11 @@
 
 import { loadPart, storePart } from "./lanes";
 import { erf64, erfc64, gelu64 } from "./erf64";
-import { coshWide, erfWide, erfcWide, expm1Wide, geluTanhArgument, geluTanhWide } from "./math32";
-import { exp32, log10Wide, log1pWide, log2Wide, log32, logSigmoidWide, tanh32 } from "./math32";
-import { sigmoidWide, siluWide, sinhWide } from "./math32";
+import { coshWide, erfWide, erfcWide, exp32, geluTanhArgument, geluTanhWide } from "./math32";
+import { log10Wide, log2Wide, log32, sinhWide, tanh32 } from "./math32";
 import { acosh64, asinh64, atanh64, cosh64, exp2_64, exp64, expm1_64 } from "./math64";
 import { log10_64, log1p64, log2_64, log64, logSigmoid64, sigmoid64, silu64, sinh64, tanh64 } from "./math64";
+import { expm1_32, log1p32, logSigmoid32, sigmoid32, silu32 } from "./soft32";
 import { acos64, asin64, atan64, cos64, cosWide, sin64, sinWide, tan64, tanWide } from "./trig64";
 
 type P = usize;
@@ -78,15 +78,10 @@ function applyWide(op: i32, x: v128): v128 {
   if (op == ERF) return erfWide(x);
   if (op == ERFC) return erfcWide(x);
   if (op == GELU_TANH) return geluTanhWide(x);
-  if (op == SILU) return siluWide(x);
-  if (op == SIGMOID) return sigmoidWide(x);
-  if (op == EXPM1) return expm1Wide(x);
   if (op == SINH) return sinhWide(x);
   if (op == COSH) return coshWide(x);
-  if (op == LOG1P) return log1pWide(x);
   if (op == LOG2) return log2Wide(x);
   if (op == LOG10) return log10Wide(x);
-  if (op == LOG_SIGMOID) return logSigmoidWide(x);
   if (op == SIN) return sinWide(x);
   if (op == COS) return cosWide(x);
   if (op == TAN) return tanWide(x);
@@ -99,42 +94,44 @@ function apply32(op: i32, x: v128): v128 {
   if (op == EXP) return exp32(x);
   if (op == LOG) return log32(x);
   if (op == TANH) return tanh32(x);
+  if (op == SIGMOID) return sigmoid32(x);
+  if (op == SILU) return silu32(x);
+  if (op == EXPM1) return expm1_32(x);
+  if (op == LOG1P) return log1p32(x);
+  if (op == LOG_SIGMOID) return logSigmoid32(x);
   const low = f32x4.demote_f64x2_zero(applyWide(op, f64x2.promote_low_f32x4(x)));
   const high = f32x4.demote_f64x2_zero(applyWide(op, f64x2.promote_low_f32x4(v128.shuffle<i64>(x, x, 1, 1))));
   return v128.shuffle<i64>(low, high, 0, 2);
 }
 
-// The same body for full vectors and the tail, so that both give the same bits.
+// The same body for full vectors and the tail, so that both give the same bits. It runs before the loop is asked
+// whether it ends: engines take constants out of such loops only, and make them anew for every vector in others.
 // @ts-ignore: decorator
 @inline
 function loop32(op: i32, x: usize, out: usize, n: i32): void {
-  if (op == EXP || op == TANH || op == LOG) {
-    for (; n >= 8; n -= 8) {
-      v128.store(out, apply32(op, v128.load(x)));
-      v128.store(out, apply32(op, v128.load(x, 16)), 16);
-      x += 32;
-      out += 32;
-    }
-  }
-  for (; n > 0; n -= 4) {
+  if (n <= 0) return;
+  do {
     const y = apply32(op, n >= 4 ? v128.load(x) : loadPart<f32>(x, n));
     if (n >= 4) v128.store(out, y);
     else storePart<f32>(out, y, n);
     x += 16;
     out += 16;
-  }
+    n -= 4;
+  } while (n > 0);
 }
 
 // @ts-ignore: decorator
 @inline
 function loop64(op: i32, x: usize, out: usize, n: i32): void {
-  for (; n > 0; n -= 2) {
+  if (n <= 0) return;
+  do {
     const y = apply64(op, n >= 2 ? v128.load(x) : loadPart<f64>(x, n));
     if (n >= 2) v128.store(out, y);
     else storePart<f64>(out, y, n);
     x += 16;
     out += 16;
-  }
+    n -= 2;
+  } while (n > 0);
 }
 
 export function exp_f32(x: P, out: P, n: I): void {

@@ -1,9 +1,10 @@
 /** Flat unary operators with parameters; in place (x == out) works. */
 
 import { lanes, loadPart, storePart } from "./lanes";
-import { softplusWide } from "./math32";
+import { c } from "./math32";
 import { expm1_64, k, softplus64 } from "./math64";
 import { pow64, powWide } from "./pow64";
+import { expm1_32, softplus32 } from "./soft32";
 
 type P = usize;
 type I = i32;
@@ -93,41 +94,50 @@ function clamp<T>(x: usize, out: usize, n: i32, low: f64, high: f64): void {
 // the threshold.
 // @ts-ignore: decorator
 @inline
-function smooth(op: i32, x: v128, a: v128, b: v128, c: v128, wide: bool): v128 {
+function smooth64(op: i32, x: v128, p0: f64, p1: f64, p2: f64): v128 {
   if (op == ELU) {
-    const below = f64x2.mul(expm1_64(f64x2.mul(x, c)), f64x2.mul(a, b));
-    return v128.bitselect(below, f64x2.mul(x, b), f64x2.le(x, k(0.0)));
+    const below = f64x2.mul(expm1_64(f64x2.mul(x, k(p2))), k(p0 * p1));
+    return v128.bitselect(below, f64x2.mul(x, k(p1)), f64x2.le(x, k(0.0)));
   }
   if (op == SOFTPLUS) {
-    const z = f64x2.mul(x, a);
-    const y = wide ? f64x2.mul(softplusWide(z), c) : f64x2.div(softplus64(z), a);
-    return v128.bitselect(x, y, f64x2.gt(z, b));
+    const z = f64x2.mul(x, k(p0));
+    return v128.bitselect(x, f64x2.div(softplus64(z), k(p0)), f64x2.gt(z, k(p1)));
   }
-  return wide ? powWide(x, a) : pow64(x, a);
+  return pow64(x, k(p0));
 }
 
-// Float32 parameters are rounded to float32 first, as PyTorch does.
+// The same in float32, parameters rounded first, as PyTorch does.
+// @ts-ignore: decorator
+@inline
+function smooth32(op: i32, x: v128, p0: f64, p1: f64, p2: f64): v128 {
+  if (op == ELU) {
+    const below = f32x4.mul(expm1_32(f32x4.mul(x, c(<f32>p2))), c(<f32>(p0 * p1)));
+    return v128.bitselect(below, f32x4.mul(x, c(<f32>p1)), f32x4.le(x, c(0.0)));
+  }
+  if (op == SOFTPLUS) {
+    const z = f32x4.mul(x, c(<f32>p0));
+    return v128.bitselect(x, f32x4.div(softplus32(z), c(<f32>p0)), f32x4.gt(z, c(<f32>p1)));
+  }
+  const e = k(<f64>(<f32>p0));
+  const low = powWide(f64x2.promote_low_f32x4(x), e);
+  const high = powWide(f64x2.promote_low_f32x4(v128.shuffle<i64>(x, x, 1, 1)), e);
+  return v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
+}
+
+// The body runs before the loop is asked whether it ends: engines take constants out of such loops only.
 // @ts-ignore: decorator
 @inline
 function loopSmooth<T>(op: i32, x: usize, out: usize, n: i32, p0: f64, p1: f64, p2: f64): void {
-  const a = k(<f64>(<T>p0));
-  const b = k(<f64>(<T>p1));
-  const c = op == SOFTPLUS ? f64x2.div(k(1.0), a) : k(<f64>(<T>p2));
-  for (; n > 0; n -= lanes<T>()) {
+  if (n <= 0) return;
+  do {
     const v = n >= lanes<T>() ? v128.load(x) : loadPart<T>(x, n);
-    let y: v128;
-    if (sizeof<T>() == 4) {
-      const low = smooth(op, f64x2.promote_low_f32x4(v), a, b, c, true);
-      const high = smooth(op, f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1)), a, b, c, true);
-      y = v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
-    } else {
-      y = smooth(op, v, a, b, c, false);
-    }
+    const y = sizeof<T>() == 4 ? smooth32(op, v, p0, p1, p2) : smooth64(op, v, p0, p1, p2);
     if (n >= lanes<T>()) v128.store(out, y);
     else storePart<T>(out, y, n);
     x += 16;
     out += 16;
-  }
+    n -= lanes<T>();
+  } while (n > 0);
 }
 
 const SQUARE = 0;
