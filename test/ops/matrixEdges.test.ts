@@ -101,12 +101,27 @@ describe("singular and indefinite matrices", () => {
     const none = zeros([2, 0, 3]);
     expect(() => linalg.cond(none, { p: 3 })).toThrow(ValueError);
     expect(() => linalg.cond(none, { p: "fro" })).toThrow(ShapeError);
-    expect(linalg.cond(none, { p: 2 }).tolist()).toEqual([0, 0]);
+    for (const p of [2, 1, Number.POSITIVE_INFINITY])
+      expect(linalg.cond(none, { p }).tolist()).toEqual([0, 0]);
   });
 
   test("luFactor refuses one, luFactorEx tells", () => {
     expect(() => linalg.luFactor(Z)).toThrow(/singular/);
     expect(linalg.luFactorEx(Z).info.item()).toBe(1);
+  });
+
+  test("the gradient of its logarithm of a determinant is not finite", () => {
+    // torch.autograd.grad(torch.linalg.slogdet(a)[1], a), and torch.logdet(a)
+    const a = f64([
+      [1, 2],
+      [2, 4],
+    ]).requiresGrad_(true);
+    for (const out of [linalg.slogdet(a).logabsdet, logdet(a)]) {
+      expect((grad([out], [a])[0] as Tensor).tolist()).toEqual([
+        [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+        [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+      ]);
+    }
   });
 
   test("a negative determinant has no logarithm, and the gradient 0", () => {
@@ -127,6 +142,8 @@ test('lstsq by "gelsy", the default, gives no residuals', () => {
   const [A, B] = [f64([[1, 0], [1, 1], [1, 2]]), f64([[1], [3], [6]])]; // biome-ignore format: a matrix
   expect(linalg.lstsq(A, B).residuals.shape).toEqual([0]);
   expect(linalg.lstsq(A, B, { driver: "gelsd" }).residuals.shape).toEqual([1]);
+  // Of a vector, too, one for each column.
+  expect(linalg.lstsq(A, B.squeeze(1), { driver: "gels" }).residuals.shape).toEqual([1]);
 });
 
 describe("sequences of integers", () => {

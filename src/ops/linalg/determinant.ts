@@ -25,7 +25,7 @@ import {
 } from "./core.js";
 import { factorInto, solveInto } from "./lu.js";
 import { decomposition } from "./singular.js";
-import { inv } from "./solve.js";
+import { inv, invEx } from "./solve.js";
 
 /** Sign of n row swaps from `first` on. */
 function parity(pivots: Int32Array, first: number, n: number): number {
@@ -213,8 +213,8 @@ const slogdetOp = defineMultiOp({
     return [write(signs, batchShape(t), t.code), write(logs, batchShape(t), t.code)];
   },
   backward: ([, g], n) => [
-    g === null || g === undefined ? null : mul(spread(g), transpose(inv(n.input(0)), -2, -1)),
-  ], // A^-T
+    g === null || g === undefined ? null : mul(spread(g), transpose(invEx(n.input(0)).inverse, -2, -1)),
+  ], // A^-T, which is not finite for singular matrices
 });
 
 /** Sign and logarithm of the absolute value of determinants; 0 and -Infinity when singular. Source: `torch.linalg.slogdet`. */

@@ -179,8 +179,9 @@ export function cond(A: Tensor, options: MatrixOrder | null | { p?: MatrixOrder 
     throw new ValueError(
       `[${op}] unknown order ${p}: expected "fro", "nuc", 1, -1, 2, -2, Infinity or -Infinity`,
     );
-  if (Math.abs(Number(p)) !== 2) checkSquare(op, A);
+  if (typeof p === "string") checkSquare(op, A);
   if (A.numel === 0) return full(A.shape.slice(0, -2), 0, A.code);
+  if (Math.abs(Number(p)) !== 2) checkSquare(op, A);
   if (p === 2 || p === -2) {
     const S = svdvals(A);
     const [largest, smallest] = [select(S, -1, 0), select(S, -1, -1)];

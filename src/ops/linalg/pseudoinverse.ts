@@ -277,7 +277,7 @@ const LSTSQ_OPTIONS: OptionNames<LstsqOptions> = { rcond: 1, driver: 1 };
 export interface LstsqResult {
   /** X of least |A X - B|. */
   solution: Tensor;
-  /** Squared lengths of A X - B, for more rows than columns and full rank; not for "gelsy". */
+  /** Squared lengths of the columns of A X - B, for more rows than columns and full rank; not for "gelsy". */
   residuals: Tensor;
   /** int64, not for "gels". */
   rank: Tensor;
@@ -314,10 +314,9 @@ export function lstsq(A: Tensor, B: Tensor, options: number | LstsqOptions = {})
   const rank = sameShape(ranks.shape, batchShape(A)) ? ranks : matrixRank(A, { atol: 0, rtol });
   const fits = driver === "gels" || (driver !== "gelsy" && toNumbers(rank).every((r) => r === n));
   const whole = m > n && fits;
-  const left = whole ? sum(square(sub(matmul(A, x), b)), -2) : empty(none, A.code);
   return {
     solution: vector ? squeeze(x, -1) : x,
-    residuals: whole && vector ? squeeze(left, -1) : left,
+    residuals: whole ? sum(square(sub(matmul(A, x), b)), -2) : empty(none, A.code),
     rank: driver === "gels" ? empty(none, INT64) : rank,
     singularValues: driver === "gelsd" || driver === "gelss" ? svdvals(A.detach()) : empty(none, A.code),
   };
