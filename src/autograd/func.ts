@@ -153,7 +153,7 @@ const JVP_OPTIONS: OptionNames<PointOptions & { strict?: boolean }> = { hasAux: 
 
 /**
  * The output of `fn` at `primals` and the product of its Jacobian with `tangents`, both trees like the output. With
- * `hasAux` aux comes third. Source: `torch.func.jvp`.
+ * `hasAux` aux comes third. What `fn` computes in noGrad is constant, as it is for `grad`. Source: `torch.func.jvp`.
  * @param options `strict`: throw where the output does not depend on the primals, in place of zeros.
  * @example
  * const x = tensor([1, 2], { dtype: "float64" });

@@ -94,21 +94,24 @@ export function asTensors(op: string, what: string, value: unknown): readonly Te
   return list as readonly Tensor[];
 }
 
-/** Whether gradients of the outputs flow to something besides the given leaves. */
+/** Variables of functions that have returned: nobody can ask for their gradients any more. */
+const ended = new WeakSet<Tensor>();
+
+/** Whether gradients of the outputs of a function that has returned flow to something besides its own variables. */
 export function flowsBeyond(outputs: readonly Tensor[], own: readonly Tensor[]): boolean {
-  const inner = new Set<unknown>(own.filter((t) => t.node === null));
+  for (const t of own) if (t.node === null) ended.add(t);
   const seen = new Set<Node>();
   const stack: Node[] = [];
   for (const t of outputs) {
     if (t.node instanceof Node) stack.push(t.node);
-    else if (t.leafRequiresGrad && !inner.has(t)) return true;
+    else if (t.leafRequiresGrad && !ended.has(t)) return true;
   }
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     if (seen.has(node)) continue;
     seen.add(node);
     for (const edge of node.edges) {
       if (edge instanceof Node) stack.push(edge);
-      else if (edge !== null && !inner.has(edge)) return true;
+      else if (edge !== null && !ended.has(edge)) return true;
     }
   }
   return false;

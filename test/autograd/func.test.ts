@@ -1,6 +1,17 @@
 /** func: transforms of functions, nested, on trees, with captured tensors, under noGrad; vmap; ensembles. */
 import { describe, expect, test } from "vitest";
-import { func, manualSeed, nn, noGrad, ones, rand, type Tensor, tensor, zeros } from "../../src/index.js";
+import {
+  func,
+  grad,
+  manualSeed,
+  nn,
+  noGrad,
+  ones,
+  rand,
+  type Tensor,
+  tensor,
+  zeros,
+} from "../../src/index.js";
 import { gradcheck } from "../../src/testing/index.js";
 
 const of = (values: number | number[] | number[][]) => tensor(values, { dtype: "float64" });
@@ -14,6 +25,16 @@ describe("grad", () => {
     expect(func.grad(f)(of(2)).item()).toBe(32);
     expect(third(of(2)).item()).toBe(48);
     expect(third(of(2)).requiresGrad).toBe(false);
+  });
+
+  test("of a gradient by another argument is no part of a graph", () => {
+    const inner = func.grad((x: Tensor, y: Tensor) => x.square().mul(y).sum()); // 2 x y
+    const outer = func.grad((x: Tensor, y: Tensor) => inner(x, y).square().sum(), { argnums: 1 }); // 8 x^2 y
+    const g = outer(of([1, 2]), of([3, 4]));
+    expect([g.toArray(), g.requiresGrad]).toEqual([[24, 128], false]);
+    const y = of([3, 4]).requiresGrad_();
+    const [second] = grad(outer(of([1, 2]), y).sum(), y);
+    expect(second.toArray()).toEqual([8, 32]);
   });
 
   test("argnums chooses, counting from either end", () => {
