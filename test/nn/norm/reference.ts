@@ -1,5 +1,5 @@
 /** Batch normalization in plain TypeScript, straight from the formulas, in float64; and helpers of these tests. */
-import { type Tensor, tensor } from "../../../src/index.js";
+import { type nn, type Tensor, tensor } from "../../../src/index.js";
 
 /** A tensor as numbers. */
 export interface Values {
@@ -123,4 +123,38 @@ export function noise(n: number, seed: number): Float64Array {
     s = (Math.imul(s ^ (s >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0;
     return Math.fround(((s ^ (s >>> 13)) >>> 0) / 2 ** 30 - 2);
   });
+}
+
+/** Noise of a shape, in float64. */
+export function noiseOf(shape: readonly number[], seed: number): Tensor {
+  return from(
+    {
+      shape,
+      data: noise(
+        shape.reduce((a, b) => a * b, 1),
+        seed,
+      ),
+    },
+    "float64",
+  );
+}
+
+/** Running statistics as numbers. */
+export function stateOf(bn: nn.NormBase) {
+  return {
+    mean: numbers(bn.runningMean as Tensor),
+    variance: numbers(bn.runningVar as Tensor),
+    count: bn.numBatchesTracked?.item(),
+  };
+}
+
+/** Channels of [N, C, S] filled by `value(noise, channel)`. */
+export function values(
+  shape: readonly number[],
+  value: (z: number, c: number) => number,
+): { shape: readonly number[]; data: Float64Array } {
+  const [N, C, ...rest] = shape as [number, number, ...number[]];
+  const S = rest.reduce((a, b) => a * b, 1);
+  const data = noise(N * C * S, 3).map((z, i) => value(z, Math.floor(i / S) % C));
+  return { shape, data: Float64Array.from(Float32Array.from(data)) };
 }

@@ -53,7 +53,7 @@ export type ModuleName = {
 }[keyof typeof nn];
 
 const base = "abstract base: every class below it has an entry";
-const container = "holds members and computes nothing; its own tests are in nn/module.test.ts";
+const container = "holds members and computes nothing; its own tests are in nn/containers.test.ts";
 
 /** Modules without an entry, each with the reason. */
 const notLayers = {
