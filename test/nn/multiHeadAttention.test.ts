@@ -1,6 +1,6 @@
 /** Multi-head attention: layouts, masks of several kinds, given keys, and what it refuses. */
 import { describe, expect, test } from "vitest";
-import { grad, manualSeed, nn, ones, randn, type Tensor, triu, zeros } from "../../src/index.js";
+import { arange, grad, manualSeed, nn, ones, randn, type Tensor, triu, zeros } from "../../src/index.js";
 
 const { functional: F } = nn;
 const f64 = { dtype: "float64" } as const;
@@ -181,4 +181,11 @@ test("a learned mask of another dtype gets its gradient", () => {
   // The weights of a query sum to 1, so the slopes of its scores sum to 0.
   expect(g.sum(1).abs().max().item()).toBeLessThan(1e-5);
   expect(g.abs().max().item()).toBeGreaterThan(1e-3);
+});
+
+test("without a width all keys weigh the same", () => {
+  const [q, k, v] = [zeros([1, 3, 0]), zeros([1, 5, 0]), arange(10, { dtype: "float32" }).reshape([1, 5, 2])];
+  expect(F.scaledDotProductAttention(q, k, v).toArray()).toEqual([
+    Array(3).fill([expect.closeTo(4, 6), expect.closeTo(5, 6)]),
+  ]);
 });

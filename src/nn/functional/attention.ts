@@ -65,7 +65,8 @@ export function scaledDotProductAttention(
   const { dropoutP = 0, enableGqa = false } = options;
   checkAttention(OP, query, key, value);
   const width = query.shape.at(-1) as number;
-  const scale = options.scale ?? 1 / Math.sqrt(width);
+  // Without a width all scores are 0, and must not be 0 times Infinity.
+  const scale = options.scale ?? 1 / Math.sqrt(Math.max(width, 1));
   const [L, S] = [query.shape.at(-2) as number, key.shape.at(-2) as number];
   const { isCausal, attnMask } = maskOf(options, query, L, S);
   const [k, v] = enableGqa ? shareHeads(OP, query, key, value) : [key, value];
