@@ -16,6 +16,7 @@ export {
   push,
   readyWorkers,
   runAll,
+  runSeries,
   setNumThreads,
   split,
   splitStart,

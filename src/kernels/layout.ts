@@ -17,6 +17,8 @@ export const COUNT = 17;
 export const RANGES = 18;
 /** 1 when the ranges of the current batch are claimed from their ends, 0 from their starts. */
 export const BACKWARD = 19;
+/** 1 when the current batch is a series: calls whose arguments rise by equal steps. */
+export const SERIES = 20;
 /** Calls of the current batch that have returned. */
 export const DONE = 32;
 /** 1 while the calling thread sleeps on DONE. */
@@ -50,7 +52,10 @@ export const STATE_QUIT = 3;
 export const ERROR_TEXT = 1024;
 export const ERROR_TEXT_MAX = 1000;
 
-/** Byte address of the command buffer: MAX_CALLS times [kernel index, arguments...], all float64. */
+/**
+ * Byte address of the command buffer: MAX_CALLS times [kernel index, arguments...], all float64. A series has three
+ * entries: its first call, the steps from one call to the next, and its last call.
+ */
 export const COMMANDS = 4096;
 export const COMMAND_WORDS = 1 + MAX_ARGS;
 export const MAX_CALLS = 256;

@@ -1,18 +1,20 @@
 // The program of a pool worker: claim calls from the command buffer, run them, sleep when there are none.
 // The build bundles this file into a string (generated/worker.ts), with what it imports.
 
-import { callKernel, type Kernel } from "./call.js";
+import { type Kernel, runCall } from "./call.js";
 import { claim } from "./claim.js";
 import {
   BATCH,
   CALLER_WAITS,
   COMMAND_WORDS,
   COMMANDS,
+  COUNT,
   DONE,
   EPOCH,
   ERROR_TEXT,
   ERROR_TEXT_MAX,
   FAILED,
+  MAX_CALLS,
   PAGES,
   SLEEPERS,
   SLOTS,
@@ -42,7 +44,7 @@ function work({ modules, memory, kernelNames, id, spinMicros }: WorkerStart): vo
   // Growing a shared memory keeps its low bytes in place, so these views stay valid for ever.
   const control = new Int32Array(memory.buffer, 0, COMMANDS / 4);
   const bytes = new Uint8Array(memory.buffer, 0, COMMANDS);
-  const commands = new Float64Array(memory.buffer);
+  const commands = new Float64Array(memory.buffer, COMMANDS, MAX_CALLS * COMMAND_WORDS);
   const state = SLOTS + 2 * id;
 
   /** The last batch in which this thread found nothing left to do. */
@@ -82,11 +84,9 @@ function work({ modules, memory, kernelNames, id, spinMicros }: WorkerStart): vo
         return;
       }
       control[state + 1] = call + 1;
-      const c = COMMANDS / 8 + call * COMMAND_WORDS;
       catchUp();
       try {
-        const kernel = kernels[commands[c] as number] as Kernel;
-        callKernel(kernel, commands, c);
+        runCall(kernels, control, commands, call, Atomics.load(control, COUNT));
       } catch (error) {
         report(call, error);
       }

@@ -23,6 +23,7 @@ import {
   type KernelTable,
   kernelFor,
   kernelTable,
+  overUnits,
 } from "../tensor/launch.js";
 import { castTo, contiguous, copyOf, empty, expandTo, full, ptr } from "../tensor/raw.js";
 import { broadcastShapes, collapse, type Shape } from "../tensor/shape.js";
@@ -265,16 +266,15 @@ function overRows(
     kernelFor(table, code)(...at, to, outer, inner, ...steps, p0);
     return;
   }
-  const sizes = inputs.map((t) => SIZES[t.code] as number);
-  const outSize = SIZES[out.code] as number;
   const byColumn = outer === 1;
-  const bytes = sizes.map((size, k) => size * (steps[2 * k + (byColumn ? 1 : 0)] as number));
-  const outBytes = byColumn ? outSize : outSize * inner;
-  inPieces(byColumn ? inner : outer, Math.ceil(GRAIN / (byColumn ? cost : cost * inner)), (first, count) => {
-    const from = at.map((p, k) => p + first * (bytes[k] as number));
-    const size = byColumn ? [1, count] : [count, inner];
-    enqueue(table, code, ...from, to + first * outBytes, ...size, ...steps, p0);
-  });
+  const bytes = inputs.map(
+    (t, k) => (SIZES[t.code] as number) * (steps[2 * k + (byColumn ? 1 : 0)] as number),
+  );
+  bytes.push((SIZES[out.code] as number) * (byColumn ? 1 : inner));
+  const args = [...at, to, outer, inner, ...steps, p0];
+  const perUnit = args.map((_, k) => bytes[k] ?? 0);
+  const [total, grain] = byColumn ? [inner, GRAIN / cost] : [outer, GRAIN / (cost * inner)];
+  overUnits(table, code, total, grain, args, perUnit, at.length + (byColumn ? 2 : 1));
 }
 
 /** out = kernel(inputs..., out, n, params...) for a kernel on flat data; inputs are broadcast, and copied if need be. */
@@ -294,8 +294,15 @@ export function mapFlat(
   const at = [...flat, out].map(ptr);
   if (n * cost < 2 * GRAIN) kernelFor(table, code)(...at, n, ...params);
   else {
-    inPieces(n, Math.ceil(GRAIN / cost), (first, count) =>
-      enqueue(table, code, ...at.map((p) => p + first * size), count, ...params),
+    const args = [...at, n, ...params];
+    overUnits(
+      table,
+      code,
+      n,
+      GRAIN / cost,
+      args,
+      args.map((_, k) => (k < at.length ? size : 0)),
+      at.length,
     );
   }
   return out;

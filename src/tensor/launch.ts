@@ -1,5 +1,5 @@
 /** How raw ops call kernels: tables by dtype, and cutting large calls into pieces for the worker pool. */
-import { type KernelName, kernels, push, runAll, split, splitStart } from "../kernels/index.js";
+import { type KernelName, kernels, push, runAll, runSeries, split, splitStart } from "../kernels/index.js";
 import { nameOf, SUFFIXES } from "./dtype.js";
 import { DTypeError } from "./errors.js";
 
@@ -69,17 +69,31 @@ export function flatUnary(
   p2 = 0,
 ): void {
   const fn = kernelFor(table, code);
-  if (n * cost < 2 * GRAIN) {
-    fn(x, out, n, p0, p1, p2);
-    return;
-  }
-  const pieces = split(n * cost, GRAIN);
-  for (let i = 0; i < pieces; i++) {
-    const start = pieceStart(i, pieces, n);
-    const count = pieceStart(i + 1, pieces, n) - start;
-    enqueue(table, code, x + start * inSize, out + start * outSize, count, p0, p1, p2);
-  }
-  runAll();
+  if (n * cost < 2 * GRAIN) fn(x, out, n, p0, p1, p2);
+  else overUnits(table, code, n, GRAIN / cost, [x, out, n, p0, p1, p2], [inSize, outSize, 0, 0, 0, 0], 2);
+}
+
+/**
+ * Calls `kernel(...args)` over `total` units of work, in pieces of at least `grain`. `args` are those of a call over all of
+ * it: `args[counted]` is the number of units, and the others rise by `perUnit` from one unit to the next.
+ */
+export function overUnits(
+  table: KernelTable,
+  code: number,
+  total: number,
+  grain: number,
+  args: number[],
+  perUnit: readonly number[],
+  counted: number,
+): void {
+  const even = Math.ceil(total / split(total, Math.max(1, grain)));
+  const size = even >= LONG ? Math.ceil(even / PAGE) * PAGE : even;
+  const steps = perUnit.map((step) => step * size);
+  const count = Math.ceil(total / size);
+  const last = args.map((arg, k) => arg + (count - 1) * (steps[k] as number));
+  args[counted] = size;
+  last[counted] = total - (count - 1) * size;
+  runSeries(table.names[code] as KernelName, count, args, steps, last);
 }
 
 /**

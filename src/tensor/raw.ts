@@ -15,7 +15,7 @@ import {
 } from "./dtype.js";
 import { ShapeError, show } from "./errors.js";
 import { address, allocate } from "./heap.js";
-import { enqueue, flatUnary, GRAIN, inPieces, kernelFor, kernelTable } from "./launch.js";
+import { enqueue, flatUnary, GRAIN, inPieces, kernelFor, kernelTable, overUnits } from "./launch.js";
 import { broadcastStrides, collapse, numelOf, type Shape, sameShape } from "./shape.js";
 import { Tensor } from "./tensor.js";
 
@@ -162,14 +162,11 @@ export function addInto(dst: Tensor, src: Tensor): void {
   const to = ptr(dst);
   const from = ptr(b);
   const fn = kernelFor(ADD, dst.code);
-  if (n < 2 * GRAIN) {
-    fn(to, from, to, 1, n, 0, 1, 0, 1);
-    return;
+  if (n < 2 * GRAIN) fn(to, from, to, 1, n, 0, 1, 0, 1);
+  else {
+    const args = [to, from, to, 1, n, 0, 1, 0, 1];
+    overUnits(ADD, dst.code, n, GRAIN, args, [size, size, size, 0, 0, 0, 0, 0, 0], 4);
   }
-  inPieces(n, GRAIN, (first, count) => {
-    const at = to + first * size;
-    enqueue(ADD, dst.code, at, from + first * size, at, 1, count, 0, 1, 0, 1);
-  });
 }
 
 /** The elements in row-major order, copied out of the heap. */

@@ -11,6 +11,7 @@ import {
   push,
   readyWorkers,
   runAll,
+  runSeries,
   setNumThreads,
   split,
   splitStart,
@@ -64,6 +65,34 @@ describe("pool", () => {
     const expected = addInPieces(1);
     setNumThreads(3);
     expect(Buffer.compare(addInPieces(1000), expected)).toBe(0);
+  });
+
+  it("runs a series as it runs its calls one by one, after what was queued before", () => {
+    fillInput();
+    for (const threads of [1, 3]) {
+      setNumThreads(threads);
+      if (threads > 1) workUntilReady(threads - 1);
+      for (const count of [1, 2, 3, 30, 1000]) {
+        const expected = addInPieces(1);
+        mem.u8.fill(0, OUT, OUT + 4 * N);
+        const size = Math.floor(N / count);
+        const left = N - (count - 1) * size;
+        const at = 4 * (count - 1) * size;
+        // Queued before, and written over by the series: the series must come second.
+        push("add_f32", OUT, X, OUT, 1, size, 0, 1, 0, 1);
+        runSeries(
+          "add_f32",
+          count,
+          [X, X, OUT, 1, size, 0, 1, 0, 1],
+          [4 * size, 4 * size, 4 * size, 0, 0, 0, 0, 0, 0],
+          [X + at, X + at, OUT + at, 1, left, 0, 1, 0, 1],
+        );
+        expect(Buffer.compare(mem.u8.slice(OUT, OUT + 4 * N), expected)).toBe(0);
+      }
+      const steps = [0, 0, 0, 0, 0, 0, 0, 0, 0];
+      const outside = [0xfffffff0, X, 0xfffffff0, 1, 1024, 0, 1, 0, 1];
+      expect(() => runSeries("add_f32", 8, outside, steps, outside)).toThrow(/out of bounds/);
+    }
   });
 
   it("runs every call exactly once under contention", () => {
