@@ -85,7 +85,7 @@ test.each(Object.entries(layers))("%s", (_, { samples }) => {
       const fn = layer as unknown as Call;
       fn(...sample.inputs()); // lazy layers get their weights
       const parameters = layer.parameters();
-      return everything(between, fn, sample.inputs(), { parameters });
+      return everything(between, fn, [...sample.inputs()], { parameters });
     });
   }
 });
