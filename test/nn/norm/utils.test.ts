@@ -1,30 +1,18 @@
 /** Folding batch norm into the layer before it, computing statistics anew, layers without state. */
 import { describe, expect, test } from "vitest";
 import { nn, noGrad, randn, type Tensor, tensor } from "../../../src/index.js";
-import { errorOf, from, noise, numbers } from "./reference.js";
+import { errorOf, noiseOf, numbers } from "./reference.js";
 
 const { fuseConvBnEval, fuseConvBnWeights, fuseLinearBnEval, replaceAllBatchNormModules_, updateBn } =
   nn.utils;
 const f64 = { dtype: "float64" } as const;
-const values = (shape: readonly number[], seed: number) =>
-  from(
-    {
-      shape,
-      data: noise(
-        shape.reduce((a, b) => a * b, 1),
-        seed,
-      ),
-    },
-    "float64",
-  );
-
 /** A layer whose parameters and statistics are all away from their start. */
 function used<M extends nn.Module<[Tensor], Tensor>>(layer: M): M {
   let seed = 50;
   noGrad(() => {
     for (const [key, t] of Object.entries(layer.stateDict())) {
       if (t.dtype !== "float64") continue;
-      const v = values(t.shape, seed++);
+      const v = noiseOf(t.shape, seed++);
       t.mul_(0).add_(key.endsWith("running_var") ? v.square().add(0.5) : v);
     }
   });
@@ -51,7 +39,7 @@ describe("fuseConvBnEval", () => {
   };
   test.each(Object.entries(cases))("%s: one layer that does what the two did", (_, [conv, bn, shape]) => {
     const [first, second] = [used(conv() as unknown as nn.Conv2d), used(bn())];
-    const x = values(shape, 3);
+    const x = noiseOf(shape, 3);
     const both = fuseConvBnEval(first, second);
     expect(errorOf(both(x), numbers(second(first(x))))).toBeLessThan(1e-13);
     expect(both.constructor).toBe(first.constructor);
@@ -103,7 +91,7 @@ describe("fuseLinearBnEval", () => {
   ] as const)("%i features, bias %s", (features, bias) => {
     const linear = used(new nn.Linear(3, 4, { bias, ...f64 }));
     const bn = used(new nn.BatchNorm1d(features, f64));
-    const x = values([5, 3], 2);
+    const x = noiseOf([5, 3], 2);
     const z = linear(x);
     const expected = features === 4 ? bn(z) : bn(z.reshape([-1, 1])).reshape([5, 4]);
     expect(errorOf(fuseLinearBnEval(linear, bn)(x), numbers(expected))).toBeLessThan(1e-13);
@@ -120,13 +108,13 @@ describe("fuseLinearBnEval", () => {
 });
 
 describe("updateBn", () => {
-  const batches = [1, 2, 3].map((seed) => values([6, 2], seed));
+  const batches = [1, 2, 3].map((seed) => noiseOf([6, 2], seed));
 
   test("gives the mean over the batches, and leaves modes and momenta as they were", () => {
     const frozen = new nn.BatchNorm1d(2, f64).eval();
     const bn = new nn.BatchNorm1d(2, { momentum: 0.3, ...f64 });
     const model = new nn.Sequential(bn, frozen);
-    bn(values([6, 2], 9));
+    bn(noiseOf([6, 2], 9));
     updateBn(
       batches.map((x) => [x, "label"] as const),
       model,
@@ -144,7 +132,7 @@ describe("updateBn", () => {
   test("an error in a batch restores everything too", () => {
     const bn = new nn.BatchNorm1d(2, f64);
     const model = new nn.Sequential(bn).eval();
-    expect(() => updateBn([batches[0] as Tensor, values([6, 3], 1)], model)).toThrow("expected 2 channels");
+    expect(() => updateBn([batches[0] as Tensor, noiseOf([6, 3], 1)], model)).toThrow("expected 2 channels");
     expect([bn.momentum, model.training, bn.training]).toEqual([0.1, false, false]);
   });
 

@@ -1,7 +1,9 @@
 /** The registry of all layers. */
 import { activations } from "./activations.js";
 import { attention } from "./attention.js";
+import { classLosses } from "./classLosses.js";
 import { convolutions } from "./conv.js";
+import { distanceLosses } from "./distanceLosses.js";
 import { dropouts } from "./dropout.js";
 import { linear } from "./linear.js";
 import { losses } from "./losses.js";
@@ -19,6 +21,8 @@ export const layers: LayerRegistry = {
   ...dropouts,
   ...linear,
   ...losses,
+  ...classLosses,
+  ...distanceLosses,
   ...normalization,
   ...paddings,
   ...pooling,
