@@ -1,15 +1,16 @@
 /** Distinct elements or slices. */
 
 import { kernels } from "../kernels/index.js";
-import { INT32, INT64, type TypedArray } from "../tensor/dtype.js";
+import { FLOAT64, INT32, INT64, isFloat, type TypedArray } from "../tensor/dtype.js";
 import { ShapeError, show } from "../tensor/errors.js";
 import { nextOp, release } from "../tensor/heap.js";
 import { kernelFor, kernelTable } from "../tensor/launch.js";
 import { checkOptions, type OptionNames } from "../tensor/options.js";
-import { copyOf, empty, fromTyped, ptr, toTyped, viewOf } from "../tensor/raw.js";
+import { castTo, copyOf, empty, fromTyped, full, ptr, toTyped, viewOf } from "../tensor/raw.js";
 import { numelOf, type Shape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { contiguous } from "./cast.js";
+import { extremesOf } from "./histogram.js";
 import { sort } from "./sort.js";
 import { reshape, transpose } from "./view.js";
 
@@ -107,8 +108,30 @@ function pick(data: TypedArray, blocks: readonly number[], size: number): TypedA
   return out;
 }
 
+/** Distinct integers, counted in one bin each; null where the bins would be more than half as many as the elements. */
+function countedElements(t: Tensor, o: UniqueConsecutiveOptions): Tensor | Tensor[] | null {
+  const x = contiguous(castTo(t, INT64));
+  const [low, high] = extremesOf(x);
+  const bins = high - low + 1;
+  if (!Number.isSafeInteger(low) || !Number.isSafeInteger(high) || bins > x.numel / 2) return null;
+  const all = full([bins], 0, INT64);
+  kernels.bincount_i64(ptr(x), ptr(all) - 8 * low, x.numel);
+  const halves = new Int32Array(toTyped(all).buffer); // counts are below 2^31
+  release(all.storage);
+  const values: number[] = [];
+  for (let bin = 0; bin < bins; bin++) if (halves[2 * bin] !== 0) values.push(bin);
+  const whole = (numbers: number[]) => fromTyped(Float64Array.from(numbers), [numbers.length], FLOAT64);
+  const out = castTo(whole(values.map((bin) => low + bin)), t.code);
+  if (o.returnCounts !== true) return out;
+  return [out, castTo(whole(values.map((bin) => halves[2 * bin] as number)), INT64)];
+}
+
 /** Distinct elements of a tensor: runs of the sorted ones (or of them as they are) in kernels. */
 function distinctElements(t: Tensor, o: UniqueConsecutiveOptions, sorted: boolean): Tensor | Tensor[] {
+  if (sorted && o.returnInverse !== true && !isFloat(t.code)) {
+    const counted = countedElements(t, o);
+    if (counted !== null) return counted;
+  }
   const n = t.numel;
   const flat = contiguous(reshape(t, [-1]));
   const inOrder = sorted ? sort(flat, 0) : null;

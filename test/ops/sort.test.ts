@@ -154,6 +154,26 @@ describe("properties", () => {
       }),
     );
   });
+  test("unique counts integers of few values and sorts others, with the same result", () => {
+    const few: readonly [DType, number[]][] = [
+      ["int64", [-7, 3, 3, -7, 5, 3, 3, 3, -7, 4, 4, 3, 5, 5, -7, -7, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4]],
+      ["int32", [2, 2, 2, 1, 0, -1, 2, 2, 2, 2]],
+      ["uint8", [255, 254, 255, 255, 255, 254]],
+      ["bool", [1, 1, 0, 1, 1]],
+      ["int64", [9007199254740991, -3, -3, 9007199254740991]],
+      ["int64", []],
+    ];
+    for (const [dtype, data] of few) {
+      const x = tensor(data, { dtype });
+      const [values, counts] = unique(x, { returnCounts: true }) as [Tensor, Tensor];
+      const want = [...new Set(data)].sort((a, b) => a - b);
+      expect([values.dtype, counts.dtype]).toEqual([dtype, "int64"]);
+      expect(values.tolist()).toEqual(dtype === "bool" ? [false, true] : want);
+      expect(counts.tolist()).toEqual(want.map((v) => data.filter((d) => d === v).length));
+      expect(unique(x).equal(values)).toBe(true);
+    }
+  });
+
   test("unique gives each value once, and its inverse rebuilds the input", () => {
     fc.assert(
       fc.property(plain, (values) => {
