@@ -60,6 +60,11 @@ export function flipped(x: Tensor): Tensor {
   return viewOf(x, swap(x.shape), swap(x.strides), x.storageOffset);
 }
 
+/** The matrices in one batch dimension; a view, of what is contiguous. */
+export function batched(t: Tensor): Tensor {
+  return viewOf(t, [batchSize(t), ...matrixSize(t)], null, t.storageOffset);
+}
+
 /** Both operands with their batch dimensions expanded to a common shape. */
 export function expandBatches(op: string, a: Tensor, b: Tensor): [Tensor, Tensor] {
   const batch = broadcastShapes(op, batchShape(a), batchShape(b));

@@ -1,15 +1,18 @@
 /** Matrices of any shape and rank: pinv, lstsq, matrixRank. */
 
 import { defineMultiOp, defineOp, run, runMulti } from "../../autograd/op.js";
+import { mem } from "../../kernels/index.js";
 import { type DTypeCode, FLOAT32, FLOAT64, INT64 } from "../../tensor/dtype.js";
 import { ShapeError, show, ValueError } from "../../tensor/errors.js";
+import { release } from "../../tensor/heap.js";
 import { checkNames, type OptionNames } from "../../tensor/options.js";
-import { empty, fromTyped, full, toNumbers } from "../../tensor/raw.js";
+import { castTo, copyOf, empty, fromTyped, full, ptr, toNumbers } from "../../tensor/raw.js";
 import { broadcastShapes, type Shape, sameShape } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { add, mul, neg, sub } from "../arithmetic.js";
 import { gt } from "../compare.js";
 import { maximum } from "../extrema.js";
+import { bmmInto } from "../gemm.js";
 import { matmul } from "../matmul.js";
 import { square } from "../powers.js";
 import { amax } from "../reduce.js";
@@ -17,6 +20,7 @@ import { abs } from "../sign.js";
 import { sum } from "../sum.js";
 import { expand, squeeze, transpose, unsqueeze } from "../view.js";
 import {
+  batched,
   batchShape,
   batchSize,
   checkMatrices,
@@ -24,17 +28,18 @@ import {
   checkSquare,
   eachMatrix,
   expandBatches,
+  flipped,
   identity,
   matrixSize,
   multiply,
   read,
-  transposed,
+  rounded,
   working,
   write,
 } from "./core.js";
 import { eigvalsh, symmetricEigen } from "./eigh.js";
 import { pivotedQR } from "./qr.js";
-import { decomposition } from "./singular.js";
+import { type SingularValues, singularValues } from "./singular.js";
 import { isVector } from "./solve.js";
 import { svdvals } from "./svd.js";
 import { solveInto } from "./triangular.js";
@@ -90,13 +95,7 @@ const pinvOp = defineOp<Pinv>({
   savesOutput: true,
   forward: ([x], { atol, rtol, hermitian }) => {
     const t = x as Tensor;
-    const [m, n] = matrixSize(t);
-    const out = new Float64Array(t.numel);
-    eachMatrix(read(t), m * n, batchSize(t), (a, b) => {
-      const { inverse } = invert(a, m, n, atol[b] as number, rtol[b] as number, hermitian);
-      out.set(inverse, b * m * n);
-    });
-    return write(out, [...batchShape(t), n, m], t.code);
+    return rounded(invert(castTo(t, FLOAT64), atol, rtol, hermitian).inverse, t.code);
   },
   backward: (g, n) => [slope(n.input(0), n.output(), g)],
 });
@@ -112,37 +111,51 @@ function slope(A: Tensor, P: Tensor, g: Tensor): Tensor {
   return add(neg(first), add(second, third));
 }
 
-/** V S^+ U^T of a[m, n] = U S V^T, and how many singular values are above the bound. */
+/** V S^+ U^T of the float64 matrices x = U S V^T, and how many singular values of each are above the bound. */
 function invert(
-  a: Float64Array,
-  m: number,
-  n: number,
-  atol: number,
-  rtol: number,
-  hermitian = false,
-): { inverse: Float64Array; rank: number } {
-  const k = Math.min(m, n);
-  const { u, s, vt } = hermitian ? asDecomposition(a, n) : decomposition("linalg.pinv", a, m, n);
-  const largest = s.reduce((top, v) => Math.max(top, Math.abs(v)), 0);
-  const bound = Math.max(atol, rtol * largest);
-  const scaled = new Float64Array(n * k);
-  let rank = 0;
-  for (let i = 0; i < k; i++) {
-    const v = s[i] as number;
-    if (!(Math.abs(v) > bound)) continue;
-    rank++;
-    for (let j = 0; j < n; j++) scaled[j * k + i] = (vt[i * n + j] as number) / v;
-  }
-  return { inverse: multiply(scaled, transposed(u, m, k), n, k, m), rank };
+  x: Tensor,
+  atol: readonly number[],
+  rtol: readonly number[],
+  hermitian: boolean,
+): { inverse: Tensor; ranks: number[] } {
+  const [[m, n], count] = [matrixSize(x), batchSize(x)];
+  const inverse = full([...batchShape(x), n, m], 0, FLOAT64);
+  if (x.numel === 0) return { inverse, ranks: new Array<number>(count).fill(0) };
+  const { U, S, Vh } = hermitian ? symmetricValues(x) : singularValues("linalg.pinv", x, "thin");
+  const ranks = divideRows(Vh, S, atol, rtol);
+  const product = batched(inverse);
+  bmmInto(product, flipped(batched(Vh)), flipped(batched(U)), count, n, m, Math.min(m, n));
+  for (const t of [U, S, Vh]) release(t.storage);
+  return { inverse, ranks };
+}
+
+/** Row i of each matrix of Vh divided by S[i], or 0 where that does not count; returns how many do. */
+function divideRows(Vh: Tensor, S: Tensor, atol: readonly number[], rtol: readonly number[]): number[] {
+  const [k, n] = matrixSize(Vh);
+  const [rows, values] = [ptr(Vh) / 8, ptr(S) / 8];
+  const { f64 } = mem;
+  return atol.map((bound, b) => {
+    const s = f64.slice(values + b * k, values + (b + 1) * k);
+    const largest = s.reduce((top, v) => Math.max(top, Math.abs(v)), 0);
+    const most = Math.max(bound, (rtol[b] as number) * largest);
+    let rank = 0;
+    s.forEach((v, i) => {
+      const counts = Math.abs(v) > most;
+      if (counts) rank++;
+      const from = rows + (b * k + i) * n;
+      for (let j = from; j < from + n; j++) f64[j] = counts ? (f64[j] as number) / v : 0;
+    });
+    return rank;
+  });
+}
+
+/** Eigenvalues in the place of singular values. */
+function symmetricValues(x: Tensor): SingularValues {
+  const { values, vectors } = symmetricEigen("linalg.pinv", x, false, true);
+  return { U: vectors as Tensor, S: values, Vh: copyOf(flipped(vectors as Tensor)) };
 }
 
 const mT = (x: Tensor): Tensor => transpose(x, -2, -1);
-
-function asDecomposition(a: Float64Array, n: number): { u: Float64Array; s: Float64Array; vt: Float64Array } {
-  const { values, vectors } = symmetricEigen("linalg.pinv", write(a, [n, n], FLOAT64), false, true);
-  const u = read(vectors as Tensor);
-  return { u, s: read(values), vt: transposed(u, n, n) };
-}
 
 const PINV_OPTIONS: OptionNames<RankOptions & { rcond?: Tolerance }> = {
   atol: 1,
@@ -248,9 +261,14 @@ const lstsqOp = defineMultiOp<number>({
     eachMatrix(read(A), m * n, count, (a, i) => {
       const b = right.subarray(i * m * k, (i + 1) * m * k);
       const direct = solveByQR(a, b, m, n, k, rtol);
-      const { inverse, rank } = direct === null ? invert(a, m, n, 0, rtol) : { inverse: a, rank: n };
-      ranks[i] = BigInt(rank);
-      out.set(direct ?? multiply(inverse, b, n, m, k), i * n * k);
+      if (direct !== null) {
+        ranks[i] = BigInt(n);
+        out.set(direct, i * n * k);
+        return;
+      }
+      const { inverse, ranks: found } = invert(write(a, [m, n], FLOAT64), [0], [rtol], false);
+      ranks[i] = BigInt(found[0] as number);
+      out.set(multiply(read(inverse), b, n, m, k), i * n * k);
     });
     const lead = batchShape(A);
     return [write(out, [...lead, n, k], A.code), fromTyped(ranks, lead, INT64)];

@@ -8,8 +8,8 @@ import { enqueue, kernelTable } from "../../tensor/launch.js";
 import { copyInto, copyOf, empty, fillWith, ptr, viewOf } from "../../tensor/raw.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import {
+  batched,
   batchShape,
-  batchSize,
   failure,
   flipped,
   matrixSize,
@@ -39,11 +39,6 @@ export interface SingularValues {
 interface Vectors {
   readonly U: Tensor;
   readonly V: Tensor;
-}
-
-/** The matrices in one batch dimension; a view, of what is contiguous. */
-function batched(t: Tensor): Tensor {
-  return viewOf(t, [batchSize(t), ...matrixSize(t)], null, t.storageOffset);
 }
 
 /** Singular values, from large to small, and vectors of matrices; `op` names them in errors. */
