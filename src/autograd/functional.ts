@@ -49,12 +49,7 @@ export interface JacobianOptions extends FunctionalOptions {
   vectorize?: boolean;
 }
 
-const JACOBIAN_OPTIONS: OptionNames<JacobianOptions> = {
-  strategy: 1,
-  vectorize: 1,
-  createGraph: 1,
-  strict: 1,
-};
+const JACOBIAN_OPTIONS: OptionNames<JacobianOptions> = { ...FUNCTIONAL_OPTIONS, strategy: 1, vectorize: 1 };
 
 /** Options of {@link hessian}. */
 export interface HessianOptions extends FunctionalOptions {
@@ -65,10 +60,9 @@ export interface HessianOptions extends FunctionalOptions {
 }
 
 const HESSIAN_OPTIONS: OptionNames<HessianOptions> = {
+  ...FUNCTIONAL_OPTIONS,
   outerJacobianStrategy: 1,
   vectorize: 1,
-  createGraph: 1,
-  strict: 1,
 };
 
 type AnyFn = (...inputs: Tensor[]) => unknown;

@@ -208,6 +208,10 @@ export class DataLoader<T = unknown, B = Collated<T>, D extends DataSource<T> = 
         `[DataLoader] batchSize must be a whole number > 0 or null, got ${this.batchSize}`,
       );
     }
+    if (this.batchSize === null && dropLast === true)
+      throw new ValueError(
+        "[DataLoader] got dropLast without a batchSize: single samples make no batch to drop",
+      );
     this.dropLast = dropLast ?? false;
     this.collate = options.collateFn ?? null;
     this.generator = generator;

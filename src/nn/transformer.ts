@@ -11,6 +11,7 @@ import { Module } from "./module.js";
 import { LayerNorm } from "./normalization.js";
 import {
   type DecoderLayerCall,
+  TRANSFORMER_LAYER_OPTIONS,
   TransformerDecoderLayer,
   TransformerEncoderLayer,
   type TransformerLayerOptions,
@@ -116,20 +117,13 @@ export interface TransformerOptions extends TransformerLayerOptions {
 }
 
 const TRANSFORMER_OPTIONS: OptionNames<TransformerOptions> = {
+  ...TRANSFORMER_LAYER_OPTIONS,
   dModel: 1,
   nhead: 1,
   numEncoderLayers: 1,
   numDecoderLayers: 1,
   customEncoder: 1,
   customDecoder: 1,
-  dimFeedforward: 1,
-  dropout: 1,
-  activation: 1,
-  layerNormEps: 1,
-  batchFirst: 1,
-  normFirst: 1,
-  bias: 1,
-  dtype: 1,
 };
 
 /** Masks of {@link Transformer}. */

@@ -34,7 +34,8 @@ export interface TransformerLayerOptions {
   dtype?: DType;
 }
 
-const TRANSFORMER_LAYER_OPTIONS: OptionNames<TransformerLayerOptions> = {
+/** @internal */
+export const TRANSFORMER_LAYER_OPTIONS: OptionNames<TransformerLayerOptions> = {
   dimFeedforward: 1,
   dropout: 1,
   activation: 1,

@@ -332,10 +332,8 @@ export interface CrossEntropyOptions extends NllLossOptions {
 
 /** @internal */
 export const CROSS_ENTROPY_OPTIONS: OptionNames<CrossEntropyOptions> = {
+  ...NLL_LOSS_OPTIONS,
   labelSmoothing: 1,
-  weight: 1,
-  ignoreIndex: 1,
-  reduction: 1,
 };
 
 /**

@@ -160,12 +160,7 @@ export interface MultiMarginOptions extends MarginOptions {
 }
 
 /** @internal */
-export const MULTI_MARGIN_OPTIONS: OptionNames<MultiMarginOptions> = {
-  p: 1,
-  weight: 1,
-  margin: 1,
-  reduction: 1,
-};
+export const MULTI_MARGIN_OPTIONS: OptionNames<MultiMarginOptions> = { ...MARGIN_OPTIONS, p: 1, weight: 1 };
 
 /** The exponent of a multi-class margin; throws unless it is 1 or 2. @internal */
 export function checkPower(op: string, p: number): number {
@@ -323,11 +318,10 @@ export interface TripletMarginOptions extends MarginOptions {
 
 /** @internal */
 export const TRIPLET_MARGIN_OPTIONS: OptionNames<TripletMarginOptions> = {
+  ...MARGIN_OPTIONS,
   p: 1,
   eps: 1,
   swap: 1,
-  margin: 1,
-  reduction: 1,
 };
 
 function checkTriplet(op: string, anchor: Tensor, positive: Tensor, negative: Tensor): void {
@@ -372,10 +366,9 @@ export interface TripletMarginWithDistanceOptions extends MarginOptions {
 
 /** @internal */
 export const TRIPLET_MARGIN_WITH_DISTANCE_OPTIONS: OptionNames<TripletMarginWithDistanceOptions> = {
+  ...MARGIN_OPTIONS,
   distanceFunction: 1,
   swap: 1,
-  margin: 1,
-  reduction: 1,
 };
 
 /** {@link tripletMarginLoss} with any distance. Source: `torch.nn.functional.triplet_margin_with_distance_loss`. */

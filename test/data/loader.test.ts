@@ -92,6 +92,11 @@ describe("batches", () => {
   });
 });
 
+test("single samples make no batch to drop: PyTorch's words are mutually exclusive", () => {
+  const message = "[DataLoader] got dropLast without a batchSize";
+  expect(() => new DataLoader([1, 2], { batchSize: null, dropLast: true })).toThrow(message);
+});
+
 describe("randomSplit", () => {
   const split = (n: number, lengths: number[]) =>
     randomSplit(new TensorDataset(arange(n)), lengths).map((part) => part.length);
