@@ -1,36 +1,17 @@
 /** The generated suite of layers: every layer of the registry, every sample, every check. */
 import { describe, expect, test } from "vitest";
-import { type DType, grad, manualSeed, nn, select, stack, Tensor } from "../src/index.js";
+import { type DType, grad, manualSeed, nn, select, stack, type Tensor } from "../src/index.js";
 import type { AnyModule } from "../src/nn/index.js";
 import { assertClose, gradcheck, gradgradcheck } from "../src/testing/index.js";
 import { layers } from "./registry/layers/index.js";
 import type { LayerCheck, LayerEntry, LayerSample } from "./registry/layers/types.js";
+import { isFloating, mapTensors, tensorsIn } from "./registry/trees.js";
 
 type Call = (...args: unknown[]) => unknown;
 
 /** Leaves with more elements than this have their Jacobian checked along one direction, not element by element. */
 const WHOLE = 80;
 
-/** The same arrays and objects with `f` applied to every tensor in them. */
-function mapTensors(value: unknown, f: (t: Tensor) => Tensor): unknown {
-  if (value instanceof Tensor) return f(value);
-  if (Array.isArray(value)) return value.map((v) => mapTensors(v, f));
-  if (typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
-    return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, mapTensors(v, f)]));
-  }
-  return value;
-}
-
-function tensorsIn(value: unknown): Tensor[] {
-  const found: Tensor[] = [];
-  mapTensors(value, (t) => {
-    found.push(t);
-    return t;
-  });
-  return found;
-}
-
-const isFloating = (t: Tensor) => t.dtype === "float32" || t.dtype === "float64";
 const bits = (t: Tensor) => Array.from(t.toTypedArray() as ArrayLike<number | bigint>, Number);
 
 /** The layer of a sample, its random draws and initial values always the same ones. */

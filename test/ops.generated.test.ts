@@ -4,31 +4,11 @@ import * as kindling from "../src/index.js";
 import { noGrad, Tensor } from "../src/index.js";
 import { gradcheck, gradgradcheck } from "../src/testing/index.js";
 import { registry } from "./registry/index.js";
+import { isFloating, mapTensors, tensorsIn } from "./registry/trees.js";
 import type { Check, OpEntry, Sample } from "./registry/types.js";
 
 type AnyFn = (...args: unknown[]) => unknown;
 const library = kindling as unknown as Record<string, AnyFn>;
-
-/** Applies `f` to every tensor of an argument, in arrays and options too. */
-function mapTensors(value: unknown, f: (t: Tensor) => Tensor): unknown {
-  if (value instanceof Tensor) return f(value);
-  if (Array.isArray(value)) return value.map((v) => mapTensors(v, f));
-  if (typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
-    return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, mapTensors(v, f)]));
-  }
-  return value;
-}
-
-function tensorsIn(value: unknown): Tensor[] {
-  const found: Tensor[] = [];
-  mapTensors(value, (t) => {
-    found.push(t);
-    return t;
-  });
-  return found;
-}
-
-const isFloating = (t: Tensor) => t.dtype === "float32" || t.dtype === "float64";
 
 /** Leaves of a sample, and the op as a function of them that gives the floating outputs. */
 function asFunction(fn: AnyFn, sample: Sample): { leaves: Tensor[]; f: (...leaves: Tensor[]) => Tensor[] } {
