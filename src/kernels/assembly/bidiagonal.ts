@@ -99,9 +99,10 @@ function turn(x: usize, n: i32): void {
 }
 
 /**
- * Reduces the lower triangles of a[count][n, n] (with `turned` the upper ones, taken from the last element to the first), divided by sizes[count], to Q T Q^T, where T has the diagonal
- * d[count, n] and e[count, n] beside it. Q is the product of the reflections of taus[count, n], whose vectors are the
- * columns of a from below the diagonal on. A size is NaN, and nothing else told, where a triangle is not finite.
+ * Reduces the lower triangles of a[count][n, n] (with `turned` the upper ones, taken from the last element to the
+ * first), divided by sizes[count], to Q T Q^T, where T has the diagonal d[count, n] and e[count, n] beside it. Q is the
+ * product of the reflections of taus[count, n], whose vectors are the columns of a from below the diagonal on. A size
+ * is NaN, and nothing else told, where a triangle is not finite.
  */
 export function tridiagonalize_f64(
   a: usize, taus: usize, d: usize, e: usize, sizes: usize, count: i32, n: i32, turned: i32,
