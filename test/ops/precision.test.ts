@@ -42,9 +42,9 @@ const SELU = [1.0507009873554805, 1.6732632423543772] as const;
 
 describe("float32 functions", () => {
   const everywhere = () => true;
-  // sigmoid, silu: an exponential, a sum and a division, each rounded; PyTorch's are 2.4 ulp off as well.
+  // silu: an exponential, a sum and a division, each rounded, as PyTorch's, which is 2.4 ulp off as well; selu: a product more.
   test.each<[string, (x: Tensor) => Tensor, (v: number) => number, number, ((v: number) => boolean)?]>([
-    ["sigmoid", sigmoid, logistic, 2.5],
+    ["sigmoid", sigmoid, logistic, 2],
     ["silu", silu, (v) => v * logistic(v), 2.5, (v) => v > -87],
     ["tanh", tanh, Math.tanh, 1.5],
     ["expm1", expm1, Math.expm1, 2, (v) => v < 88],

@@ -1,6 +1,6 @@
 /**
  * Exponentials of float32 lanes and what is made of them: sigmoid, silu, softplus, expm1, log1p and slopes. All stay in
- * float32: functions are at most 2.4 ulp off, as PyTorch's are; silu's slope, which crosses zero, about 2 ulp of 1.
+ * float32: functions are at most 2 ulp off, silu 2.4 as PyTorch's is; silu's slope, which crosses zero, about 2 ulp of 1.
  */
 
 import { c, logOf32, mad32 } from "./math32";
@@ -46,12 +46,22 @@ function expDown32(x: v128): v128 {
   return f32x4.mul(expPlus(0.0, f32x4.pmax(f32x4.neg(f32x4.abs(x)), c(-104.0)), -24.0), c(TWO_M24));
 }
 
-// 2^-24 / (2^-24 + 2^-24 exp(-x)), whose divisor stays finite
+// one / (one + one exp(-x)) = one / (d + lost) = q - q (lost q / one), q = one / d, where `lost` is what rounding took from
+// the divisor d = one + s + s p; one is 2^-24, so that d stays finite
 // @ts-ignore: decorator
 @inline
 export function sigmoid32(x: v128): v128 {
+  const one = c(TWO_M24);
   const y = f32x4.pmin(f32x4.pmax(f32x4.neg(x), c(-20.0)), c(104.0));
-  return f32x4.div(c(TWO_M24), expPlus(TWO_M24, y, 24.0));
+  const magic: f32 = 12582912.0 + 127.0 - 24.0;
+  const shifted = nearest(y, magic);
+  const s = i32x4.shl(shifted, 23);
+  const rest = f32x4.mul(s, expm1Rest(y, f32x4.sub(shifted, c(magic))));
+  const sum = f32x4.add(one, s);
+  const d = f32x4.add(sum, rest);
+  const lost = f32x4.add(f32x4.add(f32x4.sub(s, sum), one), f32x4.add(f32x4.sub(sum, d), rest));
+  const q = f32x4.div(one, d);
+  return f32x4.sub(q, f32x4.mul(q, f32x4.mul(f32x4.mul(lost, c(16777216.0)), q)));
 }
 
 // (x / 2) / (1/2 + exp(-x) / 2); 0 x below -89, as in PyTorch, which makes -infinity NaN
