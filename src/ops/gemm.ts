@@ -10,7 +10,7 @@ import type { Tensor } from "../tensor/tensor.js";
 const PART = kernelTable("gemmPart");
 const BATCHED = kernelTable("gemmBatched");
 const PANELS = kernelTable("gemmPanels");
-const ROWS_OF = kernelTable("gemmRows");
+const BLOCK = kernelTable("gemmBlock");
 
 /** Multiply-adds that are worth a thread of their own. */
 const GRAIN_PRODUCT = 262144;
@@ -56,13 +56,16 @@ function gridOf(m: number, n: number, pieces: number, packsA: number, packsB: nu
 
 /** Rows of a register tile. */
 const TILE = 5;
-/** The rows of a large product are cut into about so many pieces, of at least LEAST_TILES where there are enough. */
-const ROW_PIECES = 24;
-const LEAST_TILES = 9;
-/** The part of the rows left that a piece takes at most: the last pieces are small, so that nobody waits for long. */
-const PIECE_SHARE = 1 / 16;
-/** Most register tiles in a piece whose rows have to be packed, of so many at a time that whole cache lines are read. */
-const PACKED_TILES = 16;
+/** Fewest columns of a thread's share of a product, where its rows need packing and where they do not. */
+const SHARE_PACKED = 256;
+const SHARE = 32;
+/** The part of the rows left to a thread that its next piece takes: the last ones are small, so that nobody waits long. */
+const PIECE_SHARE = 1 / 8;
+const PIECE_SHARE_PACKED = 1 / 2;
+/** Most register tiles in a piece. */
+const MOST_TILES = 9;
+/** Rows that have to be packed are read so many tiles at a time, so that whole cache lines are. */
+const MOST_TILES_PACKED = 16;
 const PACKED_STEP = 4;
 /** Most elements of b that are packed at a time. */
 const PANEL_ELEMENTS = 1 << 20;
@@ -79,20 +82,49 @@ function readsPanels(m: number, n: number, k: number, a: Tensor): boolean {
   return m >= 64 && n >= 16 && k >= 8 && m * n * k >= 2 * GRAIN_PRODUCT && dense;
 }
 
-/** The rows at which the pieces of m rows begin, and m; a row of the result costs `work` multiply-adds. */
-function pieceStarts(m: number, work: number, packs: boolean): number[] {
-  const tiles = Math.ceil(m / TILE);
-  const most = packs ? PACKED_TILES : Math.max(LEAST_TILES, Math.ceil(tiles / ROW_PIECES));
-  const least = Math.ceil(GRAIN_PRODUCT / (TILE * work));
-  // Rows that lie across cache lines are packed faster in large pieces, which go round for the threads there are.
-  const share = packs ? 1 / (2 * getNumThreads()) : PIECE_SHARE;
-  const starts = [0];
-  for (let done = 0; done < tiles; ) {
-    const next = Math.max(least, Math.min(most, Math.ceil((tiles - done) * share)));
-    done += packs && next > PACKED_STEP ? next & -PACKED_STEP : next;
-    starts.push(Math.min(m, done * TILE));
+/** A piece of a product: rows `i0` up to `i1`, columns `j0` up to `j1`. */
+type Piece = readonly [i0: number, i1: number, j0: number, j1: number];
+
+/** The sizes of pieces that `tiles` are cut into, a tile being `work` multiply-adds: from large to small. */
+function pieceSizes(tiles: number, work: number, packs: boolean): number[] {
+  const most = packs ? MOST_TILES_PACKED : Math.max(MOST_TILES, Math.ceil(tiles / 12));
+  const least = Math.ceil(GRAIN_PRODUCT / work);
+  const share = packs ? PIECE_SHARE_PACKED : PIECE_SHARE;
+  const sizes: number[] = [];
+  for (let left = tiles; left > 0; ) {
+    const next = Math.min(left, Math.max(least, Math.min(most, Math.ceil(left * share))));
+    sizes.push(packs && next > PACKED_STEP ? next & -PACKED_STEP : next);
+    left -= sizes.at(-1) as number;
   }
-  return starts;
+  return sizes;
+}
+
+/**
+ * The pieces of an m x n product with sums of k: equal shares for the threads, of columns where there are enough, else of
+ * rows, and each cut alike: as many pieces each, of which the last may be empty.
+ */
+function piecesOf(m: number, n: number, k: number, width: number, packs: boolean): Piece[] {
+  const threads = getNumThreads();
+  const bands = n >= threads * (packs ? SHARE_PACKED : SHARE) ? threads : 1;
+  const shares = threads / bands;
+  const tiles = Math.ceil(m / TILE);
+  const panels = Math.ceil(n / width);
+  const sizes = pieceSizes(Math.ceil(tiles / shares), (TILE * n * k) / bands, packs);
+  const pieces: Piece[] = [];
+  for (let band = 0; band < bands; band++) {
+    const j0 = splitStart(band, bands, panels) * width;
+    const j1 = Math.min(n, splitStart(band + 1, bands, panels) * width);
+    for (let share = 0; share < shares; share++) {
+      const end = splitStart(share + 1, shares, tiles);
+      let from = splitStart(share, shares, tiles);
+      for (const size of sizes) {
+        const to = Math.min(end, from + size);
+        pieces.push([from * TILE, Math.min(m, to * TILE), j0, j1]);
+        from = to;
+      }
+    }
+  }
+  return pieces;
 }
 
 /** gemmInto for such products: all threads pack b, then they share the rows. */
@@ -107,11 +139,11 @@ function panelsInto(out: Tensor, a: Tensor, b: Tensor, accumulate: boolean, bias
   // Parts of the sum, of whole blocks, and of the columns, so that what is packed stays small.
   const deep = Math.min(k, kb * Math.max(1, Math.floor(PANEL_ELEMENTS / (64 * kb))));
   const broad = Math.min(n, Math.max(64, Math.floor(PANEL_ELEMENTS / deep) & -16));
-  const starts = pieceStarts(m, broad * deep, csa !== 1);
+  const pieces = piecesOf(m, broad, deep, width, csa !== 1);
   const packed = allocate(deep * Math.ceil(broad / (width / 2)) * 16 + 64);
   // A slot has room for a tile and, where a needs packing, for the rows of the largest piece, which is the first.
-  const rows = csa === 1 ? 0 : Math.min(m, starts[1] as number);
-  const slots = takeSlots(256 + rows * kb * size, starts.length - 1);
+  const rows = csa === 1 ? 0 : Math.min(m, (pieces[0] as Piece)[1]);
+  const slots = takeSlots(256 + rows * kb * size, pieces.length);
   const at = ((address(packed) + 63) & -64) >>> 0;
   const [pa, pb, po] = [ptr(a), ptr(b), ptr(out)];
   const pbias = bias === null ? 0 : ptr(bias);
@@ -138,10 +170,10 @@ function panelsInto(out: Tensor, a: Tensor, b: Tensor, accumulate: boolean, bias
       inPieces(Math.ceil(nc / width), Math.ceil(GRAIN / (kc * width)), (first, count) => {
         enqueue(PANELS, out.code, desc, first, first + count);
       });
-      for (let i = 1; i < starts.length; i++) {
-        enqueue(ROWS_OF, out.code, desc, slots.at, starts[i - 1] as number, starts[i] as number);
+      for (const [i0, i1, j0, j1] of pieces) {
+        if (j0 < nc) enqueue(BLOCK, out.code, desc, slots.at, i0, i1, j0, Math.min(nc, j1));
       }
-      runAll(true);
+      runAll(true, false);
     }
   }
   freeSlots(slots);

@@ -1,5 +1,5 @@
 // Large matrix products in two steps: B is packed once into panels two vectors wide, by all threads together; then
-// pieces of C's rows run over the panels, each panel in the L1 cache while the rows of the piece pass by it. Where A is
+// pieces of C run over the panels, each panel in the L1 cache while the rows of the piece pass by it. Where A is
 // dense down its columns, a piece packs its rows first. The sums are those of gemm.ts, element for element.
 import { packedBytes } from "./gemm";
 import { packColumns, packRows } from "./gemmPack";
@@ -68,10 +68,11 @@ function oneTile<T>(
   return cols;
 }
 
-/** Rows i0..i1-1 of C = A B (+ C) (+ bias). */
+/** Rows i0..i1-1 and columns j0..j1-1, whole panels, of C = A B (+ C) (+ bias). */
 // @ts-ignore: decorator
 @inline
-function rows<T>(desc: usize, slots: usize, i0: i32, i1: i32): void {
+function block<T>(desc: usize, slots: usize, i0: i32, i1: i32, j0: i32, j1: i32): void {
+  if (i0 >= i1) return;
   const S = sizeof<T>();
   const L = lanes<T>();
   const N = word(desc, 1);
@@ -92,17 +93,17 @@ function rows<T>(desc: usize, slots: usize, i0: i32, i1: i32): void {
     const kc = min(kb, K - k0);
     const add = k0 > 0 || word(desc, 10) != 0;
     const bias0: usize = k0 + kc >= K ? bias : 0;
-    const block = from + <usize>k0 * cs;
+    const top = from + <usize>k0 * cs;
     if (cs == S) {
-      let b = p;
-      for (let j: i32 = 0; j < N; ) {
+      let b = p + <usize>(j0 * kc) * S;
+      for (let j = j0; j < j1; ) {
         const at = bias0 ? bias0 + <usize>j * S : 0;
-        let a = block;
+        let a = top;
         let c = to + <usize>j * S;
         let cols: i32 = 0;
         for (let i = i0; i < i1; ) {
           const r = rowsOf(i1 - i);
-          cols = oneTile<T>(r, N - j, a, rs, b, kc, tile, c, rc, add, at);
+          cols = oneTile<T>(r, j1 - j, a, rs, b, kc, tile, c, rc, add, at);
           a += <usize>r * rs;
           c += <usize>r * rc;
           i += r;
@@ -112,16 +113,16 @@ function rows<T>(desc: usize, slots: usize, i0: i32, i1: i32): void {
       }
     } else {
       const ra = <usize>kc * S;
-      packRows<T>(block, rs, cs, i1 - i0, kc, packed);
-      for (let j0: i32 = 0; j0 < N; j0 += BROAD) {
+      packRows<T>(top, rs, cs, i1 - i0, kc, packed);
+      for (let left = j0; left < j1; left += BROAD) {
         let a = packed;
-        let to0 = to + <usize>j0 * S;
+        let to0 = to + <usize>left * S;
         for (let i = i0; i < i1; ) {
           const r = rowsOf(i1 - i);
           let c = to0;
-          let b = p + <usize>(j0 * kc) * S;
-          for (let j = j0; j < min(N, j0 + BROAD); ) {
-            const cols = oneTile<T>(r, N - j, a, ra, b, kc, tile, c, rc, add, bias0 ? bias0 + <usize>j * S : 0);
+          let b = p + <usize>(left * kc) * S;
+          for (let j = left; j < min(j1, left + BROAD); ) {
+            const cols = oneTile<T>(r, j1 - j, a, ra, b, kc, tile, c, rc, add, bias0 ? bias0 + <usize>j * S : 0);
             b += <usize>(kc * cols) * S;
             c += <usize>cols * S;
             j += cols;
@@ -137,7 +138,7 @@ function rows<T>(desc: usize, slots: usize, i0: i32, i1: i32): void {
   giveSlot(slots, slot);
 }
 
-/** Packs panels p0..p1-1 of B for gemmRows_f32. */
+/** Packs panels p0..p1-1 of B for gemmBlock_f32. */
 export function gemmPanels_f32(desc: usize, p0: i32, p1: i32): void {
   packPanels<f32>(desc, p0, p1);
 }
@@ -146,11 +147,11 @@ export function gemmPanels_f64(desc: usize, p0: i32, p1: i32): void {
   packPanels<f64>(desc, p0, p1);
 }
 
-/** Rows i0..i1-1 of C from packed panels. */
-export function gemmRows_f32(desc: usize, slots: usize, i0: i32, i1: i32): void {
-  rows<f32>(desc, slots, i0, i1);
+/** Rows i0..i1-1 and columns j0..j1-1 of C from packed panels. */
+export function gemmBlock_f32(desc: usize, slots: usize, i0: i32, i1: i32, j0: i32, j1: i32): void {
+  block<f32>(desc, slots, i0, i1, j0, j1);
 }
 
-export function gemmRows_f64(desc: usize, slots: usize, i0: i32, i1: i32): void {
-  rows<f64>(desc, slots, i0, i1);
+export function gemmBlock_f64(desc: usize, slots: usize, i0: i32, i1: i32, j0: i32, j1: i32): void {
+  block<f64>(desc, slots, i0, i1, j0, j1);
 }
