@@ -46,6 +46,7 @@ export function scalarCode(value: Scalar): DTypeCode {
 /** What is given where a tensor is expected, and how to make one of it. */
 function given(value: unknown): string {
   if (Array.isArray(value) || ArrayBuffer.isView(value)) return "an array; try tensor([...])";
+  if (value instanceof Tensor) return "one tensor";
   if (typeof value === "object" && value !== null) return "an object";
   return typeof value === "string" ? `"${value}"` : String(value);
 }
@@ -58,6 +59,13 @@ function noOperand(value: unknown): DTypeError {
 export function needTensor(op: string, value: unknown, what = "input"): void {
   if (!(value instanceof Tensor))
     throw new DTypeError(`[${op}] expected a tensor as ${what}, got ${given(value)}`);
+}
+
+/** Throws by the name of the op unless an argument is a list of tensors. @internal */
+export function needTensors(op: string, list: unknown): void {
+  if (!Array.isArray(list))
+    throw new DTypeError(`[${op}] expected a list of tensors, got ${given(list)}; try ${op}([a, b])`);
+  for (const item of list) needTensor(op, item, "each of the list");
 }
 
 /** Throws where `t` requires a gradient that the op does not give. */

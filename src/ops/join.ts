@@ -8,7 +8,7 @@ import { checkNames, type OptionNames } from "../tensor/options.js";
 import { copyInto, empty, full, viewOf } from "../tensor/raw.js";
 import { type Shape, sameShape, wrapDim } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { needTensor } from "./core.js";
+import { needTensors } from "./core.js";
 import { atleast1d, atleast2d, atleast3d } from "./dims.js";
 import { narrow, reshape, select } from "./view.js";
 
@@ -77,8 +77,8 @@ function commonCode(tensors: readonly Tensor[]): DTypeCode {
 }
 
 function checkSome(op: string, tensors: readonly Tensor[]): void {
+  needTensors(op, tensors);
   if (tensors.length === 0) throw new ValueError(`[${op}] got an empty list, expected at least one tensor`);
-  for (const t of tensors) needTensor(op, t, "each of the list");
 }
 
 function dimOf(dim: JoinDim | undefined): number {

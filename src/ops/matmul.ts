@@ -9,7 +9,7 @@ import { broadcastShapes, numelOf, type Shape, sameShape } from "../tensor/shape
 import type { Tensor } from "../tensor/tensor.js";
 import { add, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
-import { promote, type Scalar } from "./core.js";
+import { needTensor, promote, type Scalar } from "./core.js";
 import { bmmInto, gemmInto } from "./gemm.js";
 import { sum } from "./sum.js";
 import { expand, reshape, squeeze, transpose, unsqueeze } from "./view.js";
@@ -65,6 +65,11 @@ function misfit(op: string, a: Tensor, b: Tensor): ShapeError {
   );
 }
 
+function needOperands(op: string, a: unknown, b: unknown): void {
+  needTensor(op, a);
+  needTensor(op, b, "second operand");
+}
+
 /** Checks dtypes of a product; integers are multiplied through float64 (exact below 2^53). */
 function numeric(op: string, a: Tensor, b: Tensor): void {
   if (a.code !== b.code) {
@@ -81,6 +86,7 @@ function throughFloat(a: Tensor, b: Tensor, fn: (a: Tensor, b: Tensor) => Tensor
 
 /** Product of two matrices. Source: `torch.mm`. */
 export function mm(x: Tensor, mat2: Tensor): Tensor {
+  needOperands("mm", x, mat2);
   if (x.shape.length !== 2 || mat2.shape.length !== 2) {
     throw new ShapeError(
       `[mm] expected two matrices, got ${show(x.shape)} and ${show(mat2.shape)}; try matmul`,
@@ -93,6 +99,7 @@ export function mm(x: Tensor, mat2: Tensor): Tensor {
 
 /** Products of two batches of matrices, (B, M, K) by (B, K, N). Source: `torch.bmm`. */
 export function bmm(x: Tensor, mat2: Tensor): Tensor {
+  needOperands("bmm", x, mat2);
   if (x.shape.length !== 3 || mat2.shape.length !== 3 || x.shape[0] !== mat2.shape[0]) {
     throw new ShapeError(
       `[bmm] expected two batches of as many matrices, got ${show(x.shape)} and ${show(mat2.shape)}`,
@@ -133,6 +140,7 @@ function batchOf(x: Tensor, other: Tensor): Shape {
  * matmul(ones([2, 3, 4]), ones([4, 5])).shape; // [2, 3, 5]
  */
 export function matmul(x: Tensor, other: Tensor): Tensor {
+  needOperands("matmul", x, other);
   const [da, db] = [x.shape.length, other.shape.length];
   if (da === 0 || db === 0)
     throw new ShapeError(
@@ -160,6 +168,7 @@ export function matmul(x: Tensor, other: Tensor): Tensor {
 
 /** Matrix times vector. Source: `torch.mv`. */
 export function mv(x: Tensor, vec: Tensor): Tensor {
+  needOperands("mv", x, vec);
   if (x.shape.length !== 2 || vec.shape.length !== 1) {
     throw new ShapeError(`[mv] expected a matrix and a vector, got ${show(x.shape)} and ${show(vec.shape)}`);
   }
@@ -169,6 +178,7 @@ export function mv(x: Tensor, vec: Tensor): Tensor {
 
 /** Sum of the products of two vectors. Source: `torch.dot`. */
 export function dot(x: Tensor, other: Tensor): Tensor {
+  needOperands("dot", x, other);
   if (x.shape.length !== 1 || other.shape.length !== 1 || x.shape[0] !== other.shape[0]) {
     throw new ShapeError(
       `[dot] expected two vectors of one length, got ${show(x.shape)} and ${show(other.shape)}`,
@@ -185,6 +195,7 @@ export function vdot(x: Tensor, other: Tensor): Tensor {
 
 /** All products of the elements of two vectors. Source: `torch.outer`. */
 export function outer(x: Tensor, vec2: Tensor): Tensor {
+  needOperands("outer", x, vec2);
   if (x.shape.length !== 1 || vec2.shape.length !== 1) {
     throw new ShapeError(`[outer] expected two vectors, got ${show(x.shape)} and ${show(vec2.shape)}`);
   }

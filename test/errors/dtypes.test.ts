@@ -1,7 +1,19 @@
 /** Wrong dtypes, and things that are no tensors. */
 
 import { expect, test } from "vitest";
-import { full, linalg, nn, ones, randn, setDefaultDtype, tensor, where, zeros } from "../../src/index.js";
+import {
+  cat,
+  full,
+  linalg,
+  matmul,
+  nn,
+  ones,
+  randn,
+  setDefaultDtype,
+  tensor,
+  where,
+  zeros,
+} from "../../src/index.js";
 import { errorOf, index } from "./errorOf.js";
 
 test("integers into a linear layer", () => {
@@ -197,5 +209,20 @@ test("a model called with nothing", () => {
 test("dropout of integers", () => {
   expect(errorOf(() => new nn.Dropout(0.5)(index([1, 2])))).toMatchInlineSnapshot(
     `"DTypeError: [dropout] expected a floating dtype, got int64; try x.to("float32")"`,
+  );
+});
+
+test("a number or a list where a product takes a tensor", () => {
+  expect(errorOf(() => matmul(ones([2, 2]), 2 as never))).toMatchInlineSnapshot(
+    `"DTypeError: [matmul] expected a tensor as second operand, got 2"`,
+  );
+  expect(errorOf(() => ones([2, 2]).mm([[1, 2]] as never))).toMatchInlineSnapshot(
+    `"DTypeError: [mm] expected a tensor as second operand, got an array; try tensor([...])"`,
+  );
+});
+
+test("tensors that are not in a list", () => {
+  expect(errorOf(() => cat(ones([2]) as never, ones([2]) as never))).toMatchInlineSnapshot(
+    `"DTypeError: [cat] expected a list of tensors, got one tensor; try cat([a, b])"`,
   );
 });
