@@ -141,8 +141,8 @@ function panelsInto(out: Tensor, a: Tensor, b: Tensor, accumulate: boolean, bias
   const broad = Math.min(n, Math.max(64, Math.floor(PANEL_ELEMENTS / deep) & -16));
   const pieces = piecesOf(m, broad, deep, width, csa !== 1);
   const packed = allocate(deep * Math.ceil(broad / (width / 2)) * 16 + 64);
-  // A slot has room for a tile and, where a needs packing, for the rows of the largest piece, which is the first.
-  const rows = csa === 1 ? 0 : Math.min(m, (pieces[0] as Piece)[1]);
+  // A slot has room for a tile and, where a needs packing, for the rows of the largest piece.
+  const rows = csa === 1 ? 0 : Math.max(...pieces.map(([i0, i1]) => i1 - i0));
   const slots = takeSlots(256 + rows * kb * size, pieces.length);
   const at = ((address(packed) + 63) & -64) >>> 0;
   const [pa, pb, po] = [ptr(a), ptr(b), ptr(out)];

@@ -1,4 +1,17 @@
-import { bmm, getNumThreads, manualSeed, mm, nn, noGrad, randn, setNumThreads, type Tensor } from "kindling";
+import {
+  bmm,
+  full,
+  getNumThreads,
+  manualSeed,
+  mm,
+  nn,
+  noGrad,
+  randn,
+  scope,
+  setNumThreads,
+  type Tensor,
+  zeros,
+} from "kindling";
 import { afterAll, describe, expect, test } from "vitest";
 
 const threads = getNumThreads();
@@ -69,4 +82,28 @@ describe("matrix products have the same bits however they are cut", () => {
     // 385 additions to sums of up to about 80, each rounded by up to 4e-6: at random about 20 times that at most.
     expect(mm(a, b).to("float64").sub(exact).abs().max().item()).toBeLessThan(8e-5);
   });
+});
+
+test("rows that are packed stay in their scratch, whatever lies behind it", () => {
+  manualSeed(0);
+  setNumThreads(4);
+  // Holes of all sizes, each with a guard behind it: scratch takes the hole that fits.
+  const guards = scope(() => {
+    const kept: Tensor[] = [];
+    for (let kib = 36; kib <= 512; kib += 4) {
+      zeros([kib * 256]);
+      kept.push(full([9216], 0.5));
+    }
+    return kept;
+  });
+  // The threads' shares differ by a tile of rows.
+  for (const [m, n, k] of [
+    [65, 16, 505],
+    [65, 20, 410],
+    [75, 17, 600],
+  ] as const) {
+    const [a, b] = [randn([k, m]).transpose(0, 1), randn([k, n])];
+    for (let i = 0; i < 100; i++) scope(() => void mm(a, b));
+  }
+  for (const guard of guards) expect((guard.toTypedArray() as Float32Array).every((x) => x === 0.5)).toBe(true);
 });
