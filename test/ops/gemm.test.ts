@@ -105,5 +105,6 @@ test("rows that are packed stay in their scratch, whatever lies behind it", () =
     const [a, b] = [randn([k, m]).transpose(0, 1), randn([k, n])];
     for (let i = 0; i < 100; i++) scope(() => void mm(a, b));
   }
-  for (const guard of guards) expect((guard.toTypedArray() as Float32Array).every((x) => x === 0.5)).toBe(true);
+  for (const guard of guards)
+    expect((guard.toTypedArray() as Float32Array).every((x) => x === 0.5)).toBe(true);
 });
