@@ -2,15 +2,26 @@
 import { KEPT, record, release, type Storage, startRecording, stopRecording } from "./heap.js";
 import { Tensor } from "./tensor.js";
 
-/** Storages of the running scopes that were kept by hand. */
-const keptByHand: Set<Storage>[] = [];
+/** The running scopes, the innermost last. */
+const running: Running[] = [];
 
-function eachTensor(value: unknown, visit: (t: Tensor) => void, seen = new Set<unknown>()): void {
+interface Running {
+  /** What is to outlive the scope; null while nothing is. */
+  kept: Set<Storage> | null;
+}
+
+function keepIn(scope: Running, { storage }: Tensor): void {
+  scope.kept ??= new Set();
+  scope.kept.add(storage);
+}
+
+function eachTensor(value: unknown, visit: (t: Tensor) => void, seen?: Set<unknown>): void {
   if (value instanceof Tensor) {
     visit(value);
     return;
   }
-  if (value === null || typeof value !== "object" || ArrayBuffer.isView(value) || seen.has(value)) return;
+  if (value === null || typeof value !== "object" || ArrayBuffer.isView(value) || seen?.has(value)) return;
+  seen ??= new Set();
   seen.add(value);
   if (value instanceof Map) for (const entry of value) eachTensor(entry, visit, seen);
   else if (value instanceof Set || Array.isArray(value)) for (const v of value) eachTensor(v, visit, seen);
@@ -19,7 +30,8 @@ function eachTensor(value: unknown, visit: (t: Tensor) => void, seen = new Set<u
 
 /** Keeps a tensor beyond the end of the running {@link scope}; returns it. Outside of scopes it does nothing. */
 export function keep(tensor: Tensor): Tensor {
-  keptByHand.at(-1)?.add(tensor.storage);
+  const innermost = running.at(-1);
+  if (innermost !== undefined) keepIn(innermost, tensor);
   return tensor;
 }
 
@@ -31,19 +43,19 @@ export interface Scope extends Disposable {
 
 function open(): (returned: unknown) => void {
   const made: Storage[] = [];
-  const kept = new Set<Storage>();
-  keptByHand.push(kept);
+  const scope: Running = { kept: null };
+  running.push(scope);
   const outer = startRecording(made);
   let open = true;
   return (returned) => {
     if (!open) return;
     open = false;
     stopRecording(outer);
-    keptByHand.splice(keptByHand.indexOf(kept), 1);
-    eachTensor(returned, (t) => kept.add(t.storage));
+    running.splice(running.lastIndexOf(scope), 1);
+    eachTensor(returned, (t) => keepIn(scope, t));
     for (const storage of made) {
       if (storage.region === null || (storage.flags & KEPT) !== 0) continue;
-      if (kept.has(storage)) record(storage);
+      if (scope.kept?.has(storage)) record(storage);
       else release(storage);
     }
   };
