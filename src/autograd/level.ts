@@ -22,7 +22,7 @@ export interface TransformOptions<N extends Argnums> {
   hasAux?: boolean;
 }
 
-/** A function of any arguments. @internal */
+/** A function of any arguments. */
 // biome-ignore lint/suspicious/noExplicitAny: what any function may be assigned to
 export type AnyFn = (...args: any[]) => unknown;
 
