@@ -156,7 +156,6 @@ export async function train(
         `epoch ${epoch}: mean loss ${(sum / step).toFixed(6)}, test accuracy ${percent(accuracy(model, testImages))}`,
       );
   }
-  process.off("SIGINT", interrupt);
 
   save();
   if (interrupted) {
@@ -164,6 +163,7 @@ export async function train(
     process.exitCode = 130;
     return { losses, accuracy: null };
   }
+  process.off("SIGINT", interrupt); // not before: another signal must not end what is being saved
   const before = accuracy(model, testImages);
   const again = makeModel(kind);
   again.loadStateDict(loadFile(modelFile));
