@@ -1,25 +1,11 @@
 /** Module: fields as state, walks, names, modes, dtypes, printing. */
 import fc from "fast-check";
 import { beforeEach, describe, expect, expectTypeOf, test } from "vitest";
-import { manualSeed, nn, ones, scope, type Tensor, zeros } from "../../src/index.js";
+import { manualSeed, nn, ones, scope, type Tensor } from "../../src/index.js";
 import { toField, toKey } from "../../src/nn/naming.js";
+import { Net } from "./net.js";
 
-const { Linear, Module, ModuleDict, ModuleList, Parameter, ParameterList, ReLU, Sequential } = nn;
-
-class Net extends Module {
-  firstLayer = new Linear(3, 4);
-  runningMean = this.registerBuffer("runningMean", zeros([4]));
-  scale = new Parameter(ones([4]));
-  blocks = new ModuleList([new Linear(4, 4), new Linear(4, 4)]);
-  nothing: nn.Parameter | null = null;
-  notAParameter = ones([2]);
-
-  forward(x: Tensor): Tensor {
-    let y = this.firstLayer(x).mul(this.scale);
-    for (const block of this.blocks) y = block(y);
-    return y;
-  }
-}
+const { Linear, Module, ModuleDict, Parameter, ParameterList, ReLU, Sequential } = nn;
 
 beforeEach(() => {
   manualSeed(0);

@@ -1,22 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { manualSeed, nn, noGrad, ones, optim, type Tensor, tensor, zeros } from "../../src/index.js";
+import { Net } from "./net.js";
 
-const { Linear, Module, ModuleList, Parameter, Sequential } = nn;
-
-class Net extends Module {
-  firstLayer = new Linear(3, 4);
-  runningMean = this.registerBuffer("runningMean", zeros([4]));
-  scale = new Parameter(ones([4]));
-  blocks = new ModuleList([new Linear(4, 4), new Linear(4, 4)]);
-  nothing: nn.Parameter | null = null;
-  notAParameter = ones([2]);
-
-  forward(x: Tensor): Tensor {
-    let y = this.firstLayer(x).mul(this.scale);
-    for (const block of this.blocks) y = block(y);
-    return y;
-  }
-}
+const { Linear, Module, Parameter, Sequential } = nn;
 
 beforeEach(() => {
   manualSeed(0);

@@ -1,16 +1,7 @@
 /** The base of the optimizers: groups, hooks, closures, subclasses, printing. */
 import { nn, noGrad, ones, optim, randn, scope, type Tensor, tensor, zeros } from "kindling";
 import { describe, expect, test } from "vitest";
-import { problem, train, values } from "./problem.js";
-
-const leaf = (data: number[], dtype: "float32" | "float64" = "float64"): Tensor =>
-  tensor(data, { dtype, requiresGrad: true });
-
-function withGrad(data: number[], grad: number[]): Tensor {
-  const p = leaf(data);
-  p.grad = tensor(grad, { dtype: "float64" });
-  return p;
-}
+import { leaf, problem, train, values, withGrad } from "./problem.js";
 
 describe("what an optimizer takes", () => {
   test("groups with options of their own, named parameters, a bare rate", () => {

@@ -74,3 +74,14 @@ export function distance(a: readonly number[], b: readonly number[]): number {
     return Number.isNaN(d) ? Number.POSITIVE_INFINITY : Math.max(worst, d);
   }, 0);
 }
+
+/** A parameter. */
+export const leaf = (data: number[], dtype: "float32" | "float64" = "float64"): Tensor =>
+  tensor(data, { dtype, requiresGrad: true });
+
+/** A parameter of float64 with its gradient. */
+export function withGrad(data: number[], grad: number[]): Tensor {
+  const p = leaf(data);
+  p.grad = tensor(grad, { dtype: "float64" });
+  return p;
+}

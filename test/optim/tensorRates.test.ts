@@ -2,16 +2,7 @@
 import { autograd, manualSeed, optim, randn, type Tensor, tensor } from "kindling";
 import { gradcheck } from "kindling/testing";
 import { describe, expect, test } from "vitest";
-import { make } from "./problem.js";
-
-const leaf = (data: number[], dtype: "float32" | "float64" = "float64"): Tensor =>
-  tensor(data, { dtype, requiresGrad: true });
-
-function withGrad(data: number[], grad: number[]): Tensor {
-  const p = leaf(data);
-  p.grad = tensor(grad, { dtype: "float64" });
-  return p;
-}
+import { leaf, make, withGrad } from "./problem.js";
 
 describe("rates as tensors and steps that are differentiated", () => {
   test("a rate given as a tensor is read and written through the group", () => {

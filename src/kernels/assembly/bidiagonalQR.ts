@@ -1,22 +1,14 @@
 // Singular values of bidiagonal matrices in float64: Golub and Kahan's implicit QR iteration, with Demmel and Kahan's
 // sweeps without a shift where one would cost the small values their digits (LAPACK's bdsqr). The rotations go to a list.
-import { cosine, HEAD, PAIR, putHead, putPair, radius, sine, sortPlaces } from "./givens";
+import { CONVERGED, cosine, HEAD, NO_ROOM, NOT_CONVERGED, NOT_FINITE, PAIR } from "./givens";
+import { putHead, putPair, ROUNDING, radius, SMALLEST, sine, sortPlaces } from "./givens";
 import { giveSlot, slotScratch, takeSlot } from "./slots";
 import { at, value } from "./vectors";
 
-/** Rounding error of 1. */
-const ROUNDING: f64 = 1.1102230246251565e-16;
 /** Relative to their neighbours, elements beside the diagonal up to ROUNDING^(7/8) count as 0. */
 const TOLERANCE: f64 = 1.0957886404113424e-14;
-const SMALLEST: f64 = 2.2250738585072014e-308;
 /** Most rotations: this times n^2. */
 const MAX_TURNS: f64 = 6;
-
-const CONVERGED: i32 = 0;
-const NOT_CONVERGED: i32 = 1;
-const NOT_FINITE: i32 = 2;
-/** The list has to be longer. */
-const NO_ROOM: i32 = 3;
 
 /** The smaller singular value of (f g; 0 h), as LAPACK's las2 computes it. */
 function smallerValue(f: f64, g: f64, h: f64): f64 {

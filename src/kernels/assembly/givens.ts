@@ -3,6 +3,17 @@
 // it; a number of 0 ends it. A rotation takes rows x, y (y the lower one) to c x + s y and c y - s x.
 import { hypotenuse } from "./vectors";
 
+/** Rounding error of 1. */
+export const ROUNDING: f64 = 1.1102230246251565e-16;
+export const SMALLEST: f64 = 2.2250738585072014e-308;
+
+// What an iteration ends with.
+export const CONVERGED: i32 = 0;
+export const NOT_CONVERGED: i32 = 1;
+export const NOT_FINITE: i32 = 2;
+/** The list has to be longer. */
+export const NO_ROOM: i32 = 3;
+
 /** Bytes before the rotations of a sweep. */
 export const HEAD: usize = 8;
 /** Bytes of a pair. */

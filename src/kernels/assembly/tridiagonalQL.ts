@@ -1,20 +1,12 @@
 // Eigenvalues of symmetric tridiagonal matrices in float64, by implicit QL or QR iteration, from the smaller end of each
 // block (LAPACK's steqr). The rotations go to a list.
-import { cosine, HEAD, PAIR, putHead, putPair, radius, sine, sortPlaces } from "./givens";
+import { CONVERGED, cosine, HEAD, NO_ROOM, NOT_CONVERGED, NOT_FINITE, PAIR } from "./givens";
+import { putHead, putPair, ROUNDING, radius, SMALLEST, sine, sortPlaces } from "./givens";
 import { giveSlot, slotScratch, takeSlot } from "./slots";
 import { at, hypotenuse, value } from "./vectors";
 
-/** Rounding error of 1. */
-const ROUNDING: f64 = 1.1102230246251565e-16;
-const SMALLEST: f64 = 2.2250738585072014e-308;
 /** Most sweeps: this times n. */
 const MAX_SWEEPS: i32 = 30;
-
-const CONVERGED: i32 = 0;
-const NOT_CONVERGED: i32 = 1;
-const NOT_FINITE: i32 = 2;
-/** The list has to be longer. */
-const NO_ROOM: i32 = 3;
 
 /**
  * The eigenvalues of (a b; b c), the one of larger magnitude to d, the other behind it, and the first one's vector (c, s)
